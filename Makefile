@@ -1,0 +1,35 @@
+# Everything needs only Python 3.11 (or newer) and make; the first target creates .venv.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.PHONY: demo test test-all lint format clean
+
+demo: $(VENV)/.installed
+	$(BIN)/tfpanoptic demo --out demo --overwrite
+
+test: lint
+	$(BIN)/python -m pytest -m "not slow" --durations=10
+
+test-all: lint
+	$(BIN)/python -m pytest --durations=20
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(VENV)/.installed: setup.py pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"tfpanoptic needs Python 3.11 or newer, this is {sys.version.split()[0]}; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable ".[cpu,dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info demo

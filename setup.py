@@ -1,0 +1,49 @@
+"""Packaging of tfpanoptic; the settings of the tools are in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "tfpanoptic/__init__.py").read_text(encoding="utf-8"))[1]
+NOTEBOOK = ["nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29"]
+VIZ = ["matplotlib>=3.8"]
+
+setup(
+    name="tfpanoptic",
+    version=VERSION,
+    description="Panoptic segmentation for Keras 3 and TensorFlow: train, measure, deploy",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=["tfpanoptic", "tfpanoptic.*"]),
+    package_data={"tfpanoptic": ["py.typed", "presets/*.yaml", "data/bundled/**/*"]},
+    install_requires=[
+        "keras>=3.12",
+        "numpy>=1.26",
+        "pillow>=10.3",
+        "pydantic>=2.7",
+        "pyyaml>=6.0",
+        "rich>=13.7",
+        "safetensors>=0.4.5",
+        "typer>=0.15",
+    ],
+    extras_require={
+        "cpu": ["tensorflow-cpu>=2.20"],
+        "gpu": ["tensorflow[and-cuda]>=2.20"],
+        "viz": VIZ,
+        "dev": ["pytest>=8.2", "ruff>=0.12", "mypy>=1.16", "types-PyYAML", "build>=1.2", "jax>=0.6", *VIZ, *NOTEBOOK],
+    },
+    entry_points={"console_scripts": ["tfpanoptic = tfpanoptic.cli:main"]},
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Science/Research",
+        "License :: OSI Approved :: Apache Software License",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+    ],
+)

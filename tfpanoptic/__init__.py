@@ -1,0 +1,58 @@
+"""Panoptic segmentation for Keras 3 and TensorFlow.
+
+```python
+import tfpanoptic as tp
+
+model = tp.PanopticSegmenter.from_preset("runs/a")
+result = model.segment("street.jpg")
+result.save("out/")
+```
+
+Names are loaded when first used, so that importing the package costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tfpanoptic.categories import Category, CategoryTable
+    from tfpanoptic.errors import InputError
+    from tfpanoptic.experiment import Experiment
+    from tfpanoptic.metrics.panoptic_quality import PanopticQuality
+    from tfpanoptic.result import PanopticResult
+    from tfpanoptic.segment_map import SegmentMap
+    from tfpanoptic.segmenter import PanopticSegmenter
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Category": "categories",
+    "CategoryTable": "categories",
+    "Experiment": "experiment",
+    "InputError": "errors",
+    "PanopticQuality": "metrics.panoptic_quality",
+    "PanopticResult": "result",
+    "PanopticSegmenter": "segmenter",
+    "SegmentMap": "segment_map",
+}
+
+__all__ = [
+    "Category",
+    "CategoryTable",
+    "Experiment",
+    "InputError",
+    "PanopticQuality",
+    "PanopticResult",
+    "PanopticSegmenter",
+    "SegmentMap",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'tfpanoptic' has no attribute {name!r}")
+    return getattr(import_module(f"tfpanoptic.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

@@ -1,0 +1,151 @@
+"""Category and CategoryTable: what the pixels can be, and how files name it."""
+
+from __future__ import annotations
+
+import colorsys
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+
+from tfpanoptic.errors import InputError
+from tfpanoptic.panoptic_map import MAX_CATEGORY
+
+
+@dataclass(frozen=True)
+class Category:
+    """One category.
+
+    Attributes:
+        id: 1..C, without gaps; 0 is void and no category.
+        name: as the dataset spells it.
+        isthing: True for countable things, False for stuff.
+        color: (red, green, blue), 0..255.
+        source_id: the dataset's own id, the one that files hold.
+    """
+
+    id: int
+    name: str
+    isthing: bool
+    color: tuple[int, int, int]
+    source_id: int
+
+
+@dataclass(frozen=True)
+class CategoryTable:
+    """All categories of a dataset, in the order of their ids 1..C.
+
+    Raises:
+        InputError: no category, ids with gaps, a name or a source id twice, too many categories.
+    """
+
+    categories: tuple[Category, ...]
+
+    def __post_init__(self) -> None:
+        if not self.categories:
+            raise InputError("a category table needs at least one category, found none")
+        if [c.id for c in self.categories] != list(range(1, len(self.categories) + 1)):
+            raise InputError(f"category ids must be 1..{len(self.categories)} in order, found {[c.id for c in self]}")
+        if len(self.categories) > MAX_CATEGORY:
+            raise InputError(f"at most {MAX_CATEGORY} categories fit a panoptic map, found {len(self.categories)}")
+        for field in ("name", "source_id"):
+            values = [getattr(c, field) for c in self.categories]
+            twice = sorted({str(v) for v in values if values.count(v) > 1})
+            if twice:
+                raise InputError(f"category {field} used twice: {', '.join(twice)}")
+
+    def __len__(self) -> int:
+        return len(self.categories)
+
+    def __iter__(self) -> Iterator[Category]:
+        return iter(self.categories)
+
+    def __getitem__(self, category_id: int) -> Category:
+        if not 1 <= category_id <= len(self.categories):
+            raise KeyError(f"category id {category_id} is not in 1..{len(self.categories)}")
+        return self.categories[category_id - 1]
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """All ids, 1..C."""
+        return tuple(c.id for c in self.categories)
+
+    @property
+    def thing_ids(self) -> tuple[int, ...]:
+        """Ids of the things, ascending."""
+        return tuple(c.id for c in self.categories if c.isthing)
+
+    @property
+    def stuff_ids(self) -> tuple[int, ...]:
+        """Ids of the stuff, ascending."""
+        return tuple(c.id for c in self.categories if not c.isthing)
+
+    def by_source_id(self) -> dict[int, Category]:
+        """Categories keyed by the dataset's own id."""
+        return {c.source_id: c for c in self.categories}
+
+    def by_name(self) -> dict[str, Category]:
+        """Categories keyed by name."""
+        return {c.name: c for c in self.categories}
+
+    @classmethod
+    def from_coco(cls, categories: Iterable[dict], origin: str = "categories") -> CategoryTable:
+        """Table of the `categories` list of a COCO panoptic JSON, in ascending order of the file's ids.
+
+        Args:
+            categories: dicts with `id`, `name`, `isthing` and, optionally, `color`.
+            origin: the file's name, for messages.
+
+        Raises:
+            InputError: an entry lacks a key (an instances JSON has no `isthing`) or repeats one.
+        """
+        entries = list(categories)
+        for entry in entries:
+            missing = [key for key in ("id", "name", "isthing") if key not in entry]
+            if missing:
+                hint = "; is this an instances JSON rather than a panoptic one?" if missing == ["isthing"] else ""
+                raise InputError(f"{origin}: category {entry} lacks {', '.join(missing)}{hint}")
+        entries.sort(key=lambda entry: entry["id"])
+        return cls(
+            tuple(
+                Category(
+                    id=number,
+                    name=str(entry["name"]),
+                    isthing=bool(entry["isthing"]),
+                    color=_color(entry.get("color"), number, f"{origin}: category {entry['name']}"),
+                    source_id=int(entry["id"]),
+                )
+                for number, entry in enumerate(entries, start=1)
+            )
+        )
+
+    def to_coco(self) -> list[dict]:
+        """The `categories` list of a COCO panoptic JSON, under the dataset's own ids."""
+        return [
+            {
+                "id": c.source_id,
+                "name": c.name,
+                "supercategory": c.name,
+                "isthing": int(c.isthing),
+                "color": list(c.color),
+            }
+            for c in self.categories
+        ]
+
+    def to_json(self) -> str:
+        """The table as JSON text; `from_json` gives it back."""
+        return json.dumps([asdict(c) for c in self.categories])
+
+    @classmethod
+    def from_json(cls, text: str) -> CategoryTable:
+        """The table of a text that `to_json` wrote."""
+        return cls(tuple(Category(**{**entry, "color": tuple(entry["color"])}) for entry in json.loads(text)))
+
+
+def _color(color, number: int, origin: str) -> tuple[int, int, int]:
+    """The file's colour, or one of our own: hues a golden angle apart, so that neighbours differ."""
+    if color is None:
+        rgb = colorsys.hsv_to_rgb((0.61803398875 * number) % 1.0, 0.65, 0.85)
+        return tuple(round(255 * channel) for channel in rgb)  # type: ignore[return-value]
+    if len(color) != 3 or not all(isinstance(v, int) and 0 <= v <= 255 for v in color):
+        raise InputError(f"{origin}: color must be three integers 0..255, found {color}")
+    return tuple(color)  # type: ignore[return-value]
