@@ -1,0 +1,160 @@
+"""PanopticResult and its files."""
+
+import io
+import json
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfpanoptic.categories import CategoryTable
+from tfpanoptic.errors import InputError
+from tfpanoptic.result import PanopticResult, save_results
+from tfpanoptic.segment_map import SegmentMap, rgb_to_ids, segment_rows
+
+CATEGORIES = CategoryTable.from_coco([{"id": 30, "name": "sky", "isthing": 0}, {"id": 70, "name": "cat", "isthing": 1}])
+
+
+def result(name: str | None = "street.jpg", image: bool = True) -> PanopticResult:
+    """12 x 16 pixels: sky (id 300) above, a cat (id 70001) of 4 x 5 below, void elsewhere."""
+    ids = np.zeros((12, 16), np.int32)
+    ids[:6] = 300
+    ids[7:11, 2:7] = 70_001
+    table = segment_rows([300, 70_001], [1, 2], areas=[96, 20], scores=[0.75, 0.5])
+    pixels = np.full((12, 16, 3), 90, np.uint8) if image else None
+    return PanopticResult.from_segment_map(SegmentMap(ids, table), CATEGORIES, pixels, name)
+
+
+def test_segments_info_has_names_and_the_datasets_own_ids():
+    assert result().segments_info[1] == {
+        "id": 70_001,
+        "category_id": 70,
+        "name": "cat",
+        "isthing": True,
+        "score": 0.5,
+        "area": 20,
+        "bbox": [2, 7, 5, 4],  # x, y, width, height
+        "iscrowd": 0,
+    }
+
+
+def test_segmentation_holds_the_segment_ids():
+    assert result().segmentation[8, 3] == 70_001 and result().segmentation[11, 15] == 0
+
+
+def test_repr_tells_size_and_contents():
+    assert repr(result()) == "PanopticResult('street.jpg', 12 x 16: 1 cat, sky)"
+
+
+def test_to_coco_gives_native_numbers_and_a_png_of_the_ids():
+    annotation, png = result().to_coco(5, "a.png")
+    assert (annotation["image_id"], annotation["file_name"]) == (5, "a.png")
+    assert json.loads(json.dumps(annotation)) == annotation
+    np.testing.assert_array_equal(rgb_to_ids(np.asarray(Image.open(io.BytesIO(png)))), result().segmentation)
+
+
+def test_save_writes_a_coco_file_that_names_its_png(tmp_path):
+    paths = result().save(tmp_path / "new" / "out")
+    written = json.loads(paths["json"].read_text())
+    assert written["images"] == [{"id": 1, "file_name": "street.jpg", "height": 12, "width": 16}]
+    assert [c["id"] for c in written["categories"]] == [30, 70]
+    png = paths["json"].parent / written["annotations"][0]["file_name"]
+    assert png == paths["panoptic"]
+    np.testing.assert_array_equal(rgb_to_ids(np.asarray(Image.open(png))), result().segmentation)
+
+
+def test_save_writes_three_files_and_nothing_else(tmp_path):
+    result().save(tmp_path, "x")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["x.json", "x_overlay.png", "x_panoptic.png"]
+
+
+def test_save_into_a_file_is_an_input_error_that_names_it(tmp_path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(InputError, match="taken: cannot be written"):
+        result().save(tmp_path / "taken")
+
+
+def test_save_results_writes_one_coco_set(tmp_path):
+    assert save_results((result(name) for name in ("a.jpg", "b.png")), tmp_path / "out") == 2
+    written = json.loads((tmp_path / "out" / "panoptic.json").read_text())
+    assert [i["file_name"] for i in written["images"]] == ["a.jpg", "b.png"]
+    assert [(a["image_id"], a["file_name"]) for a in written["annotations"]] == [(1, "a.png"), (2, "b.png")]
+    files = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.*"))
+    assert files == ["overlay/a.png", "overlay/b.png", "panoptic.json", "panoptic/a.png", "panoptic/b.png"]
+
+
+def test_an_error_on_the_way_leaves_nothing(tmp_path):
+    def results():
+        yield result("a.jpg")
+        raise InputError("b.jpg: not an image")
+
+    with pytest.raises(InputError, match="b.jpg"):
+        save_results(results(), tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_with_files_is_refused_unless_overwrite(tmp_path):
+    (tmp_path / "mine.txt").write_text("keep")
+    with pytest.raises(InputError, match="exists and is not empty"):
+        save_results([result()], tmp_path)
+    save_results([result()], tmp_path, overwrite=True)
+    save_results([result()], tmp_path, overwrite=True)
+    assert (tmp_path / "mine.txt").read_text() == "keep" and (tmp_path / "panoptic.json").exists()
+
+
+def test_what_a_killed_run_left_behind_is_no_obstacle(tmp_path):
+    (tmp_path / ".partial-1").mkdir()
+    assert save_results([result()], tmp_path) == 1
+
+
+def test_two_images_of_one_name_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"a.jpg and a.png would both be written as a.png"):
+        save_results([result("a.jpg"), result("a.png")], tmp_path / "out")
+
+
+def test_no_results_are_refused(tmp_path):
+    with pytest.raises(InputError, match="no results"):
+        save_results([], tmp_path / "out")
+
+
+def test_notebooks_get_the_overlay_as_a_png():
+    picture = np.asarray(Image.open(io.BytesIO(result()._repr_png_())))
+    np.testing.assert_array_equal(picture, result().overlay())
+
+
+def test_a_result_without_image_or_name_is_saved(tmp_path):
+    assert result(None, image=False).save(tmp_path)["json"].name == "result.json"
+
+
+def test_plot_draws_into_the_given_axes():
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("agg")
+    _, ax = pyplot.subplots()
+    assert result().plot(ax) is ax
+    assert len(ax.images) == 1 and ax.get_title() == "street.jpg"
+    pyplot.close("all")
+
+
+def test_plot_without_matplotlib_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(InputError, match=r"pip install tfpanoptic\[viz\]"):
+        result().plot()
+
+
+def test_an_image_of_another_size_is_refused():
+    ours = result()
+    with pytest.raises(InputError, match=r"a.jpg: expected uint8 \[12, 16, 3\], found uint8 \[12, 17, 3\]"):
+        PanopticResult.from_segment_map(ours.segment_map, CATEGORIES, np.zeros((12, 17, 3), np.uint8), "a.jpg")
+
+
+def test_an_unknown_category_is_refused():
+    segments = SegmentMap(np.ones((2, 2), np.int32), segment_rows([1], [3]))
+    with pytest.raises(InputError, match="category 3 is not in 1..2"):
+        PanopticResult.from_segment_map(segments, CATEGORIES)
+
+
+def test_a_segment_id_twice_is_refused():
+    segments = SegmentMap(np.ones((2, 2), np.int32), segment_rows([1, 1], [1, 2]))
+    with pytest.raises(InputError, match="expected distinct segment ids"):
+        PanopticResult.from_segment_map(segments, CATEGORIES)

@@ -1,0 +1,1 @@
+"""Pictures of segment maps: colours, labels, overlays. NumPy and Pillow only."""
