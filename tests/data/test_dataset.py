@@ -1,0 +1,137 @@
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfpanoptic.data.dataset import check_records, read_image, read_orientations, read_segment_map
+from tfpanoptic.errors import InputError
+
+
+def test_colour_pixels_come_back_unchanged(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), pixels)
+
+
+def test_a_grey_image_gets_three_equal_channels(tmp_path):
+    grey = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    Image.fromarray(grey).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(str(tmp_path / "a.png")), np.repeat(grey[..., None], 3, -1))
+
+
+def test_transparency_is_dropped(tmp_path):
+    rgba = np.random.default_rng(0).integers(0, 256, (3, 4, 4)).astype(np.uint8)
+    Image.fromarray(rgba).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), rgba[..., :3])
+
+
+def test_sixteen_bit_grey_keeps_its_high_byte(tmp_path):
+    Image.fromarray(np.array([[0, 255, 256, 65535]], np.uint16)).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png")[0, :, 0], [0, 0, 1, 255])
+
+
+def test_floating_point_pixels_are_refused(tmp_path):
+    Image.fromarray(np.ones((2, 2), np.float32)).save(tmp_path / "a.tiff")
+    with pytest.raises(InputError, match=r"a\.tiff: expected 8 or 16 bits a channel, found Pillow mode F"):
+        read_image(tmp_path / "a.tiff")
+
+
+def test_the_exif_orientation_is_applied(tmp_path):
+    # Orientation 6: the file's first row is the upright image's right column.
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    pixels = np.zeros((8, 16, 3), np.uint8)
+    pixels[0] = 255
+    Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
+    upright = read_image(tmp_path / "a.png")
+    assert upright.shape == (16, 8, 3)
+    assert (upright[:, -1] == 255).all() and (upright[:, :-1] == 0).all()
+
+
+def test_a_missing_image_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"nowhere\.png: no such file"):
+        read_image(tmp_path / "nowhere.png")
+
+
+def test_a_file_that_is_no_image_is_named(tmp_path):
+    (tmp_path / "a.png").write_text("not an image")
+    with pytest.raises(InputError, match=r"a\.png: not an image"):
+        read_image(tmp_path / "a.png")
+
+
+def test_an_image_cut_short_is_named(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:6000])
+    with pytest.raises(InputError, match=r"a\.png: damaged or cut short"):
+        read_image(tmp_path / "a.png")
+
+
+def test_a_folder_is_no_image(tmp_path):
+    with pytest.raises(InputError, match="cannot be read"):
+        read_image(tmp_path)
+
+
+def test_the_segment_map_holds_the_ids_of_the_png(coco):
+    truth = read_segment_map(coco.read().records[0])
+    expected = [[70000] * 6, [5] * 6, [5, 5, 5, 5, 6, 6], [0, 0, 0, 0, 6, 6]]
+    np.testing.assert_array_equal(truth.ids, expected)
+    assert truth.ids.dtype == np.int32
+
+
+def test_a_segment_of_the_png_that_the_json_lacks_is_an_error(coco):
+    del coco.content["annotations"][0]["segments_info"][1]
+    record = coco.read().records[0]
+    with pytest.raises(InputError, match=r"0\.png: holds segment 5, which the annotation of 0\.png does not list"):
+        read_segment_map(record)
+
+
+def test_a_segment_of_the_json_that_the_png_lacks_is_an_error(coco):
+    coco.content["annotations"][0]["segments_info"].append({"id": 9, "category_id": 3, "area": 1})
+    record = coco.read().records[0]
+    with pytest.raises(InputError, match=r"0\.png: lacks segment 9"):
+        read_segment_map(record)
+
+
+def test_a_png_of_another_size_than_the_json_says_is_an_error(coco):
+    coco.content["images"][0]["height"] = 5
+    record = coco.read().records[0]
+    with pytest.raises(InputError, match=r"the file is 4 x 6 \(height x width\), the annotation of 0\.png says 5 x 6"):
+        read_segment_map(record)
+
+
+def test_a_grey_png_of_ids_is_refused(coco):
+    Image.fromarray(np.zeros((4, 6), np.uint8)).save(coco.panoptic / "0.png")
+    record = coco.read().records[0]
+    with pytest.raises(InputError, match="expected an RGB PNG of segment ids, found Pillow mode L"):
+        read_segment_map(record)
+
+
+def test_an_image_of_another_size_than_the_json_says_is_an_error(coco):
+    Image.fromarray(np.zeros((6, 4, 3), np.uint8)).save(coco.images / "0.png")
+    record = coco.read().records[0]
+    with pytest.raises(InputError, match="6 x 4"):
+        read_image(record)
+
+
+def test_headers_alone_tell_that_a_size_is_wrong(coco):
+    Image.fromarray(np.zeros((6, 4, 3), np.uint8)).save(coco.images / "0.png")
+    dataset = coco.read()
+    with pytest.raises(InputError, match=re.escape(str(coco.images / "0.png"))):
+        read_orientations(dataset)
+
+
+def test_a_format_that_tensorflow_does_not_decode_is_refused_before_training(coco):
+    Image.fromarray(np.zeros((4, 6, 3), np.uint8)).save(coco.images / "0.png", format="TIFF")
+    dataset = coco.read()
+    with pytest.raises(InputError, match="expected JPEG or MPO or PNG or BMP or GIF, found TIFF"):
+        read_orientations(dataset)
+
+
+def test_check_records_names_the_damaged_file(several):
+    damaged = several.panoptic / "3.png"
+    damaged.write_bytes(damaged.read_bytes()[:70])
+    dataset = several.read()
+    with pytest.raises(InputError, match=re.escape(str(damaged))):
+        check_records(dataset)

@@ -1,0 +1,88 @@
+import re
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from tfpanoptic.data.dataset import read_image, read_segment_map
+from tfpanoptic.data.examples import decoded_bytes, file_reader, memory_reader
+from tfpanoptic.errors import InputError
+from tfpanoptic.segment_map import segment_rows, to_panoptic_map
+
+
+@pytest.mark.parametrize("reader", [file_reader, memory_reader])
+def test_images_and_maps_equal_those_read_outside_the_graph(several, reader):
+    dataset = several.read()
+    examples = tf.data.Dataset.range(len(dataset)).map(reader(dataset))
+    for record, (image, panoptic) in zip(dataset.records, examples, strict=True):
+        np.testing.assert_array_equal(image, read_image(record))
+        np.testing.assert_array_equal(panoptic, to_panoptic_map(read_segment_map(record), dataset.categories)[0])
+
+
+def test_labels_are_category_times_ten_thousand_plus_instance(coco):
+    # ground is category 1, cell 2; the crowd has instance 0.
+    _, panoptic = file_reader(coco.read())(tf.constant(0, tf.int64))
+    expected = [[20_001] * 6, [10_000] * 6, [10_000] * 4 + [20_000] * 2, [0] * 4 + [20_000] * 2]
+    np.testing.assert_array_equal(panoptic, expected)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_turned_photograph_is_read_as_outside_the_graph(coco, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    size = (4, 6) if orientation < 5 else (6, 4)
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(coco.images / "0.jpg", exif=exif)
+    coco.content["images"][0]["file_name"] = "0.jpg"
+    dataset = coco.read()
+    image, _ = file_reader(dataset)(tf.constant(0, tf.int64))
+    np.testing.assert_array_equal(image, read_image(dataset.records[0]))
+
+
+@pytest.mark.parametrize("kind", ["grey", "transparent", "palette", "deep"])
+def test_pixel_formats_are_read_as_outside_the_graph(coco, kind):
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 6, 4)).astype(np.uint8)
+    image = {
+        "grey": lambda: Image.fromarray(pixels[..., 0]),
+        "transparent": lambda: Image.fromarray(pixels),
+        "palette": lambda: Image.fromarray(pixels[..., :3]).quantize(8),
+        "deep": lambda: Image.fromarray(pixels[..., 0].astype(np.uint16) * 256 + pixels[..., 1]),
+    }[kind]()
+    image.save(coco.images / "0.png")
+    dataset = coco.read()
+    np.testing.assert_array_equal(file_reader(dataset)(tf.constant(0, tf.int64))[0], read_image(dataset.records[0]))
+
+
+def test_a_segment_that_the_annotation_lacks_stops_the_pipeline_and_names_the_file(coco):
+    del coco.content["annotations"][0]["segments_info"][0]
+    examples = tf.data.Dataset.range(1).map(file_reader(coco.read()))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=re.escape(str(coco.panoptic / "0.png"))):
+        next(iter(examples))
+
+
+def test_the_memory_reader_names_such_a_file_in_one_line(coco):
+    del coco.content["annotations"][0]["segments_info"][0]
+    with pytest.raises(InputError, match=r"0\.png: holds segment 70000"):
+        memory_reader(coco.read())
+
+
+def test_the_memory_reader_names_a_damaged_file(several):
+    damaged = several.images / "2.png"
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    with pytest.raises(InputError, match=re.escape(str(damaged))):
+        memory_reader(several.read())
+
+
+def test_more_instances_than_a_map_can_hold_are_an_error_that_names_the_file(coco):
+    record = coco.read().records[0]
+    many = segment_rows(np.arange(1, 10_001), np.full(10_000, 2))
+    object.__setattr__(record, "segments", many)
+    dataset = coco.read()
+    object.__setattr__(dataset, "records", (record,))
+    with pytest.raises(InputError, match=r"panoptic/0\.png: more than 9999 instances of cell"):
+        file_reader(dataset)
+
+
+def test_decoded_bytes_count_three_of_colour_and_four_of_label(coco):
+    assert decoded_bytes(coco.read()) == 4 * 6 * 7
