@@ -1,0 +1,97 @@
+import keras
+import numpy as np
+import pytest
+
+from tfpanoptic.backbones import BACKBONES
+from tfpanoptic.errors import InputError
+
+
+@pytest.fixture
+def no_random_kernels(monkeypatch):
+    """Kernels of 0, so that tens of millions of random numbers need not be drawn to be counted."""
+    zeros = lambda self, shape, dtype=None: keras.ops.zeros(shape, dtype)  # noqa: E731
+    monkeypatch.setattr(keras.initializers.VarianceScaling, "__call__", zeros)
+
+
+def endpoints(name, size=(None, None), output_stride=32, **options):
+    image = keras.Input((*size, 3), name="image")
+    return image, BACKBONES[name](image, output_stride, 1e-3, 0.99, **options)
+
+
+def trainable_parameters(name, **options):
+    model = keras.Model(*endpoints(name, **options))
+    return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+
+
+@pytest.mark.parametrize(
+    ("name", "stem", "parameters"),
+    [
+        # Those of ResNet-50 are asserted by DeepLab2's own tests.
+        ("resnet50", "plain", 23_508_032),
+        ("resnet50", "beta", 23_631_808),
+        ("resnet101", "plain", 42_500_160),
+        ("resnet101", "beta", 42_623_936),
+    ],
+)
+def test_parameters_equal_deeplab2s(no_random_kernels, name, stem, parameters):
+    assert trainable_parameters(name, stem=stem) == parameters
+
+
+@pytest.mark.parametrize(("size", "first"), [((97, 129), (49, 65)), ((96, 128), (48, 64))])
+@pytest.mark.parametrize("output_stride", [8, 16, 32])
+def test_endpoints_halve_down_to_the_output_stride(size, first, output_stride):
+    _, outputs = endpoints("resnet10", size, output_stride, width_multiplier=0.125)
+    expected = first
+    for number, stride in enumerate((2, 4, 8, 16, 32), start=1):
+        if 2 < stride <= output_stride:
+            expected = tuple(-(-side // 2) for side in expected)
+        assert outputs[f"res{number}"].shape[1:3] == expected
+
+
+def dilations(output_stride):
+    model = keras.Model(*endpoints("resnet50", output_stride=output_stride, width_multiplier=0.0625))
+    return {
+        stage: [
+            layer.get_config()["dilation"]
+            for layer in model.layers
+            if layer.name.startswith(f"stage{stage}_") and layer.name.endswith("_conv2")
+        ]
+        for stage in (4, 5)
+    }
+
+
+def test_removed_strides_become_dilations_after_the_first_block():
+    # DeepLab2: the first block of a stage still has the rate of the stage before.
+    assert dilations(32) == {4: [1] * 6, 5: [1] * 3}
+    assert dilations(16) == {4: [1] * 6, 5: [1, 2, 2]}
+    assert dilations(8) == {4: [1, 2, 2, 2, 2, 2], 5: [2, 4, 4]}
+
+
+def test_the_width_multiplier_leaves_the_stem_of_bottleneck_networks():
+    _, outputs = endpoints("resnet50", width_multiplier=0.25)
+    assert [outputs[f"res{n}"].shape[-1] for n in range(1, 6)] == [64, 64, 128, 256, 512]
+
+
+def test_the_width_multiplier_narrows_small_networks_from_the_stem_on():
+    _, outputs = endpoints("resnet18", width_multiplier=0.25, stem="beta")
+    assert [outputs[f"res{n}"].shape[-1] for n in range(1, 6)] == [32, 16, 32, 64, 128]
+
+
+@pytest.mark.parametrize(("name", "convolutions"), [("resnet10", 1 + 2 * 4), ("resnet18", 1 + 2 * 8)])
+def test_small_networks_have_two_convolutions_a_block(name, convolutions):
+    model = keras.Model(*endpoints(name, width_multiplier=0.125))
+    names = [layer.name for layer in model.layers if layer.name == "stem" or "_conv" in layer.name]
+    assert len(names) == convolutions
+
+
+def test_residual_branches_start_at_zero():
+    image, outputs = endpoints("resnet18", width_multiplier=0.125, output_stride=8)
+    model = keras.Model(image, {"before": outputs["res1"], "after": outputs["res2"]})
+    result = model(np.random.default_rng(0).normal(size=(1, 17, 17, 3)).astype("float32"))
+    # Equal widths: stage 2 only subsamples the stem's output, already above 0 after its ReLU.
+    np.testing.assert_array_equal(result["after"], np.asarray(result["before"])[:, ::2, ::2])
+
+
+def test_an_unknown_stem_is_refused():
+    with pytest.raises(InputError, match="inception"):
+        endpoints("resnet50", stem="inception")

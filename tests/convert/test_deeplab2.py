@@ -1,0 +1,172 @@
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfpanoptic.categories import Category, CategoryTable
+from tfpanoptic.convert.deeplab2 import SUFFIX, deeplab2_name, load_variables, read_checkpoint
+from tfpanoptic.errors import InputError
+from tfpanoptic.models.panoptic_deeplab import PanopticDeepLabConfig, build
+from tfpanoptic.ops.center_offset import enlarge_offset
+from tfpanoptic.ops.resize import resize_bilinear
+
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "deeplab2"
+RESNET50_COCO = ({"backbone": {"name": "resnet50"}, "void_channel": True}, 133)
+MOBILENET_CITYSCAPES = (
+    {
+        "backbone": {"name": "mobilenet_v3_large", "output_stride": 16},
+        "aspp_rates": [6, 12, 18],
+        "batch_norm_epsilon": 1e-5,
+    },
+    19,
+)
+CASES = {
+    "resnet50_os32_coco": RESNET50_COCO,
+    "resnet50_os32_coco_even": RESNET50_COCO,
+    "mobilenet_v3_large_os16_cityscapes": MOBILENET_CITYSCAPES,
+}
+NARROW = {
+    "backbone": {"name": "resnet50", "width_multiplier": 0.0625},
+    "aspp_rates": [1],
+    **{
+        branch: {
+            "aspp_channels": 8,
+            "channels": 8,
+            "head_channels": 8,
+            "skips": [{"endpoint": "res2", "channels": 4}],
+        }
+        for branch in ("semantic", "instance")
+    },
+}
+
+
+def seeded_array(name, shape):
+    """The reference's own recipe, from the file that came with the fixtures."""
+    spec = importlib.util.spec_from_file_location("seeded_weights", FIXTURES / "seeded_weights.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.seeded_array(name, shape)
+
+
+def network(config, categories):
+    entries = (Category(i, f"category{i}", True, (0, 0, 0), i) for i in range(1, categories + 1))
+    return build(PanopticDeepLabConfig.model_validate(config), CategoryTable(tuple(entries))).infer
+
+
+def narrow_network():
+    return network(NARROW, 2)
+
+
+def variables_of(model, seed=0):
+    """Random arrays under DeepLab2's names for all weights of our model."""
+    rng = np.random.default_rng(seed)
+    return {deeplab2_name(w.path): rng.normal(size=w.shape).astype("float32") for w in model.weights}
+
+
+@pytest.fixture(scope="module", params=CASES)
+def reference(request):
+    """A model filled through the converter, the description and the outputs of the original, and our outputs."""
+    folder = FIXTURES / request.param
+    described = json.loads((folder / "variables.json").read_text())
+    model = network(*CASES[request.param])
+    load_variables(model, {v["name"]: seeded_array(v["name"], v["shape"]) for v in described["variables"]})
+    size = (described["height"], described["width"])
+    image = np.random.Generator(np.random.PCG64(7)).integers(0, 256, (1, *size, 3)).astype("float32")
+    outputs = model({"image": image, "valid_size": np.array([size], "int32")})
+    return model, described, np.load(folder / "outputs.npz"), size, outputs
+
+
+def test_parameters_equal_the_originals(reference):
+    model, described, *_ = reference
+    assert sum(int(np.prod(w.shape)) for w in model.trainable_weights) == described["trainable_parameters"]
+
+
+def test_trainable_weights_are_the_originals(reference):
+    model, described, *_ = reference
+    ours = {deeplab2_name(weight.path): weight.trainable for weight in model.weights}
+    assert ours == {variable["name"]: variable["trainable"] for variable in described["variables"]}
+
+
+def test_outputs_equal_the_originals(reference):
+    _, _, expected, size, outputs = reference
+    found = {
+        "semantic_logits": resize_bilinear(outputs["semantic_logits"], size, True),
+        "center_heatmap": resize_bilinear(outputs["center_heatmap"], size, True)[..., 0],
+        "offset_map": enlarge_offset(outputs["center_offset"], size, True),
+    }
+    for key, value in found.items():
+        difference = np.abs(np.asarray(value)[:, ::4, ::4] - expected[key]).max()
+        # The fixtures' README: the order of float32 sums differs.
+        assert difference < max(5e-5 * expected[key].std(), 1e-6), key
+
+
+def test_the_suffix_of_checkpoint_files_is_optional():
+    model = narrow_network()
+    variables = variables_of(model)
+    load_variables(model, {name + SUFFIX: value for name, value in variables.items()})
+    for weight in model.weights:
+        np.testing.assert_array_equal(weight, variables[deeplab2_name(weight.path)])
+
+
+def test_what_belongs_to_training_is_passed_over():
+    model = narrow_network()
+    kernel = "encoder/_stem/_conv/kernel"
+    others = (f"{kernel}/.OPTIMIZER_SLOT/optimizer/m", "optimizer/iter", "global_step", "save_counter")
+    load_variables(model, {**variables_of(model), **{name + SUFFIX: np.zeros(()) for name in others}})
+
+
+def test_misfits_are_named_and_nothing_is_set():
+    model = narrow_network()
+    before = np.asarray(model.weights[0]).copy()
+    variables = variables_of(model)
+    variables["encoder/_stage9/_conv/kernel"] = np.zeros(1)
+    del variables["semantic_last_layer/bias"]
+    variables["instance_center_head_last_layer/bias"] = np.zeros(7)
+    with pytest.raises(InputError) as error:
+        load_variables(model, variables)
+    message = str(error.value)
+    assert "no place for encoder/_stage9/_conv/kernel" in message
+    assert "no value for semantic_last_layer/bias" in message
+    assert "instance_center_head_last_layer/bias (found (7,), expected (1,))" in message
+    assert "\n" not in message
+    np.testing.assert_array_equal(model.weights[0], before)
+
+
+def write_checkpoint(path, variables):
+    """A TensorFlow checkpoint with the original's object graph: one attribute for each part of a name."""
+    root = tf.Module()
+    for name, value in variables.items():
+        node = root
+        *parents, leaf = name.split("/")
+        for part in parents:
+            if not hasattr(node, part):
+                setattr(node, part, tf.Module())
+            node = getattr(node, part)
+        setattr(node, leaf, tf.Variable(value))
+    objects = {key: value for key, value in vars(root).items() if isinstance(value, tf.Module | tf.Variable)}
+    tf.train.Checkpoint(**objects).save(path)
+
+
+def test_a_tensorflow_checkpoint_is_read_and_loaded(tmp_path):
+    model = narrow_network()
+    variables = variables_of(model)
+    write_checkpoint(str(tmp_path / "ckpt"), {**variables, "optimizer/iter": 5, "global_step": 5})
+    read = read_checkpoint(tmp_path / "ckpt-1")
+    assert read.keys() == variables.keys()
+    load_variables(model, read)
+    for weight in model.weights:
+        np.testing.assert_array_equal(weight, variables[deeplab2_name(weight.path)])
+
+
+def test_the_latest_checkpoint_of_a_folder_is_read(tmp_path):
+    write_checkpoint(str(tmp_path / "ckpt"), {"encoder/_stem/_conv/kernel": [1.0]})
+    assert list(read_checkpoint(tmp_path)) == ["encoder/_stem/_conv/kernel"]
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
+    (tmp_path / "weights.h5").write_bytes(b"no")
+    with pytest.raises(InputError, match=r"weights\.h5: not a TensorFlow checkpoint"):
+        read_checkpoint(tmp_path / "weights.h5")

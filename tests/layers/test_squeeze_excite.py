@@ -1,0 +1,14 @@
+import numpy as np
+
+from tfpanoptic.layers.squeeze_excite import SqueezeExcite
+
+
+def test_the_gate_is_a_sigmoid_of_the_channels_means():
+    layer = SqueezeExcite(1)
+    layer.build((1, 1, 2, 1))
+    layer.reduce.kernel.assign([[[[1.0]]]])
+    layer.expand.kernel.assign([[[[1.0]]]])
+    # The mean of (1, 3) is 2; a hard sigmoid of 2 would be 5/6.
+    gate = 1 / (1 + np.exp(-2.0))
+    result = layer(np.array([1, 3], "float32").reshape(1, 1, 2, 1))
+    np.testing.assert_allclose(result[0, 0, :, 0], [gate, 3 * gate], rtol=1e-6)

@@ -1,0 +1,10 @@
+import numpy as np
+import tensorflow as tf
+
+from tfpanoptic.ops.argmax import argmax
+
+
+def test_the_index_is_int32_and_the_first_of_equal_values():
+    index = argmax(tf.constant([[1.0, 3.0, 3.0], [-0.0, 0.0, -1.0]]))
+    assert index.dtype == tf.int32
+    np.testing.assert_array_equal(index, [1, 0])

@@ -1,0 +1,80 @@
+"""Post-processing in the LiteRT interpreter, with built-in operations only."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfpanoptic.postprocess.panoptic_deeplab import group_and_merge, panoptic_deeplab_postprocess
+
+try:
+    from ai_edge_litert.interpreter import Interpreter
+except ImportError:
+    Interpreter = getattr(tf.lite, "Interpreter", None)
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+    pytest.mark.skipif(Interpreter is None, reason="no LiteRT interpreter is installed"),
+]
+THINGS, NUM_CATEGORIES, MAX_CENTERS = (1, 2), 4, 40
+
+
+def run_in_litert(function, *arrays):
+    """The outputs of a function as a model without Flex operations."""
+    concrete = function.get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], function)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    interpreter = Interpreter(model_content=converter.convert())
+    names = [tensor.name.split(":")[0] for tensor in concrete.inputs]
+    places = {detail["name"]: detail["index"] for detail in interpreter.get_input_details()}
+    for name, array in zip(names, arrays, strict=True):
+        interpreter.resize_tensor_input(places[name], array.shape)
+    interpreter.allocate_tensors()
+    for name, array in zip(names, arrays, strict=True):
+        interpreter.set_tensor(places[name], array)
+    interpreter.invoke()
+    return [interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()]
+
+
+def test_grouping_of_any_size_gives_the_segments_of_the_graph():
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None, None], tf.int32),
+            tf.TensorSpec([None, None, None]),
+            tf.TensorSpec([None, None, None, 2]),
+        ]
+    )
+    def group(semantic, heatmap, offset):
+        made = group_and_merge(semantic, heatmap, offset, THINGS, NUM_CATEGORIES, 0.1, 5, MAX_CENTERS, 10)
+        return made["segment_ids"]
+
+    random = np.random.default_rng(0)
+    for shape in ((1, 20, 30), (2, 13, 17)):
+        maps = (
+            random.integers(0, NUM_CATEGORIES + 1, shape).astype(np.int32),
+            random.uniform(size=shape).astype(np.float32),
+            random.normal(size=(*shape, 2)).astype(np.float32) * 3,
+        )
+        (ids,) = run_in_litert(group, *maps)
+        np.testing.assert_array_equal(ids, group(*maps))
+
+
+def test_the_whole_way_at_one_size_gives_the_segments_of_the_graph():
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([1, 9, 11, 5]),
+            tf.TensorSpec([1, 9, 11, 1]),
+            tf.TensorSpec([1, 9, 11, 2]),
+        ]
+    )
+    def postprocess(logits, heatmap, offset):
+        outputs = {"semantic_logits": logits, "center_heatmap": heatmap, "center_offset": offset}
+        valid = tf.constant([[30, 41]])
+        made = panoptic_deeplab_postprocess(
+            outputs, (33, 41), valid, (0, 1, 2, 3, 4), THINGS, NUM_CATEGORIES, True, 0.1, 5, MAX_CENTERS, 10
+        )
+        return made["segment_ids"]
+
+    random = np.random.default_rng(1)
+    outputs = [random.uniform(size=(1, 9, 11, channels)).astype(np.float32) for channels in (5, 1, 2)]
+    (ids,) = run_in_litert(postprocess, *outputs)
+    np.testing.assert_array_equal(ids, postprocess(*outputs))

@@ -1,0 +1,5 @@
+"""Weights of other projects -> ours: each converter has `read_checkpoint` and `load_variables`."""
+
+from tfpanoptic.convert import deeplab2
+
+CONVERTERS = {"deeplab2": deeplab2}

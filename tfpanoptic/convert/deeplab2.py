@@ -1,0 +1,126 @@
+"""Weights of DeepLab2's TensorFlow checkpoints.
+
+A checkpoint names variables by the attributes of the original's object graph, such as
+`encoder/_stage4/_block6/_conv3_bn/_batch_norm/gamma`. Each of our variables has exactly one such name, found by the
+rules below; arrays are renamed, never reshaped, cut or invented.
+
+Source: the variable names of DeepLab2's published checkpoints.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from tfpanoptic.errors import InputError
+
+SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
+
+# What a training checkpoint holds beside the network.
+_NOT_NETWORK = re.compile(
+    r"(^|/)(\.OPTIMIZER_SLOT|_CHECKPOINTABLE_OBJECT_GRAPH|save_counter|global_step)(/|$)|^optimizer/"
+)
+
+# Start of our path -> start of the original's. The first that matches is used.
+_PREFIXES = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (r"stem/", r"encoder/_stem/"),
+        (r"stem_conv([12])/", r"encoder/_stem/_conv\1_bn_act/"),
+        (r"stem_conv3/", r"encoder/_stem/_conv3_bn/"),
+        (r"stage(\d)_block(\d+)_conv([12])/", r"encoder/_stage\1/_block\2/_conv\3_bn_act/"),
+        (r"stage(\d)_block(\d+)_conv3/", r"encoder/_stage\1/_block\2/_conv3_bn/"),
+        (r"stage(\d)_block(\d+)_shortcut/", r"encoder/_stage\1/_block\2/_shortcut/"),
+        (r"block(\d+)_conv/", r"encoder/_blocks/\1/"),
+        (r"block(\d+)_expand/", r"encoder/_blocks/\1/_conv1_bn_act/"),
+        (r"block(\d+)_depthwise/", r"encoder/_blocks/\1/_conv2_bn_act/"),
+        (r"block(\d+)_squeeze_excite/(\w+)/", r"encoder/_blocks/\1/_squeeze_excitation/_se_\2/"),
+        (r"block(\d+)_project/", r"encoder/_blocks/\1/_conv3_bn/"),
+        (r"(semantic|instance)_aspp/pointwise/", r"\1_decoder/_aspp/_conv_bn_act/"),
+        (r"(semantic|instance)_aspp/atrous(\d)/", r"\1_decoder/_aspp/_aspp_conv\2/_conv_bn_act/"),
+        (r"(semantic|instance)_aspp/pool/", r"\1_decoder/_aspp/_aspp_pool/_conv_bn_act/"),
+        (r"(semantic|instance)_aspp/project/", r"\1_decoder/_aspp/_proj_conv_bn_act/"),
+        (r"(semantic|instance)_projection/", r"\1_decoder/_aspp/_proj_conv_bn_act/"),
+        (r"(semantic|instance)_decoder/reduce(\d)/", r"\1_decoder/_low_level_conv\2/"),
+        (r"(semantic|instance)_decoder/fuse(\d)/(\w+)/", r"\1_decoder/_fusion_conv\2/_conv1_bn_act/_\3/"),
+        (r"semantic_head/hidden/(\w+)/", r"semantic_head_without_last_layer/_conv1_bn_act/_\1/"),
+        (r"semantic_head/predict/", r"semantic_last_layer/"),
+        (r"center_head/hidden/(\w+)/", r"instance_center_head_without_last_layer/_conv1_bn_act/_\1/"),
+        (r"center_head/predict/", r"instance_center_head_last_layer/"),
+        (r"offset_head/hidden/(\w+)/", r"instance_regression_head_without_last_layer/_conv1_bn_act/_\1/"),
+        (r"offset_head/predict/", r"instance_regression_head_last_layer/"),
+    )
+)
+
+
+def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
+    """All arrays of a TensorFlow checkpoint that belong to the network, keyed by the original's names.
+
+    Args:
+        path: of the checkpoint without `.index`, or of a folder, whose latest checkpoint is read.
+
+    Raises:
+        InputError: no checkpoint there.
+    """
+    import tensorflow as tf
+
+    try:
+        reader = tf.train.load_checkpoint(str(path).removesuffix(".index"))
+        names = [name for name in reader.get_variable_to_shape_map() if not _NOT_NETWORK.search(name)]
+        return {name.removesuffix(SUFFIX): reader.get_tensor(name) for name in names}
+    except (ValueError, tf.errors.OpError) as error:
+        raise InputError(f"{path}: not a TensorFlow checkpoint ({' '.join(str(error).split())})") from None
+
+
+def load_variables(model, variables: Mapping[str, np.ndarray]) -> None:
+    """Fills `model` from DeepLab2's arrays: every array is used once, every weight is set once.
+
+    Args:
+        model: a Keras model whose weights have the paths of `models/panoptic_deeplab.py`.
+        variables: name -> array; the suffix of checkpoint files is optional, optimizer slots, save counters and the
+            global step are passed over.
+
+    Raises:
+        InputError: arrays without a weight, weights without an array, or shapes that differ; nothing is set then.
+    """
+    arrays = {name.removesuffix(SUFFIX): value for name, value in variables.items() if not _NOT_NETWORK.search(name)}
+    weights = {deeplab2_name(weight.path): weight for weight in model.weights}
+    problems = [
+        _listed("no place for", arrays.keys() - weights.keys()),
+        _listed("no value for", weights.keys() - arrays.keys()),
+        _listed(
+            "other shape for",
+            (
+                f"{name} (found {np.shape(arrays[name])}, expected {tuple(weight.shape)})"
+                for name, weight in weights.items()
+                if name in arrays and np.shape(arrays[name]) != tuple(weight.shape)
+            ),
+        ),
+    ]
+    if any(problems):
+        raise InputError("DeepLab2 weights do not fit the model: " + "; ".join(filter(None, problems)))
+    for name, weight in weights.items():
+        weight.assign(arrays[name])
+
+
+def deeplab2_name(path: str) -> str:
+    """The original's name of the weight at `path` of our model; `path` itself where no rule knows it."""
+    for pattern, replacement in _PREFIXES:
+        match = pattern.match(path)
+        if match:
+            name = match.expand(replacement) + path[match.end() :]
+            name = re.sub(
+                r"(_depthwise|blocks/\d+/_conv2_bn_act)/conv/kernel$", r"\1/_depthwise_conv/depthwise_kernel", name
+            )
+            return re.sub(r"/(conv/kernel|batch_norm/\w+)$", r"/_\1", name)
+    return path
+
+
+def _listed(problem: str, names: Iterable[str]) -> str:
+    """One phrase with the first few names, empty without names."""
+    ordered = sorted(names)
+    more = f" and {len(ordered) - 3} more" if len(ordered) > 3 else ""
+    return f"{problem} {', '.join(ordered[:3])}{more}" if ordered else ""

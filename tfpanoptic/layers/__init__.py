@@ -1,0 +1,1 @@
+"""Reusable Keras layers with plain arguments, one idea a file."""

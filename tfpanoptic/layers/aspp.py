@@ -1,0 +1,109 @@
+"""Atrous spatial pyramid pooling: one map seen at several scales."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from tfpanoptic.layers.conv import ConvBN
+from tfpanoptic.layers.resize_like import ResizeLike
+
+
+@keras.saving.register_keras_serializable(package="tfpanoptic")
+class ASPP(keras.layers.Layer):
+    """Features of several receptive fields: [B, h, w, C] -> [B, h, w, channels].
+
+    A 1x1 convolution, one 3x3 convolution a rate, and the image pooling are concatenated in this order,
+    projected by a 1x1 convolution and dropped out.
+
+    Args:
+        channels: of every branch and of the result.
+        rates: dilations of the 3x3 convolutions; (3, 6, 9) at output stride 32, (6, 12, 18) at 16, (12, 24, 36) at 8.
+        pool_window: (height, width) in cells of the image pooling's window; None pools over the whole map. A side
+            longer than the map's is cut to it.
+        dropout: share of the result that training drops.
+        align_corners: how the pooled map is enlarged again.
+        epsilon, momentum: of the batch normalisations.
+
+    Source: Chen et al. 2018 (DeepLabv3+); order, and batch normalisation after the pooling, as in DeepLab2.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        rates: tuple[int, ...],
+        pool_window: tuple[int, int] | None = None,
+        dropout: float = 0.1,
+        align_corners: bool = True,
+        epsilon: float = 1e-3,
+        momentum: float = 0.99,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self._arguments: dict[str, Any] = {
+            "channels": channels,
+            "rates": tuple(rates),
+            "pool_window": pool_window and tuple(pool_window),
+            "dropout": dropout,
+            "align_corners": align_corners,
+            "epsilon": epsilon,
+            "momentum": momentum,
+        }
+        shared = {"epsilon": epsilon, "momentum": momentum, "dtype": self.dtype_policy}
+        self.pointwise = ConvBN(channels, 1, name="pointwise", **shared)
+        self.atrous = [
+            ConvBN(channels, 3, dilation=rate, name=f"atrous{number}", **shared)
+            for number, rate in enumerate(rates, start=1)
+        ]
+        self.pool = ConvBN(channels, 1, name="pool", **shared)
+        self.resize = ResizeLike(align_corners, dtype=self.dtype_policy, name="resize")
+        self.project = ConvBN(channels, 1, name="project", **shared)
+        self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
+
+    def build(self, input_shape):
+        """Creates the weights of all branches and of the projection."""
+        for branch in (self.pointwise, *self.atrous, self.pool):
+            branch.build(input_shape)
+        branches = len(self.atrous) + 2
+        self.project.build((*input_shape[:-1], branches * self._arguments["channels"]))
+
+    def call(self, x, training=None):
+        """The projected pyramid of `x`."""
+        branches = [branch(x, training=training) for branch in (self.pointwise, *self.atrous)]
+        pooled = self.pool(_pool(x, self._arguments["pool_window"]), training=training)
+        branches.append(self.resize(pooled, x))
+        return self.dropout(self.project(ops.concatenate(branches, axis=-1), training=training), training=training)
+
+    def compute_output_shape(self, input_shape):
+        """The input's grid, `channels` wide."""
+        return (*input_shape[:-1], self._arguments["channels"])
+
+    def get_config(self):
+        """Constructor arguments."""
+        return {**super().get_config(), **self._arguments}
+
+
+def _pool(x, window: tuple[int, int] | None):
+    """Means of `x` over all places of a window that lie inside the map; [B, 1, 1, C] without a window."""
+    if window is None:
+        return ops.mean(x, axis=(1, 2), keepdims=True)
+    for axis, length in zip((1, 2), window, strict=True):
+        x = _running_mean(x, length, axis)
+    return x
+
+
+def _running_mean(x, length: int, axis: int):
+    """Means of `length` neighbours along `axis` (at most the whole axis), from differences of one running sum.
+
+    The map may be smaller than the window and its size known only at run time, which pooling ops refuse.
+    """
+    size = ops.shape(x)[axis]
+    length = min(length, size) if isinstance(size, int) else ops.minimum(length, size)
+    sums = ops.cumsum(ops.cast(x, "float32"), axis=axis)
+    start = [(0, 0)] * 4
+    start[axis] = (1, 0)
+    sums = ops.pad(sums, start)
+    windows = sums[:, length:] - sums[:, :-length] if axis == 1 else sums[:, :, length:] - sums[:, :, :-length]
+    return ops.cast(windows / ops.cast(length, "float32"), x.dtype)

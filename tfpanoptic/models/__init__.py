@@ -1,0 +1,5 @@
+"""Panoptic architectures."""
+
+from tfpanoptic.models import panoptic_deeplab
+
+ARCHITECTURES = {"panoptic_deeplab": panoptic_deeplab.ARCHITECTURE}

@@ -1,0 +1,89 @@
+"""What a full-size classification needs of its logits, without holding them at full size.
+
+1024 x 2048 pixels of 134 channels are 1.1 GB. Strips of a few rows are enlarged one at a time, and a
+single channel a pixel is interpolated from its four neighbours.
+"""
+
+from __future__ import annotations
+
+from keras import ops
+
+from tfpanoptic.ops.argmax import argmax
+from tfpanoptic.ops.resize import resize_bilinear, source_positions
+
+# Rows of one strip. Own choice: 8 rows of 640 pixels and 134 channels are 2.7 MB.
+STRIP = 8
+
+
+def best_channel(logits, size, align_corners: bool):
+    """The channel with the largest enlarged logit at each pixel, and the logarithm of the softmax's sum.
+
+    Args:
+        logits: float32 `[B, h, w, K]`.
+        size: (H, W).
+        align_corners: the grid rule of the enlargement.
+
+    Returns:
+        `channel` int32 `[B, H, W]`, the first of equal ones
+        `log_sum_exp` float32 `[B, H, W]`; the probability of a channel is exp(logit - log_sum_exp)
+    """
+    batch, low_height, low_width, depth = ops.shape(logits)
+    height, width = size
+    strips = (height + (STRIP - 1)) // STRIP
+    top, bottom, down = _neighbours(height, low_height, align_corners)
+    lines = ops.reshape(logits, (-1, low_width, depth))  # [B * h, w, K]
+
+    def best_of_strip(index):
+        image, strip = index // strips, index % strips
+        # The last strip repeats the last row.
+        rows = ops.minimum(strip * STRIP + ops.arange(STRIP, dtype="int32"), height - 1)
+        share = ops.reshape(ops.take(down, rows, axis=0), (STRIP, 1, 1))
+        upper, lower = (
+            ops.take(lines, image * low_height + ops.take(line, rows, axis=0), axis=0) for line in (top, bottom)
+        )
+        mixed = upper * (1.0 - share) + lower * share  # [STRIP, w, K]
+        # The rows are in place already: this moves the columns alone.
+        wide = ops.squeeze(resize_bilinear(ops.expand_dims(mixed, 0), (STRIP, width), align_corners), 0)
+        return argmax(wide), ops.logsumexp(wide, axis=-1)
+
+    channel, log_sum_exp = ops.map(best_of_strip, ops.arange(batch * strips, dtype="int32"))  # [B * strips, STRIP, W]
+    return tuple(ops.reshape(maps, (batch, strips * STRIP, width))[:, :height] for maps in (channel, log_sum_exp))
+
+
+def channel_logit(logits, channel, align_corners: bool):
+    """The enlarged logit of one channel a pixel, float32 `[B, H, W]`.
+
+    Args:
+        logits: float32 `[B, h, w, K]`.
+        channel: int32 `[B, H, W]`, 0..K - 1.
+        align_corners: the grid rule of the enlargement.
+    """
+    batch, low_height, low_width, depth = ops.shape(logits)
+    _, height, width = ops.shape(channel)
+    top, bottom, down = _neighbours(height, low_height, align_corners)
+    left, right, across = _neighbours(width, low_width, align_corners)
+    flat = ops.reshape(logits, (-1,))
+    image = ops.reshape(ops.arange(batch, dtype="int32") * low_height, (-1, 1, 1))
+
+    def corner(rows, columns):
+        cell = (image + ops.reshape(rows, (1, -1, 1))) * low_width + columns  # [B, H, W]
+        return ops.take(flat, cell * depth + channel, axis=0)
+
+    down = ops.reshape(down, (1, -1, 1))
+    upper = corner(top, left) * (1.0 - across) + corner(top, right) * across
+    lower = corner(bottom, left) * (1.0 - across) + corner(bottom, right) * across
+    return upper * (1.0 - down) + lower * down
+
+
+def _neighbours(length, old, align_corners: bool):
+    """The two cells of an axis of `old` cells around each cell of one of `length`, and the second's share.
+
+    Returns:
+        int32, int32 and float32 `[length]`.
+    """
+    at = source_positions(length, old, align_corners)
+    at = ops.minimum(ops.maximum(at, 0.0), ops.cast(old - 1, "float32"))
+    first = ops.floor(at)
+    share = at - first
+    first = ops.cast(first, "int32")
+    return first, ops.minimum(first + 1, old - 1), share

@@ -1,0 +1,1 @@
+"""Outputs -> panoptic segments, in graph: batched, fixed shapes, LiteRT built-in ops only."""

@@ -1,0 +1,123 @@
+"""Training targets of Panoptic-DeepLab and Axial-DeepLab.
+
+Every instance becomes a Gaussian at its mass centre, and every pixel of it points there. The centre
+is that of the mask as it is here: after augmentation and cropping.
+
+Source: Cheng et al. 2020, sections 3.2 and 3.3, in the form of DeepLab2's `data/sample_generator.py`
+(centres rounded to pixels, half to even; window of 6 sigma + 3 pixels).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tfpanoptic.panoptic_map import category_of, instance_of
+
+
+def panoptic_deeplab_targets(
+    panoptic: tf.Tensor,
+    thing_ids: Sequence[int],
+    sigma: float = 8.0,
+    small_instance_area: int = 4096,
+    small_instance_weight: float = 3.0,
+    crowd_in_semantic: bool = True,
+) -> dict[str, tf.Tensor]:
+    """Targets and per-pixel loss weights of one image.
+
+    Args:
+        panoptic: int32 `[H, W]`, a panoptic map; 0 is void, a thing with instance 0 a crowd.
+        thing_ids: category ids of the things.
+        sigma: of the Gaussians, in pixels.
+        small_instance_area: instances below this many pixels get `small_instance_weight`.
+        small_instance_weight: weight of their pixels in the semantic loss; all others have 1.
+        crowd_in_semantic: whether crowds teach the semantic head; if not, they are ignored there too.
+
+    Returns:
+        `semantic` int32 `[H, W]`, category id, 0 where ignored
+        `semantic_weight` float32 `[H, W]`
+        `center_heatmap` float32 `[H, W]`, 0..1
+        `center_weight` float32 `[H, W]`, 0 on void and crowds
+        `center_offset` float32 `[H, W, 2]`, (dy, dx) in pixels to the instance's centre, 0 elsewhere
+        `offset_weight` float32 `[H, W]`, 1 on instances
+    """
+    height, width = tf.unstack(tf.shape(panoptic))
+    flat = tf.reshape(panoptic, [-1])
+    labels, segment, areas = tf.unique_with_counts(flat)  # [S], [H*W], [S]
+    isthing = _is_thing(labels, thing_ids)
+    isinstance_ = isthing & (instance_of(labels) > 0)
+    iscrowd = isthing & (instance_of(labels) == 0)
+
+    centers = _mass_centers(segment, areas, width)  # [S, 2]
+    pixel = tf.range(height * width)
+    position = tf.stack([pixel // width, pixel % width], axis=-1)  # [H*W, 2]
+    on_instance = tf.gather(isinstance_, segment)
+    offset = tf.where(on_instance[:, None], tf.gather(centers, segment) - position, 0)
+
+    semantic_of_segment = category_of(labels)
+    if not crowd_in_semantic:
+        semantic_of_segment = tf.where(iscrowd, 0, semantic_of_segment)
+    is_small = isinstance_ & (areas < small_instance_area)
+    weight_of_segment = tf.where(is_small, tf.constant(small_instance_weight, tf.float32), 1.0)
+
+    def to_map(values):
+        return tf.reshape(tf.gather(values, segment), [height, width])
+
+    return {
+        "semantic": to_map(semantic_of_segment),
+        "semantic_weight": to_map(weight_of_segment),
+        "center_heatmap": gaussian_peaks(tf.boolean_mask(centers, isinstance_), height, width, sigma),
+        "center_weight": to_map(tf.cast((labels != 0) & ~iscrowd, tf.float32)),
+        "center_offset": tf.cast(tf.reshape(offset, [height, width, 2]), tf.float32),
+        "offset_weight": to_map(tf.cast(isinstance_, tf.float32)),
+    }
+
+
+def _is_thing(labels: tf.Tensor, thing_ids: Sequence[int]) -> tf.Tensor:
+    table = np.zeros(max([0, *thing_ids]) + 2, bool)  # the last entry answers for every larger id
+    table[list(thing_ids)] = True
+    return tf.gather(table, tf.minimum(category_of(labels), len(table) - 1))
+
+
+def _mass_centers(segment: tf.Tensor, areas: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
+    """Mean pixel of each segment, rounded half to even; int32 `[S, 2]`, (y, x)."""
+    # Integer sums: in float32 a segment of a megapixel loses whole pixels.
+    pixel = tf.range(tf.size(segment))
+    count = tf.size(areas)
+    sums = [
+        tf.math.unsorted_segment_sum(tf.cast(coordinate, tf.int64), segment, count)
+        for coordinate in (pixel // width, pixel % width)
+    ]
+    mean = tf.cast(tf.stack(sums, axis=-1), tf.float64) / tf.cast(areas, tf.float64)[:, None]
+    return tf.cast(tf.round(mean), tf.int32)
+
+
+def gaussian_peaks(centers: tf.Tensor, height: tf.Tensor, width: tf.Tensor, sigma: float) -> tf.Tensor:
+    """Heatmap with a Gaussian of height 1 at each centre; where they overlap the larger value stays.
+
+    Args:
+        centers: int32 `[N, 2]`, (y, x) inside the image.
+        height, width: of the heatmap in pixels.
+        sigma: in pixels; the window reaches 3 sigma + 1 pixels to each side, and is 0 beyond.
+
+    Returns:
+        float32 `[height, width]`.
+    """
+    reach = int(3 * sigma) + 1
+    steps = np.arange(-reach, reach + 1)
+    square = steps[:, None] ** 2 + steps[None, :] ** 2
+    patch = np.exp(-square / (2.0 * sigma**2)).astype(np.float32).reshape(-1)  # [P]
+
+    # On a canvas with a margin of `reach` no patch needs clipping.
+    canvas_height, canvas_width = height + 2 * reach, width + 2 * reach
+    corner = centers[:, 0] * canvas_width + centers[:, 1]  # [N]
+    window = tf.range(2 * reach + 1)
+    place = corner[:, None] + tf.reshape(window[:, None] * canvas_width + window[None, :], [1, -1])  # [N, P]
+    values = tf.broadcast_to(patch, tf.shape(place))
+    peaks = tf.math.unsorted_segment_max(
+        tf.reshape(values, [-1]), tf.reshape(place, [-1]), canvas_height * canvas_width
+    )
+    canvas = tf.reshape(tf.maximum(peaks, 0.0), [canvas_height, canvas_width])
+    return canvas[reach : reach + height, reach : reach + width]
