@@ -1,0 +1,1 @@
+"""Scores of segment maps under the official rules."""
