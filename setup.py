@@ -19,7 +19,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["tfpanoptic", "tfpanoptic.*"]),
-    package_data={"tfpanoptic": ["py.typed", "presets/*.yaml", "data/bundled/**/*"]},
+    package_data={"tfpanoptic": ["py.typed", "demo.yaml", "data/bundled/**/*"]},
     install_requires=[
         "keras>=3.12",
         "numpy>=1.26",
@@ -40,7 +40,6 @@ setup(
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Intended Audience :: Science/Research",
-        "License :: OSI Approved :: Apache Software License",
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",
         "Programming Language :: Python :: 3.13",

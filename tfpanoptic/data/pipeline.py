@@ -86,6 +86,8 @@ def training_batches(
             "targets": target_fn(view_panoptic),
         }
 
+    # Nothing in it is a Python loop or condition on tensors; AutoGraph would only warn about what it cannot convert.
+    prepared = tf.autograph.experimental.do_not_convert(example)
     share = batch_size // workers
 
     def position_of(count: tf.Tensor) -> tf.Tensor:
@@ -94,7 +96,7 @@ def training_batches(
 
     batches = (
         tf.data.Dataset.counter(start_step * share)
-        .map(lambda count: example(position_of(count)), parallel_calls, deterministic=True)
+        .map(lambda count: prepared(position_of(count)), parallel_calls, deterministic=True)
         .batch(share, drop_remainder=True)
         .prefetch(2)
     )

@@ -1,0 +1,189 @@
+import json
+import sys
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from tfpanoptic.cli import main
+from tfpanoptic.data.nuclei import nuclei
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Runs the command line in this process: arguments -> (exit code, standard output, standard error)."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["tfpanoptic", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+            raise SystemExit(0)
+        printed = capsys.readouterr()
+        return stop.value.code or 0, printed.out, printed.err
+
+    return call
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "photo.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)).save(path)
+    return path
+
+
+def test_train_writes_a_run_with_the_overrides(run, tiny_settings, tmp_path):
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(tiny_settings))
+    code, out, _ = run("train", tmp_path / "c.yaml", "training.steps=2", "--out", tmp_path / "run")
+    assert code == 0 and str(tmp_path / "run") in out
+    assert yaml.safe_load((tmp_path / "run/config.yaml").read_text())["training"]["steps"] == 2
+
+
+def test_predict_writes_what_other_tools_read(run, tiny_run, photo, tmp_path):
+    code, _, _ = run("predict", tiny_run, photo, "--out", tmp_path / "out")
+    assert code == 0
+    content = json.loads((tmp_path / "out/panoptic.json").read_text())
+    assert [c["id"] for c in content["categories"]] == [1, 2]
+    assert content["images"][0]["file_name"] == "photo.png"
+    png = np.asarray(Image.open(tmp_path / "out/panoptic/photo.png")).astype(int)
+    ids = png[..., 0] + 256 * png[..., 1] + 65536 * png[..., 2]
+    assert ids.shape == (60, 80)
+    segments = {s["id"]: s["area"] for s in content["annotations"][0]["segments_info"]}
+    assert {int(i): int((ids == i).sum()) for i in np.unique(ids[ids > 0])} == segments
+    assert (tmp_path / "out/overlay/photo.png").is_file()
+
+
+def test_evaluate_prints_percent_and_writes_fractions(run, tiny_run, tmp_path, monkeypatch):
+    folder = nuclei("val").records[0].image_path.parents[1]
+    gt = json.loads((folder / "panoptic.json").read_text())
+    gt["images"], gt["annotations"] = gt["images"][:2], gt["annotations"][:2]
+    (tmp_path / "gt.json").write_text(json.dumps(gt))
+    arguments = ["--images", folder / "images", "--gt", tmp_path / "gt.json", "--gt-dir", folder / "panoptic"]
+    code, out, _ = run("evaluate", tiny_run, *arguments, "--json", tmp_path / "pq.json")
+    assert code == 0 and "nucleus" in out and "percent" in out
+    numbers = json.loads((tmp_path / "pq.json").read_text())["pq"]
+    assert set(numbers) == {"all", "things", "stuff", "per_category"}
+    assert set(numbers["per_category"]["nucleus"]) == {"pq", "sq", "rq", "tp", "fp", "fn"}
+    assert numbers["all"]["n"] == 2 and 0 <= numbers["all"]["pq"] <= 1
+
+
+def test_categories_that_only_one_side_has_are_named(run, tiny_run, tmp_path):
+    folder = nuclei("val").records[0].image_path.parents[1]
+    gt = json.loads((folder / "panoptic.json").read_text())
+    gt["images"], gt["annotations"] = gt["images"][:1], gt["annotations"][:1]
+    # The truth calls its stuff "glass": the model lacks it, and the model's "background" is not in the truth.
+    next(c for c in gt["categories"] if c["name"] == "background")["name"] = "glass"
+    (tmp_path / "gt.json").write_text(json.dumps(gt))
+    arguments = ["--images", folder / "images", "--gt", tmp_path / "gt.json", "--gt-dir", folder / "panoptic"]
+    code, _, err = run("evaluate", tiny_run, *arguments, "--json", tmp_path / "pq.json")
+    assert code == 0
+    assert "not in the model, counted as missed: glass" in err and "left out: background" in err
+    glass = json.loads((tmp_path / "pq.json").read_text())["pq"]["per_category"]["glass"]
+    assert (glass["pq"], glass["tp"], glass["fp"], glass["fn"]) == (0.0, 0, 0, 1)
+
+
+def test_export_writes_a_saved_model_and_verifies_it(run, tiny_run, tmp_path):
+    code, out, _ = run("export", tiny_run, "--format", "saved_model", "--out", tmp_path / "sm", "--verify")
+    assert code == 0 and "100.0000 % of the pixels equal" in out
+    assert (tmp_path / "sm/saved_model.pb").is_file()
+
+
+def test_models_lists_what_can_be_built(run):
+    code, out, _ = run("models")
+    assert code == 0
+    for name in ("panoptic_deeplab", "resnet50", "mobilenet_v3_large", "nuclei", "coco_panoptic"):
+        assert name in out
+
+
+def test_env_prints_versions(run):
+    code, out, _ = run("env")
+    assert code == 0 and "tfpanoptic" in json.loads(out)["packages"]
+
+
+def test_help_names_every_verb(run):
+    code, out, _ = run("--help")
+    assert code == 0
+    for verb in ("demo", "train", "evaluate", "predict", "export", "models", "env", "weights"):
+        assert verb in out
+
+
+def wrong_inputs(tmp_path, tiny_run, photo):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/file").touch()
+    (tmp_path / "broken.png").write_bytes(photo.read_bytes()[:200])
+    (tmp_path / "typo.yaml").write_text("architecture: panoptic_deeplab\nmodle: {}\n")
+    out = ["--out", tmp_path / "out"]
+    return {
+        "missing image": (["predict", tiny_run, tmp_path / "none.png", *out], "none.png: no such file or folder"),
+        "unreadable image": (["predict", tiny_run, tmp_path / "broken.png", *out], "broken.png: "),
+        "empty folder": (["predict", tiny_run, tmp_path / "empty", *out], "empty: no image in this folder"),
+        "not a run": (["predict", tmp_path / "empty", photo, *out], "empty: not a run folder"),
+        "no run": (["predict", tmp_path / "none", photo, *out], "none: no such folder"),
+        "output exists": (["predict", tiny_run, photo, "--out", tmp_path / "full"], "full: exists"),
+        "run exists": (["train", tiny_run / "config.yaml", "--out", tiny_run], "holds a run"),
+        "wrong key": (["train", tmp_path / "typo.yaml", *out], "typo.yaml: "),
+        "wrong value": (["train", tiny_run / "config.yaml", "training.steps=x", *out], "training.steps: "),
+        "no configuration": (["train", tmp_path / "none.yaml", *out], "none.yaml: no such file"),
+        "wrong strategy": (["train", tiny_run / "config.yaml", "--strategy", "tpu", *out], "found 'tpu'"),
+        "half of a set": (["evaluate", tiny_run, "--gt", tmp_path / "gt.json"], "belong together"),
+        "wrong format": (["export", tiny_run, "--format", "onx", *out], "found 'onx'"),
+        "wrong project": (
+            ["weights", "convert", photo, "--from", "mmdet", "--config", tiny_run / "config.yaml", *out],
+            "found 'mmdet'",
+        ),
+        "no checkpoint": (
+            ["weights", "convert", tmp_path / "none", "--from", "deeplab2", "--config", tiny_run / "config.yaml", *out],
+            "none",
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "missing image",
+        "unreadable image",
+        "empty folder",
+        "not a run",
+        "no run",
+        "output exists",
+        "run exists",
+        "wrong key",
+        "wrong value",
+        "no configuration",
+        "wrong strategy",
+        "half of a set",
+        "wrong format",
+        "wrong project",
+        "no checkpoint",
+    ],
+)
+def test_a_wrong_input_is_one_line_and_exit_code_2(case, run, tmp_path, tiny_run, photo):
+    arguments, words = wrong_inputs(tmp_path, tiny_run, photo)[case]
+    code, _, err = run(*arguments)
+    lines = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert code == 2 and len(lines) == 1 and words in lines[0], err
+    assert not (tmp_path / "out").exists() and not list(tmp_path.glob("*.writing"))
+
+
+def test_a_missing_tensorflow_is_told_with_the_extra_to_install(run, monkeypatch, photo, tmp_path):
+    import importlib.util
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "tensorflow" else find(name))
+    code, _, err = run("predict", tmp_path, photo, "--out", tmp_path / "out")
+    assert code == 2 and "tfpanoptic[cpu]" in err and "tfpanoptic[gpu]" in err
+
+
+def test_the_quick_demo_goes_the_whole_way(run, tmp_path):
+    code, out, _ = run("demo", "--quick", "--out", tmp_path / "demo")
+    assert code == 0 and "export against network on 2 images: 100.0000 %" in out
+    for part in ("run/best.safetensors", "photos", "predictions/panoptic.json", "saved_model/saved_model.pb"):
+        assert (tmp_path / "demo" / part).exists()
+
+
+def test_a_demo_does_not_replace_a_folder_of_something_else(run, tmp_path):
+    (tmp_path / "thesis.txt").touch()
+    code, _, err = run("demo", "--quick", "--overwrite", "--out", tmp_path)
+    assert code == 2 and "holds something else" in err and (tmp_path / "thesis.txt").exists()

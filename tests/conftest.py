@@ -1,0 +1,69 @@
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import pytest
+
+TINY = {
+    "architecture": "panoptic_deeplab",
+    "data": {"name": "nuclei"},
+    "input": {"stride": 16},
+    "augment": {"crop": [64, 64], "flip_vertical": True},
+    "model": {
+        "backbone": {"name": "resnet10", "output_stride": 16, "width_multiplier": 0.0625},
+        "normalization": "per_image",
+        "align_corners": False,
+        "aspp_rates": [2],
+        "aspp_dropout": 0.0,
+        "separable": False,
+        "kernel_size": 3,
+        "semantic": {
+            "aspp_channels": 8,
+            "channels": 8,
+            "head_channels": 8,
+            "skips": [{"endpoint": "res2", "channels": 8}],
+        },
+        "instance": {
+            "aspp_channels": 8,
+            "channels": 8,
+            "head_channels": 8,
+            "skips": [{"endpoint": "res2", "channels": 8}],
+        },
+        "postprocess": {"center_threshold": 0.001, "nms_kernel": 7, "max_centers": 20, "stuff_area": 0},
+    },
+    "training": {
+        "steps": 6,
+        "batch_size": 2,
+        "optimizer": {"name": "adamw", "learning_rate": 1e-3, "weight_decay": 1e-4},
+        "evaluate_every": 3,
+        "evaluate_images": 1,
+        "checkpoint_every": 2,
+        "log_every": 2,
+    },
+}
+
+
+@pytest.fixture
+def tiny_settings():
+    """Settings of an experiment that trains in a second or two; each test gets its own copy."""
+    import copy
+
+    return copy.deepcopy(TINY)
+
+
+@pytest.fixture
+def tiny_experiment(tiny_settings):
+    from tfpanoptic.experiment import Experiment
+
+    return Experiment.from_dict(tiny_settings)
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory):
+    """Run folder of a tiny training that ended."""
+    from tfpanoptic.experiment import Experiment
+    from tfpanoptic.train.loop import train
+
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    train(Experiment.from_dict(TINY), folder)
+    return folder

@@ -1,0 +1,81 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfpanoptic.errors import InputError
+from tfpanoptic.export.saved_model import export_saved_model
+from tfpanoptic.export.verify import verify_saved_model
+from tfpanoptic.segmenter import PanopticSegmenter
+
+
+@pytest.fixture(scope="module")
+def exported(tiny_run, tmp_path_factory):
+    segmenter = PanopticSegmenter.from_preset(tiny_run)
+    folder = tmp_path_factory.mktemp("export") / "model"
+    export_saved_model(segmenter, folder)
+    return segmenter, folder
+
+
+SERVE = """
+import sys, types
+for name in ("keras", "tfpanoptic"):
+    sys.modules[name] = None
+import numpy as np, tensorflow as tf
+serve = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
+images = np.load(sys.argv[2])
+np.savez(sys.argv[3], **{k: v.numpy() for k, v in serve(image=tf.constant(images)).items()})
+"""
+
+
+def test_it_runs_where_there_is_only_tensorflow_and_gives_what_segment_gives(exported, tmp_path):
+    segmenter, folder = exported
+    # Two images of one odd size in a batch.
+    images = np.random.default_rng(0).integers(0, 256, (2, 70, 93, 3), dtype=np.uint8)
+    images[:, 20:40, 30:60] //= 4
+    np.save(tmp_path / "images.npy", images)
+    files = [str(folder), str(tmp_path / "images.npy"), str(tmp_path / "out.npz")]
+    subprocess.run([sys.executable, "-c", SERVE, *files], check=True)
+    served = np.load(tmp_path / "out.npz")
+    for number, image in enumerate(images):
+        expected = segmenter.segment(image)
+        np.testing.assert_array_equal(served["panoptic"][number], expected.segmentation)
+        rows = served["segments"][number]
+        rows = rows[rows[:, 0] > 0]
+        assert len(rows) == len(expected.segments_info)
+        for row, segment in zip(rows, expected.segments_info):
+            x, y, width, height = segment["bbox"]
+            assert row[0] == segment["id"] and row[1] == segment["category_id"] and row[2] == segment["isthing"]
+            assert row[3] == pytest.approx(segment["score"], abs=1e-5)
+            assert row[4:].tolist() == [segment["area"], y, x, y + height, x + width]
+
+
+def test_categories_and_configuration_are_assets(exported):
+    segmenter, folder = exported
+    assets = {path.name: path.read_text() for path in (folder / "assets").iterdir()}
+    assert assets["categories.json"] == segmenter.categories.to_json()
+    assert assets["config.yaml"] == segmenter.experiment.to_yaml()
+    assert json.loads(assets["segments.json"])["columns"][:2] == ["id", "category_id"]
+
+
+def test_verification_finds_export_and_network_equal(exported):
+    report = verify_saved_model(*exported, images=2)
+    assert report.images == 2 and report.equal_pixels == 1.0 and report.pq in (1.0, None)
+
+
+def test_verification_finds_other_weights(exported, tiny_experiment):
+    segmenter, folder = exported
+    other = PanopticSegmenter(tiny_experiment, segmenter.categories)
+    other.set_weights([-2 * w for w in segmenter.get_weights()])
+    assert verify_saved_model(other, folder, images=2).equal_pixels < 0.9
+
+
+def test_an_export_that_exists_is_not_replaced(exported, tmp_path):
+    with pytest.raises(InputError, match="--overwrite"):
+        export_saved_model(*exported)
+    Image.new("RGB", (2, 2)).save(tmp_path / "mine.png")
+    with pytest.raises(InputError, match="holds something else"):
+        export_saved_model(exported[0], tmp_path, overwrite=True)

@@ -1,0 +1,131 @@
+import io
+
+import keras
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from tfpanoptic.errors import InputError
+from tfpanoptic.segmenter import PanopticSegmenter
+
+
+@pytest.fixture(scope="module")
+def segmenter(tiny_run):
+    return PanopticSegmenter.from_preset(tiny_run)
+
+
+@pytest.fixture(scope="module")
+def photo():
+    return np.random.default_rng(1).integers(0, 256, (50, 70, 3), dtype=np.uint8)
+
+
+def test_a_call_on_images_gives_the_outputs_of_the_heads(segmenter, photo):
+    outputs = segmenter(np.stack([photo[:48, :64]] * 2))
+    # Heads at stride 4: 48 x 64 -> 12 x 16; 2 categories.
+    shapes = {name: tuple(value.shape) for name, value in outputs.items()}
+    assert shapes == {
+        "semantic_logits": (2, 12, 16, 2),
+        "center_heatmap": (2, 12, 16, 1),
+        "center_offset": (2, 12, 16, 2),
+    }
+
+
+def test_the_result_has_the_size_of_the_photo(segmenter, photo):
+    assert segmenter.segment(photo).segmentation.shape == (50, 70)
+
+
+def test_path_bytes_array_and_picture_give_the_same_result(segmenter, photo, tmp_path):
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    buffer = io.BytesIO((tmp_path / "photo.png").read_bytes())
+    sources = [tmp_path / "photo.png", str(tmp_path / "photo.png"), buffer.getvalue(), Image.fromarray(photo)]
+    expected = segmenter.segment(photo).segmentation
+    for result in segmenter.segment(sources):
+        np.testing.assert_array_equal(result.segmentation, expected)
+
+
+@pytest.mark.parametrize(
+    "source, words",
+    [
+        ("none.jpg", "none.jpg: no such file"),
+        (b"no image", "not an image"),
+        (np.zeros((4, 4, 3)), "expected uint8"),
+        (np.zeros((4, 4), np.uint8), "expected uint8"),
+    ],
+)
+def test_what_is_no_image_is_refused(segmenter, source, words):
+    with pytest.raises(InputError, match=words):
+        segmenter.segment(source)
+
+
+def test_a_keras_file_gives_the_model_back(segmenter, photo, tmp_path):
+    segmenter.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    for name, value in segmenter(photo[None, :48, :64]).items():
+        np.testing.assert_array_equal(loaded(photo[None, :48, :64])[name], value)
+
+
+def test_weights_files_say_what_they_are_for(segmenter, tmp_path):
+    from tfpanoptic.weights import read_header
+
+    segmenter.save_weights_file(tmp_path / "w.safetensors")
+    header = read_header(tmp_path / "w.safetensors")
+    assert header["channels"] == '{"semantic_logits": [1, 2]}'
+    assert yaml.safe_load(header["config"]) == segmenter.experiment.to_dict()
+
+
+def test_a_configuration_gives_a_new_model(tiny_settings, tmp_path):
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(tiny_settings))
+    model = PanopticSegmenter.from_yaml(tmp_path / "c.yaml", ["model.void_channel=true"])
+    assert model.channels == {"semantic_logits": (0, 1, 2)}
+
+
+def test_a_new_model_starts_from_the_weights_it_is_given(segmenter, tiny_settings, tmp_path):
+    segmenter.save_weights_file(tmp_path / "w.safetensors")
+    tiny_settings["training"]["initial_weights"] = str(tmp_path / "w.safetensors")
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(tiny_settings))
+    model = PanopticSegmenter.from_yaml(tmp_path / "c.yaml")
+    for ours, theirs in zip(model.weights, segmenter.weights):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("folder, words", [("none", "no such folder"), (".", "not a run folder")])
+def test_what_is_no_run_is_named(folder, words, tmp_path):
+    with pytest.raises(InputError, match=words):
+        PanopticSegmenter.from_preset(tmp_path / folder)
+
+
+def test_a_run_without_weights_is_named(tiny_run, tmp_path):
+    for name in ("config.yaml", "categories.json"):
+        (tmp_path / name).write_text((tiny_run / name).read_text())
+    with pytest.raises(InputError, match="no weights yet"):
+        PanopticSegmenter.from_preset(tmp_path)
+
+
+def test_evaluation_gives_fractions_of_every_group(segmenter):
+    summary = segmenter.evaluate_panoptic(segmenter.experiment.load_data("val"), limit=2)
+    assert set(summary) == {"all", "things", "stuff", "per_category"}
+    assert set(summary["per_category"]) == {"nucleus", "background"}
+    assert 0 <= summary["all"]["pq"] <= 1
+
+
+def test_evaluation_of_other_categories_is_refused(segmenter):
+    from dataclasses import replace
+
+    from tfpanoptic.categories import CategoryTable
+
+    dataset = segmenter.experiment.load_data("val")
+    cats = CategoryTable.from_coco([{"id": 1, "name": "cat", "isthing": 1}])
+    with pytest.raises(InputError, match="not this model's categories"):
+        segmenter.evaluate_panoptic(replace(dataset, categories=cats))
+
+
+def test_float_outputs_under_mixed_precision(tiny_settings):
+    from tfpanoptic.experiment import Experiment
+
+    tiny_settings["training"]["precision"] = "mixed_bfloat16"
+    experiment = Experiment.from_dict(tiny_settings)
+    model = PanopticSegmenter(experiment, experiment.load_categories())
+    for value in model(np.zeros((1, 48, 64, 3), np.uint8)).values():
+        assert value.dtype == "float32"
+    assert keras.config.dtype_policy().name == "float32"

@@ -1,0 +1,188 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import yaml
+from safetensors import safe_open
+
+from tfpanoptic.errors import InputError
+from tfpanoptic.experiment import Experiment
+from tfpanoptic.segmenter import PanopticSegmenter
+from tfpanoptic.train.loop import TrainingStopped, train
+
+
+def records(run: Path) -> list[dict]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def weights(path: Path) -> dict[str, np.ndarray]:
+    with safe_open(str(path), "numpy") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def test_a_run_leaves_everything_it_promises(tiny_run):
+    names = {path.name for path in tiny_run.iterdir()}
+    assert names == {
+        "config.yaml",
+        "categories.json",
+        "environment.json",
+        "metrics.jsonl",
+        "checkpoints",
+        "best.safetensors",
+        "best.json",
+        "last.safetensors",
+        "pictures",
+    }
+    assert list((tiny_run / "pictures").glob("*.png"))
+
+
+def test_the_logged_terms_add_up_to_the_loss(tiny_run):
+    losses = [record for record in records(tiny_run) if "loss" in record]
+    assert [record["step"] for record in losses] == [1, 2, 3, 4, 6]
+    for record in losses:
+        assert record["loss"] == pytest.approx(record["semantic"] + record["center"] + record["offset"], rel=1e-5)
+
+
+def test_pq_is_logged_at_every_evaluation(tiny_run):
+    assert [record["step"] for record in records(tiny_run) if "pq" in record] == [3, 6]
+
+
+def test_a_run_that_exists_is_not_touched(tiny_run, tiny_experiment):
+    before = (tiny_run / "last.safetensors").read_bytes()
+    with pytest.raises(InputError, match="--resume to go on or --overwrite"):
+        train(tiny_experiment, tiny_run)
+    assert (tiny_run / "last.safetensors").read_bytes() == before
+
+
+def test_a_folder_that_is_no_run_is_never_overwritten(tiny_experiment, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(InputError, match="holds something else"):
+        train(tiny_experiment, tmp_path, overwrite=True)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_resuming_with_other_settings_is_refused(tiny_run, tiny_settings):
+    tiny_settings["training"]["batch_size"] = 4
+    with pytest.raises(InputError, match="other settings under training"):
+        train(Experiment.from_dict(tiny_settings), tiny_run, resume=True)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(tiny_settings, tmp_path):
+    tiny_settings["training"]["optimizer"] = {"name": "sgd", "learning_rate": 1e30}
+    with pytest.raises(TrainingStopped, match=r"step \d: loss term \w+ is (nan|inf)"):
+        train(Experiment.from_dict(tiny_settings), tmp_path / "run")
+
+
+KILLED = """
+import sys
+from tfpanoptic.experiment import Experiment
+from tfpanoptic.train.loop import train
+train(Experiment.from_yaml(sys.argv[1]), sys.argv[2], resume=len(sys.argv) > 3)
+"""
+
+
+def start(config: Path, run: Path, *resume: str) -> subprocess.Popen:
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    return subprocess.Popen([sys.executable, "-c", KILLED, str(config), str(run), *resume], env=environment)
+
+
+@pytest.mark.slow
+def test_a_run_killed_and_resumed_ends_with_the_same_bits(tiny_settings, tmp_path):
+    """Dropout, moving average, momentum: everything that has state is on; the process gets SIGKILL twice."""
+    tiny_settings["model"]["aspp_dropout"] = 0.5
+    tiny_settings["training"] |= {"steps": 40, "ema": 0.9, "checkpoint_every": 5, "evaluate_every": 20, "log_every": 1}
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(tiny_settings))
+    assert start(config, tmp_path / "whole").wait() == 0
+
+    random = np.random.default_rng(int(time.time()))
+    killed_at = []
+    for attempt in range(2):
+        process = start(config, tmp_path / "killed", *["--resume"] * (attempt > 0))
+        goal = int(random.integers(6 + 12 * attempt, 16 + 12 * attempt))
+        metrics = tmp_path / "killed" / "metrics.jsonl"
+        while process.poll() is None and not (metrics.exists() and f'"step": {goal},' in metrics.read_text()):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        killed_at.append(goal)
+    assert not (tmp_path / "killed" / "last.safetensors").exists(), f"ended before it was killed at {killed_at}"
+    assert start(config, tmp_path / "killed", "--resume").wait() == 0
+
+    whole, resumed = (weights(tmp_path / name / "last.safetensors") for name in ("whole", "killed"))
+    assert whole.keys() == resumed.keys()
+    for name in whole:
+        np.testing.assert_array_equal(whole[name], resumed[name], err_msg=f"{name}, killed at {killed_at}")
+    for key in ("loss", "pq"):
+        assert [r[key] for r in records(tmp_path / "whole") if key in r] == [
+            r[key] for r in records(tmp_path / "killed") if key in r
+        ]
+
+
+MIRRORED = """
+import sys
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from tfpanoptic.experiment import Experiment
+from tfpanoptic.train.loop import train
+from tfpanoptic.train.strategy import make_strategy
+strategy = make_strategy(sys.argv[3])
+assert strategy.num_replicas_in_sync == {"mirrored": 2, "one": 1}[sys.argv[3]]
+train(Experiment.from_yaml(sys.argv[1]), sys.argv[2], strategy)
+"""
+
+
+def test_two_replicas_train_the_weights_of_one_device(tiny_settings, tmp_path):
+    """Gradient clipping is on and bites: it is where shares of a gradient and the whole one differ."""
+    tiny_settings["training"] |= {"batch_size": 4, "ema": 0.9, "steps": 4, "evaluate_every": 4}
+    tiny_settings["training"]["optimizer"] = {"name": "sgd", "learning_rate": 0.05, "clip_norm": 0.5}
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(tiny_settings))
+    for strategy in ("mirrored", "one"):
+        subprocess.run([sys.executable, "-c", MIRRORED, str(config), str(tmp_path / strategy), strategy], check=True)
+    one, mirrored = (weights(tmp_path / name / "last.safetensors") for name in ("one", "mirrored"))
+    for name in one:
+        # float32 sums in another order; after four steps of clipped gradients of norm 0.5.
+        np.testing.assert_allclose(mirrored[name], one[name], atol=2e-5, rtol=2e-4, err_msg=name)
+
+
+def test_fit_has_the_gradients_of_the_loop(tiny_experiment):
+    """Plain SGD with rate 1: one step moves every weight by its gradient."""
+    from tfpanoptic.data.pipeline import training_batches
+    from tfpanoptic.train.optimizers import apply_gradients
+
+    dataset = tiny_experiment.load_data("train")
+    start = PanopticSegmenter(tiny_experiment, dataset.categories)
+    fitted = PanopticSegmenter(tiny_experiment, dataset.categories)
+    fitted.set_weights(start.get_weights())
+    before = start.get_weights()
+    batches = training_batches(dataset, tiny_experiment.input, tiny_experiment.augment, start.targets, 2, 0).take(1)
+
+    import keras
+
+    fitted.compile(optimizer=keras.optimizers.SGD(1.0), jit_compile=False)
+    fitted.fit(batches, verbose=0)
+
+    optimizer = keras.optimizers.SGD(1.0)
+    loss_weights = tiny_experiment.model.loss_weights.model_dump()
+    for batch in batches:
+        with tf.GradientTape() as tape:
+            terms = start.loss_terms(batch, training=True)
+            loss = tf.add_n([loss_weights[k] * tf.reduce_sum(v) / 2 for k, v in terms.items()])
+        variables = start.trainable_variables
+        apply_gradients(optimizer, tape.gradient(loss, variables), variables, None)
+    moved = 0.0
+    for name, ours, theirs, old in zip(
+        [w.path for w in start.weights], start.get_weights(), fitted.get_weights(), before
+    ):
+        moved = max(moved, float(np.abs(ours - old).max()))
+        np.testing.assert_allclose(theirs, ours, atol=1e-5, rtol=1e-4, err_msg=name)
+    assert moved > 0.01

@@ -1,0 +1,63 @@
+"""The command line: one file a verb. Exit codes: 0 done, 1 the work failed, 2 the input or the arguments are wrong."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+
+import typer
+
+from tfpanoptic.cli.demo import demo
+from tfpanoptic.cli.env import env
+from tfpanoptic.cli.evaluate import evaluate
+from tfpanoptic.cli.export import export
+from tfpanoptic.cli.models import models
+from tfpanoptic.cli.predict import predict
+from tfpanoptic.cli.train import train
+from tfpanoptic.cli.weights import convert
+from tfpanoptic.errors import InputError
+
+app = typer.Typer(
+    name="tfpanoptic",
+    help="Panoptic segmentation with Keras 3 and TensorFlow: train, evaluate, predict, export.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+weights = typer.Typer(help="Weight files of this and of other projects.", no_args_is_help=True)
+weights.command()(convert)
+for verb in (demo, train, evaluate, predict, export, models, env):
+    app.command()(verb)
+app.add_typer(weights, name="weights")
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        _check_tensorflow()
+        app()
+    except InputError as error:
+        _fail(f"error: {error}", 2)
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+    except RuntimeError as error:
+        if type(error).__name__ != "TrainingStopped":
+            raise
+        _fail(f"stopped: {error}", 1)
+
+
+def _fail(message: str, code: int) -> None:
+    print(message, file=sys.stderr)
+    sys.exit(code)
+
+
+def _check_tensorflow() -> None:
+    """Every verb but the help needs TensorFlow, which the package leaves to the user to choose."""
+    if {"--help", "env"} & set(sys.argv) or len(sys.argv) == 1:
+        return
+    if importlib.util.find_spec("tensorflow") is None:
+        raise InputError(
+            "TensorFlow is not installed; install it with `pip install 'tfpanoptic[cpu]'` or 'tfpanoptic[gpu]'"
+        )

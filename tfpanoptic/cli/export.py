@@ -1,0 +1,32 @@
+"""`tfpanoptic export`: a trained model for deployment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tfpanoptic.errors import InputError
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="Run folder of a trained model.")],
+    format: Annotated[str, typer.Option(help="saved_model.")] = "saved_model",
+    out: Annotated[Path | None, typer.Option(help="Folder to write; by default RUN/FORMAT.")] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Compare the export with the network on images.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it exists.")] = False,
+) -> None:
+    """Export a trained model with its post-processing, categories and configuration inside."""
+    from tfpanoptic.export import EXPORTERS
+    from tfpanoptic.export.verify import verify_saved_model
+    from tfpanoptic.segmenter import PanopticSegmenter
+
+    if format not in EXPORTERS:
+        raise InputError(f"--format: expected one of {', '.join(EXPORTERS)}, found {format!r}")
+    segmenter = PanopticSegmenter.from_preset(run)
+    target = out or run / format
+    EXPORTERS[format](segmenter, target, overwrite=overwrite)
+    print(f"{target}: written")
+    if verify:
+        print(verify_saved_model(segmenter, target))

@@ -1,0 +1,24 @@
+"""`tfpanoptic predict`: panoptic segmentation of photos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(help="Run folder of a trained model.")],
+    paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
+    out: Annotated[Path, typer.Option(help="Folder for panoptic.json, panoptic/ and overlay/.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it exists.")] = False,
+) -> None:
+    """Segment photos: overlays to look at, and COCO panoptic PNG and JSON."""
+    from tfpanoptic.prediction import find_images, write_predictions
+    from tfpanoptic.segmenter import PanopticSegmenter
+
+    images = find_images(paths)
+    segmenter = PanopticSegmenter.from_preset(run)
+    write_predictions(segmenter, images, out, overwrite=overwrite)
+    print(f"{len(images)} images: {out}/panoptic.json, {out}/panoptic/, {out}/overlay/")

@@ -1,0 +1,34 @@
+"""`tfpanoptic weights`: checkpoints of other projects as weight files of ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tfpanoptic.errors import InputError
+
+
+def convert(
+    checkpoint: Annotated[Path, typer.Argument(help="The other project's checkpoint.")],
+    source: Annotated[str, typer.Option("--from", help="The project: deeplab2.")],
+    config: Annotated[Path, typer.Option(help="YAML file of the model that the weights are for.")],
+    out: Annotated[Path, typer.Option(help="Weight file to write, .safetensors.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
+) -> None:
+    """Convert a checkpoint of another project to a weight file of ours."""
+    from tfpanoptic.convert import CONVERTERS
+    from tfpanoptic.segmenter import PanopticSegmenter
+
+    if source not in CONVERTERS:
+        raise InputError(f"--from: expected one of {', '.join(CONVERTERS)}, found {source!r}")
+    if out.exists() and not overwrite:
+        raise InputError(f"{out}: exists already; give --overwrite to replace it")
+    converter = CONVERTERS[source]
+    variables = converter.read_checkpoint(checkpoint)
+    segmenter = PanopticSegmenter.from_yaml(config)
+    converter.load_variables(segmenter, variables)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    segmenter.save_weights_file(out)
+    print(f"{out}: {len(segmenter.weights)} weights, {segmenter.count_params():,} parameters")

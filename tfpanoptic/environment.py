@@ -1,0 +1,49 @@
+"""What a result depends on beside its configuration: versions, machine, devices."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+import tfpanoptic
+
+_PACKAGES = (
+    "keras",
+    "tensorflow",
+    "tensorflow-cpu",
+    "jax",
+    "torch",
+    "numpy",
+    "pillow",
+    "pydantic",
+    "safetensors",
+    "pycocotools",
+    "matplotlib",
+    "ai-edge-litert",
+)
+
+
+def describe_environment() -> dict:
+    """Versions of what is installed, the Keras backend, cores and devices; no names of users or machines."""
+    import keras
+
+    packages = {"tfpanoptic": tfpanoptic.__version__}
+    for name in _PACKAGES:
+        try:
+            packages[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    devices = []
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        devices = [device.name.split("physical_device:")[-1] for device in tf.config.list_physical_devices()]
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "keras_backend": keras.backend.backend(),
+        "devices": devices,
+        "packages": packages,
+    }

@@ -1,0 +1,81 @@
+"""From images to segments in one graph: what `segment`, `evaluate` and every export run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from tfpanoptic.categories import CategoryTable
+from tfpanoptic.data.input_size import prepare_batch
+from tfpanoptic.experiment import Experiment
+from tfpanoptic.ops.resize import nearest_to_size
+from tfpanoptic.ops.segments import count_keys
+from tfpanoptic.panoptic_map import category_of
+
+# Columns of the exported table of segments.
+SEGMENT_COLUMNS = ("id", "category_id", "isthing", "score", "area", "y1", "x1", "y2", "x2")
+
+
+def segment_images(network: keras.Model, images, experiment: Experiment, categories: CategoryTable) -> dict[str, Any]:
+    """Segments of images of one size.
+
+    Args:
+        network: the `infer` network.
+        images: `[B, H, W, 3]`, RGB 0..255, any dtype.
+        experiment: its input-size policy and model settings hold.
+        categories: the model's.
+
+    Returns:
+        `segment_ids` int32 `[B, H, W]` at the images' own size, 0 void, else row + 1 of
+        `labels` int32 `[B, N]`, panoptic-map label of each row, 0 in empty rows, and
+        `scores` float32 `[B, N]`.
+    """
+    shape = ops.shape(images)
+    prepared, valid_size = prepare_batch(images, experiment.input)
+    outputs = network({"image": prepared, "valid_size": valid_size}, training=False)
+    size = ops.shape(prepared)[1:3]
+    found = experiment.architecture.postprocess(outputs, size, valid_size, experiment.model, categories)
+    own_size = nearest_to_size(
+        found["segment_ids"], (valid_size[0, 0], valid_size[0, 1]), shape[1:3], experiment.input.align_corners
+    )
+    return {"segment_ids": own_size, "labels": found["labels"], "scores": found["scores"]}
+
+
+def segment_table(segment_ids, labels, scores, categories: CategoryTable):
+    """The padded table of segments, float32 `[B, N, 9]`, columns `SEGMENT_COLUMNS`.
+
+    `category_id` is the dataset's own, `area` counts pixels, boxes are in pixels with y2 and x2 one
+    past the last. Rows without a pixel are all zeros; float32 is exact for each of these integers.
+    """
+    rows = labels.shape[1]
+    shape = ops.shape(segment_ids)
+    areas = count_keys(ops.reshape(segment_ids, (shape[0], -1)), rows + 1)[:, 1:]  # [B, N]
+    category = category_of(labels)
+    source_ids = ops.convert_to_tensor([0, *(c.source_id for c in categories)], "int32")
+    isthing = ops.convert_to_tensor([0, *(int(c.isthing) for c in categories)], "int32")
+    numbers = ops.tile(ops.expand_dims(ops.arange(1, rows + 1, dtype="int32"), 0), (shape[0], 1))
+    columns = [numbers, ops.take(source_ids, category), ops.take(isthing, category), scores, areas]
+    columns += segment_boxes(segment_ids, rows)
+    table = ops.stack([ops.cast(column, "float32") for column in columns], axis=-1)
+    return ops.where(ops.expand_dims(areas > 0, -1), table, 0.0)
+
+
+def segment_boxes(segment_ids, rows: int) -> list:
+    """y1, x1, y2, x2 of the segments 1..rows, int32 `[B, rows]` each; y2 and x2 lie one past the last pixel.
+
+    Not defined for a segment without pixels.
+    """
+    batch, height, width = ops.shape(segment_ids)
+    keys = segment_ids + (rows + 1) * ops.reshape(ops.arange(batch, dtype="int32"), (-1, 1, 1))
+    y = ops.reshape(ops.arange(height, dtype="int32"), (1, -1, 1))
+    x = ops.reshape(ops.arange(width, dtype="int32"), (1, 1, -1))
+
+    def largest(coordinate):
+        values = ops.reshape(coordinate + ops.zeros_like(keys), (-1,))
+        found = ops.segment_max(values, ops.reshape(keys, (-1,)), batch * (rows + 1))
+        return ops.reshape(found, (batch, rows + 1))[:, 1:]
+
+    # The smallest coordinate is found as the largest distance from the far edge.
+    return [height - 1 - largest(height - 1 - y), width - 1 - largest(width - 1 - x), largest(y) + 1, largest(x) + 1]

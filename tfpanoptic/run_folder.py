@@ -1,0 +1,126 @@
+"""The run folder: everything that a training run leaves behind.
+
+config.yaml           the resolved configuration
+categories.json       the category table
+environment.json      versions and devices
+metrics.jsonl         losses every few steps, PQ at every evaluation
+checkpoints/          the latest two, to resume from
+best.safetensors      the weights with the best PQ, and best.json, which says when
+last.safetensors      the weights after the last step
+pictures/             overlays of the first validation images at the latest evaluation
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from tfpanoptic.atomic import replace_file, require_free
+from tfpanoptic.categories import CategoryTable
+from tfpanoptic.environment import describe_environment
+from tfpanoptic.errors import InputError
+from tfpanoptic.experiment import Experiment
+
+
+class RunFolder:
+    """The paths of a run, and what is written where."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.config = self.path / "config.yaml"
+        self.categories = self.path / "categories.json"
+        self.metrics = self.path / "metrics.jsonl"
+        self.checkpoints = self.path / "checkpoints"
+        self.best_weights = self.path / "best.safetensors"
+        self.best_score = self.path / "best.json"
+        self.last_weights = self.path / "last.safetensors"
+        self.pictures = self.path / "pictures"
+
+    @classmethod
+    def open(cls, path: str | Path, experiment: Experiment, resume: bool, overwrite: bool) -> RunFolder:
+        """The folder of a run that is about to start or go on.
+
+        Raises:
+            InputError: it holds a run and neither `resume` nor `overwrite` is given; it holds
+                something else; or a run to resume has another configuration.
+        """
+        folder = cls(path)
+        if resume:
+            folder._check_same(experiment)
+            return folder
+        if folder.config.is_file() and not overwrite:
+            raise InputError(f"{path}: holds a run; give --resume to go on or --overwrite to replace it")
+        require_free(path, folder.config.name, overwrite)
+        if folder.path.exists():
+            shutil.rmtree(folder.path)
+        folder.path.mkdir(parents=True)
+        replace_file(folder.config, experiment.to_yaml())
+        return folder
+
+    def rewind(self, step: int) -> None:
+        """Drops records from after `step`: the resumed run will write them again."""
+        if self.metrics.is_file():
+            lines = [line for line in self.metrics.read_text(encoding="utf-8").splitlines(True) if line.endswith("\n")]
+            replace_file(self.metrics, "".join(line for line in lines if json.loads(line)["step"] <= step))
+        if self.best_score.is_file() and json.loads(self.best_score.read_text(encoding="utf-8"))["step"] > step:
+            self.best_score.unlink()
+
+    def describe(self, segmenter, strategy) -> None:
+        """Writes the category table and the environment."""
+        replace_file(self.categories, segmenter.categories.to_json())
+        environment = describe_environment() | {
+            "strategy": type(strategy).__name__,
+            "replicas": strategy.num_replicas_in_sync,
+            "parameters": int(segmenter.count_params()),
+        }
+        replace_file(self.path / "environment.json", json.dumps(environment, indent=2) + "\n")
+
+    def log(self, record: dict) -> None:
+        """Appends one line to `metrics.jsonl`."""
+        with self.metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def keep_best(self, step: int, score: float | None, segmenter) -> bool:
+        """Keeps the weights if `score` is the best so far; says whether it is."""
+        score = -1.0 if score is None else score
+        if self.best_score.is_file():
+            best = json.loads(self.best_score.read_text(encoding="utf-8"))
+            if score <= best["pq"]:
+                return False
+        segmenter.save_weights_file(self.best_weights)
+        replace_file(self.best_score, json.dumps({"step": step, "pq": score}) + "\n")
+        return True
+
+    def load_experiment(self) -> Experiment:
+        """The run's experiment.
+
+        Raises:
+            InputError: not a run folder.
+        """
+        if not self.config.is_file():
+            raise InputError(f"{self.path}: not a run folder; expected a config.yaml in it")
+        return Experiment.from_yaml(self.config)
+
+    def load_categories(self) -> CategoryTable:
+        """The run's category table."""
+        if not self.categories.is_file():
+            raise InputError(f"{self.path}: no categories.json; the run did not start training")
+        return CategoryTable.from_json(self.categories.read_text(encoding="utf-8"))
+
+    def weights(self) -> Path:
+        """The best weights, or the last ones where no evaluation was reached.
+
+        Raises:
+            InputError: there are none yet.
+        """
+        for path in (self.best_weights, self.last_weights):
+            if path.is_file():
+                return path
+        raise InputError(f"{self.path}: no weights yet; expected best.safetensors or last.safetensors")
+
+    def _check_same(self, experiment: Experiment) -> None:
+        ours, theirs = experiment.to_dict(), self.load_experiment().to_dict()
+        different = [key for key in ours if ours[key] != theirs[key]]
+        if different:
+            raise InputError(f"{self.config}: the run has other settings under {', '.join(different)}; cannot resume")

@@ -1,0 +1,58 @@
+"""Checkpoints that resume exactly: weights, seed generators, optimizer with its moving average, and the step.
+
+The batch of a step is a function of (seed, step), so no state of the input pipeline is stored.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from tfpanoptic.errors import InputError
+
+
+class Checkpoints:
+    """The checkpoints of one run folder; the latest two are kept.
+
+    Args:
+        folder: where they lie.
+        model: with all variables built.
+        optimizer: built on the model's trainable variables.
+
+    `tf.train.Checkpoint(model=...)` would leave out the seed generators of dropout (measured on
+    Keras 3.15), so the raw variables are listed one by one. Their numbers are the keys, because the
+    paths of an optimizer's variables change with how often one was made in the process.
+    """
+
+    def __init__(self, folder: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer):
+        self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._checkpoint = tf.train.Checkpoint(
+            step=self.step,
+            model={f"{i:05d}": v.value for i, v in enumerate(model.variables)},
+            optimizer={f"{i:05d}": v.value for i, v in enumerate(optimizer.variables)},
+        )
+        self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=2)
+        self.folder = folder
+
+    def save(self, step: int) -> None:
+        """Writes the state after `step` updates; a process killed meanwhile leaves the one before."""
+        self.step.assign(step)
+        self._manager.save(checkpoint_number=step)
+
+    def restore(self) -> int:
+        """Brings back the latest state and returns its step; 0 where there is none.
+
+        Raises:
+            InputError: the checkpoint is of another model or optimizer, or damaged.
+        """
+        path = self._manager.latest_checkpoint
+        if path is None:
+            return 0
+        try:
+            self._checkpoint.restore(path).assert_existing_objects_matched().assert_consumed()
+        except (AssertionError, ValueError, tf.errors.OpError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(f"{path}: not a checkpoint of this model and optimizer: {reason}") from None
+        return int(self.step.numpy())

@@ -1,0 +1,229 @@
+"""The training loop: one loop for every tf.distribute strategy.
+
+A run is a function of its configuration. Step s trains on a batch that depends on (seed, s) alone,
+and a checkpoint holds everything else, so a run that was killed and resumed ends with the same weights.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfpanoptic.data.dataset import check_records
+from tfpanoptic.data.pipeline import training_batches
+from tfpanoptic.experiment import Experiment
+from tfpanoptic.progress import progress
+from tfpanoptic.run_folder import RunFolder
+from tfpanoptic.segmenter import PanopticSegmenter
+from tfpanoptic.train.checkpoints import Checkpoints
+from tfpanoptic.train.optimizers import apply_gradients, make_optimizer
+from tfpanoptic.weights import load_weights
+
+
+class TrainingStopped(RuntimeError):
+    """The work failed: a loss that is not finite. The message names the step and the term."""
+
+
+def train(
+    experiment: Experiment,
+    out: str | Path,
+    strategy: tf.distribute.Strategy | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> PanopticSegmenter:
+    """Trains to the last step, and leaves a run folder.
+
+    Args:
+        experiment: what to train, on what, and how.
+        out: the run folder.
+        strategy: where to run; None is one device.
+        resume: go on from the folder's latest checkpoint; the folder's configuration must be the same.
+        overwrite: replace an older run in `out`.
+
+    Returns:
+        The segmenter with the last weights (their moving average, if the run keeps one).
+
+    Raises:
+        InputError: the folder exists, the configuration differs from the folder's, or the data are wrong.
+        TrainingStopped: a loss was not finite.
+    """
+    strategy = strategy or tf.distribute.get_strategy()
+    folder = RunFolder.open(out, experiment, resume, overwrite)
+    dataset, validation = experiment.load_data("train"), experiment.load_data("val")
+    keras.utils.set_random_seed(experiment.training.seed)
+    with strategy.scope():
+        segmenter = PanopticSegmenter(experiment, dataset.categories)
+        optimizer = make_optimizer(experiment.training)
+        optimizer.build(segmenter.trainable_variables)
+        initialise(segmenter, experiment)
+        checkpoints = Checkpoints(folder.checkpoints, segmenter, optimizer)
+        start = checkpoints.restore() if resume else 0
+    folder.rewind(start)
+    folder.describe(segmenter, strategy)
+    run = _Run(experiment, folder, segmenter, optimizer, checkpoints, validation)
+    batches = iter(_distributed_batches(strategy, experiment, dataset, segmenter, start))
+    step_function = _step_function(strategy, segmenter, optimizer, experiment)
+    with progress("train", experiment.training.steps, start) as track:
+        try:
+            for step in range(start + 1, experiment.training.steps + 1):
+                run.record(step, step_function(next(batches)))
+                run.after(step, track)
+        except tf.errors.OpError:
+            check_records(dataset)  # names the damaged file, if that is what it was
+            raise
+        except KeyboardInterrupt:
+            run.flush()
+            checkpoints.save(run.step)
+            track.say(f"interrupted after step {run.step}; go on with --resume")
+            raise
+    _use_average(segmenter, optimizer)
+    segmenter.save_weights_file(folder.last_weights)
+    return segmenter
+
+
+def initialise(segmenter: PanopticSegmenter, experiment: Experiment) -> None:
+    """Sets the initial weights that the experiment names, if it names any."""
+    path = experiment.training.initial_weights
+    if path is not None:
+        strict = experiment.training.initial_weights_strict
+        load_weights(path, segmenter, segmenter.categories, strict=strict)
+
+
+def _distributed_batches(strategy, experiment: Experiment, dataset, segmenter, start: int):
+    """Endless iterable of batches; each worker reads its own part of every global batch."""
+    training = experiment.training
+
+    def part(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        batches = training_batches(
+            dataset,
+            experiment.input,
+            experiment.augment,
+            segmenter.targets,
+            training.batch_size,
+            training.seed,
+            start_step=start,
+            worker=context.input_pipeline_id,
+            workers=context.num_input_pipelines,
+        )
+        return batches.rebatch(context.get_per_replica_batch_size(training.batch_size))
+
+    if strategy.num_replicas_in_sync == 1:
+        return part(tf.distribute.InputContext())
+    return strategy.distribute_datasets_from_function(part)
+
+
+def _step_function(strategy, segmenter: PanopticSegmenter, optimizer, experiment: Experiment):
+    """Compiled function: global batch -> dict of weighted, batch-averaged loss terms and their sum `loss`."""
+    global_batch = experiment.training.batch_size
+    weights = experiment.model.loss_weights.model_dump()
+    variables = segmenter.trainable_variables
+    clip_norm = experiment.training.optimizer.clip_norm
+
+    def replica_step(batch: dict[str, Any]) -> dict[str, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            terms = segmenter.loss_terms(batch, training=True)
+            shares = {name: weights[name] * tf.reduce_sum(term) / global_batch for name, term in terms.items()}
+            loss = tf.add_n(list(shares.values()))
+        apply_gradients(optimizer, tape.gradient(loss, variables), variables, clip_norm)
+        return {**shares, "loss": loss}
+
+    # XLA on the CPU was four times slower here, and cannot run several logical CPUs.
+    @tf.function(jit_compile=False, reduce_retracing=True)
+    def step(batch):
+        shares = strategy.run(replica_step, args=(batch,))
+        return {name: strategy.reduce("SUM", value, axis=None) for name, value in shares.items()}
+
+    return step
+
+
+class _Run:
+    """What happens around the steps: records, evaluation, checkpoints."""
+
+    def __init__(self, experiment, folder, segmenter, optimizer, checkpoints, validation):
+        self.settings = experiment.training
+        self.folder, self.segmenter, self.optimizer = folder, segmenter, optimizer
+        self.checkpoints, self.validation = checkpoints, validation
+        self.step = 0
+        self._pending: list[tuple[int, dict[str, tf.Tensor]]] = []
+        self._since = time.monotonic()
+
+    def record(self, step: int, losses: dict[str, tf.Tensor]) -> None:
+        """Keeps the step's losses on the device until they are needed."""
+        self.step = step
+        self._pending.append((step, losses))
+
+    def flush(self) -> dict[str, float]:
+        """Means of the losses since the last flush.
+
+        Raises:
+            TrainingStopped: one of them is not finite; nothing after that step was saved.
+        """
+        values = [(step, {k: float(v) for k, v in losses.items()}) for step, losses in self._pending]
+        self._pending.clear()
+        for step, losses in values:
+            for name, value in losses.items():
+                if not math.isfinite(value):
+                    raise TrainingStopped(
+                        f"step {step}: loss term {name} is {value}; stopped. The latest checkpoint is from before it; "
+                        "a lower learning rate or optimizer.clip_norm may help"
+                    )
+        return {k: sum(losses[k] for _, losses in values) / len(values) for k in values[0][1]} if values else {}
+
+    def after(self, step: int, track) -> None:
+        """Logs, evaluates and saves where it is time to."""
+        settings, last = self.settings, step == self.settings.steps
+        evaluates = last or step % settings.evaluate_every == 0
+        saves = last or step % settings.checkpoint_every == 0
+        note = ""
+        if evaluates or saves or step % settings.log_every == 0 or step == 1:
+            count, seconds = len(self._pending), time.monotonic() - self._since
+            losses = self.flush()
+            rate = float(keras.ops.convert_to_numpy(self.optimizer.learning_rate))
+            speed = count * settings.batch_size / max(seconds, 1e-9)
+            self.folder.log({"step": step, **losses, "learning_rate": rate, "images_per_second": round(speed, 2)})
+            self._since = time.monotonic()
+            note = f"loss {losses['loss']:.4f}"
+        track.advance(note=note)
+        if evaluates:
+            self._evaluate(step, track)
+            self._since = time.monotonic()
+        if saves:
+            self.checkpoints.save(step)
+
+    def _evaluate(self, step: int, track) -> None:
+        """PQ on the validation images, pictures of the first of them, and the best weights so far."""
+        with averaged_weights(self.segmenter, self.optimizer):
+            limit = self.settings.evaluate_images
+            summary = self.segmenter.evaluate_panoptic(self.validation, limit=limit, pictures=self.folder.pictures)
+            self.folder.log({"step": step, "pq": summary})
+            score = summary["all"]["pq"]
+            best = self.folder.keep_best(step, score, self.segmenter)
+        shown = {k: "-" if summary[k]["pq"] is None else f"{100 * summary[k]['pq']:.1f}" for k in ("all", "things")}
+        track.say(f"step {step}: PQ {shown['all']}, things {shown['things']}{', the best so far' if best else ''}")
+
+
+@contextmanager
+def averaged_weights(segmenter: keras.Model, optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
+    """Within it, a segmenter has the moving average of its weights, if its optimizer keeps one."""
+    if not optimizer.use_ema:
+        yield
+        return
+    own = [keras.ops.convert_to_numpy(variable) for variable in segmenter.trainable_variables]
+    _use_average(segmenter, optimizer)
+    try:
+        yield
+    finally:
+        for variable, value in zip(segmenter.trainable_variables, own):
+            variable.assign(value)
+
+
+def _use_average(segmenter: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
+    if optimizer.use_ema:
+        optimizer.finalize_variable_values(segmenter.trainable_variables)
