@@ -26,7 +26,7 @@ setup(
         "pillow>=10.3",
         "pydantic>=2.7",
         "pyyaml>=6.0",
-        "rich>=13.7",
+        "rich>=14.1",
         "safetensors>=0.4.5",
         "typer>=0.15",
     ],

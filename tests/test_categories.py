@@ -43,11 +43,38 @@ def test_categories_without_a_color_get_different_ones():
         ([{**COCO[0], "name": "train"}, COCO[1]], "name used twice: train"),
         ([COCO[0], COCO[0]], "used twice"),
         ([{**COCO[0], "color": [1, 2, 300]}], "color must be three integers"),
+        ([{**COCO[0], "color": [1, 2, 3.5]}], r"color must be three integers 0\.\.255, found \[1, 2, 3\.5\]"),
+        ([{**COCO[0], "color": 5}], "color must be three integers 0..255, found 5"),
+        ([COCO[0], 7], r"gt\.json: categories\[1\]: expected an object with id, isthing, name, found 7"),
+        ([COCO[0], {**COCO[1], "id": "7"}], r"categories\[1\]: id must be an integer 0\.\.2147483647, found '7'"),
+        ([{**COCO[0], "id": 1.7}], "id must be an integer 0..2147483647, found 1.7"),
+        ([{**COCO[0], "id": True}], "id must be an integer 0..2147483647, found True"),
+        ([{**COCO[0], "isthing": "0"}], "isthing must be 0 or 1, found '0'"),
+        ([{**COCO[0], "isthing": 2}], "isthing must be 0 or 1, found 2"),
+        ([{**COCO[0], "name": 5}], "name must be a text of one line, found 5"),
+        ([{**COCO[0], "name": ["banner"]}], "name must be a text of one line, found .'banner'."),
     ],
 )
 def test_wrong_categories_are_named(entries, words):
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(InputError, match=words) as caught:
         CategoryTable.from_coco(entries, "gt.json")
+    assert str(caught.value).startswith("gt.json: ") and "\n" not in str(caught.value)
+
+
+def test_things_may_be_marked_by_true_and_false():
+    table = CategoryTable.from_coco([{**COCO[0], "isthing": False}, {**COCO[1], "isthing": True}])
+    assert [c.isthing for c in table] == [True, False]
+
+
+def test_an_integral_float_is_an_id():
+    table = CategoryTable.from_coco([{**COCO[1], "id": 7.0}])
+    assert table[1].source_id == 7 and type(table[1].source_id) is int
+
+
+@pytest.mark.parametrize("content", ["", "{", "{}", "5", "null", "[5]", "[]", '[{"id": 1}]', "[" * 100_000])
+def test_a_text_that_is_no_table_is_refused(content):
+    with pytest.raises(InputError):
+        CategoryTable.from_json(content)
 
 
 def test_ids_with_gaps_are_refused():

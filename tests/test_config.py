@@ -56,6 +56,7 @@ def test_a_missing_file_is_named(tmp_path):
         ({"steps": 1, "stesp": 2}, "unknown key stesp; known here: steps, inner"),
         ({"steps": 1, "inner": {"rat": 2}}, r"unknown key inner.rat; known here: rate"),
         ({}, "steps is missing"),
+        ({"steps": True}, "steps: expected a number, found True"),
         ({"steps": "many"}, "steps: .*found 'many'"),
         ({"steps": 1, "inner": {"rate": -1}}, r"inner.rate: .*greater than 0, found -1"),
     ],

@@ -51,6 +51,9 @@ def imports(path: Path) -> set[str]:
         names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         found |= {name.split(".")[1] for name in names if name.startswith("tfpanoptic.")}
+        if isinstance(node, ast.ImportFrom) and node.module == "tfpanoptic":
+            found |= {alias.name for alias in node.names}
+        assert not (isinstance(node, ast.ImportFrom) and node.level), f"{path}: relative import"
     return found
 
 

@@ -71,7 +71,7 @@ def test_save_writes_three_files_and_nothing_else(tmp_path):
 
 def test_save_into_a_file_is_an_input_error_that_names_it(tmp_path):
     (tmp_path / "taken").write_text("")
-    with pytest.raises(InputError, match="taken: cannot be written"):
+    with pytest.raises(InputError, match="taken.*: cannot be written"):
         result().save(tmp_path / "taken")
 
 
@@ -94,18 +94,25 @@ def test_an_error_on_the_way_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_with_files_is_refused_unless_overwrite(tmp_path):
+def test_a_folder_of_something_else_is_never_replaced(tmp_path):
     (tmp_path / "mine.txt").write_text("keep")
-    with pytest.raises(InputError, match="exists and is not empty"):
-        save_results([result()], tmp_path)
-    save_results([result()], tmp_path, overwrite=True)
-    save_results([result()], tmp_path, overwrite=True)
-    assert (tmp_path / "mine.txt").read_text() == "keep" and (tmp_path / "panoptic.json").exists()
+    with pytest.raises(InputError, match="something else .mine.txt"):
+        save_results([result()], tmp_path, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_older_results_are_replaced_when_asked_and_none_is_left(tmp_path):
+    save_results([result("a.jpg"), result("b.jpg")], tmp_path / "out")
+    with pytest.raises(InputError, match="--overwrite"):
+        save_results([result("a.jpg")], tmp_path / "out")
+    save_results([result("a.jpg")], tmp_path / "out", overwrite=True)
+    assert [path.name for path in (tmp_path / "out/panoptic").iterdir()] == ["a.png"]
 
 
 def test_what_a_killed_run_left_behind_is_no_obstacle(tmp_path):
-    (tmp_path / ".partial-1").mkdir()
-    assert save_results([result()], tmp_path) == 1
+    (tmp_path / "out.writing").mkdir()
+    assert save_results([result()], tmp_path / "out") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_two_images_of_one_name_are_refused(tmp_path):

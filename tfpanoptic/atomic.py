@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,19 +28,19 @@ def replace_file(path: str | Path, content: str | bytes) -> None:
 
 
 @contextmanager
-def new_folder(path: str | Path, marker: str, overwrite: bool = False) -> Iterator[Path]:
+def new_folder(path: str | Path, contents: Collection[str], overwrite: bool = False) -> Iterator[Path]:
     """A temporary folder that becomes `path` at the end, or disappears if the work fails.
 
     Args:
         path: the folder to make.
-        marker: a file that every folder of this kind holds; only such a folder is ever replaced.
+        contents: names that a folder of this kind may hold; only such a folder is ever replaced.
         overwrite: replace an older one.
 
     Raises:
         InputError: as `require_free`, or the folder cannot be made.
     """
-    path = Path(path)
-    require_free(path, marker, overwrite)
+    path = Path(path).resolve()
+    require_free(path, contents, overwrite)
     temporary = path.with_name(path.name + ".writing")
     try:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -57,18 +57,20 @@ def new_folder(path: str | Path, marker: str, overwrite: bool = False) -> Iterat
     os.replace(temporary, path)
 
 
-def require_free(path: str | Path, marker: str, overwrite: bool = False) -> None:
+def require_free(path: str | Path, contents: Collection[str], overwrite: bool = False) -> None:
     """Checks that a folder may be written.
 
     Raises:
-        InputError: it is a file, or it holds something and `overwrite` is False, or something other
-            than what `overwrite` may replace: a folder with the file `marker` in it.
+        InputError: it is a file; it holds anything but `contents`; or it holds those and `overwrite` is False.
     """
     path = Path(path)
     if path.is_file():
         raise InputError(f"{path}: is a file; expected a folder to write")
-    if path.is_dir() and any(path.iterdir()):
-        if not (path / marker).is_file():
-            raise InputError(f"{path}: exists and holds something else (no {marker}); expected a new or empty folder")
-        if not overwrite:
-            raise InputError(f"{path}: exists already; give --overwrite to replace it")
+    if not path.is_dir():
+        return
+    found = sorted(entry.name for entry in path.iterdir())
+    foreign = [name for name in found if name not in contents]
+    if foreign:
+        raise InputError(f"{path}: exists and holds something else ({foreign[0]}); expected a new or empty folder")
+    if found and not overwrite:
+        raise InputError(f"{path}: exists already; give --overwrite to replace it")

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import colorsys
 import json
+import re
+import reprlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from tfpanoptic.errors import InputError
 from tfpanoptic.panoptic_map import MAX_CATEGORY
+
+MAX_INT32 = (1 << 31) - 1
+# No control character, line break or half of a surrogate pair: it stays one line, and any file system takes it.
+TEXT = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
 @dataclass(frozen=True)
@@ -96,27 +103,15 @@ class CategoryTable:
             origin: the file's name, for messages.
 
         Raises:
-            InputError: an entry lacks a key (an instances JSON has no `isthing`) or repeats one.
+            InputError: an entry lacks a key (an instances JSON has no `isthing`), holds a value of another type
+                than the format has, or repeats an id or a name.
         """
-        entries = list(categories)
-        for entry in entries:
-            missing = [key for key in ("id", "name", "isthing") if key not in entry]
-            if missing:
-                hint = "; is this an instances JSON rather than a panoptic one?" if missing == ["isthing"] else ""
-                raise InputError(f"{origin}: category {entry} lacks {', '.join(missing)}{hint}")
-        entries.sort(key=lambda entry: entry["id"])
-        return cls(
-            tuple(
-                Category(
-                    id=number,
-                    name=str(entry["name"]),
-                    isthing=bool(entry["isthing"]),
-                    color=_color(entry.get("color"), number, f"{origin}: category {entry['name']}"),
-                    source_id=int(entry["id"]),
-                )
-                for number, entry in enumerate(entries, start=1)
-            )
-        )
+        try:
+            entries = [_fields(entry, "id", number) for number, entry in enumerate(categories)]
+            entries.sort(key=lambda fields: fields["source_id"])
+            return cls(tuple(_category(number, fields) for number, fields in enumerate(entries, start=1)))
+        except InputError as error:
+            raise InputError(f"{origin}: {error}") from None
 
     def to_coco(self) -> list[dict]:
         """The `categories` list of a COCO panoptic JSON, under the dataset's own ids."""
@@ -136,16 +131,103 @@ class CategoryTable:
         return json.dumps([asdict(c) for c in self.categories])
 
     @classmethod
-    def from_json(cls, text: str) -> CategoryTable:
-        """The table of a text that `to_json` wrote."""
-        return cls(tuple(Category(**{**entry, "color": tuple(entry["color"])}) for entry in json.loads(text)))
+    def from_json(cls, content: str) -> CategoryTable:
+        """The table of a text that `to_json` wrote.
+
+        Raises:
+            InputError: another text.
+        """
+        try:
+            entries = json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"expected a category table, found no JSON ({error})") from None
+        if not isinstance(entries, list):
+            raise InputError(f"expected a category table, a list, found {reprlib.repr(entries)}")
+        fields = [_fields(entry, "source_id", number) for number, entry in enumerate(entries)]
+        ids = [integer(entry, "id", 1, MAX_CATEGORY) for entry in entries]
+        return cls(tuple(map(_category, ids, fields)))
 
 
-def _color(color, number: int, origin: str) -> tuple[int, int, int]:
-    """The file's colour, or one of our own: hues a golden angle apart, so that neighbours differ."""
-    if color is None:
+def _fields(entry: Any, id_key: str, number: int) -> dict[str, Any]:
+    """A category but for our id, from an entry of a JSON file that holds the dataset's own id under `id_key`."""
+    try:
+        require_keys(entry, frozenset(("id", "name", "isthing", id_key)))
+        return {
+            "name": text(entry, "name"),
+            "isthing": flag(entry, "isthing"),
+            "color": _color(entry.get("color")),
+            "source_id": integer(entry, id_key, 0, MAX_INT32),
+        }
+    except InputError as error:
+        instances = isinstance(entry, dict) and "isthing" not in entry
+        hint = "; is this an instances JSON rather than a panoptic one?" if instances else ""
+        raise InputError(f"categories[{number}]: {error}, in {reprlib.repr(entry)}{hint}") from None
+
+
+def _category(number: int, fields: dict[str, Any]) -> Category:
+    """The category; without a colour it gets one of ours, hues a golden angle apart, so that neighbours differ."""
+    if fields["color"] is None:
         rgb = colorsys.hsv_to_rgb((0.61803398875 * number) % 1.0, 0.65, 0.85)
-        return tuple(round(255 * channel) for channel in rgb)  # type: ignore[return-value]
-    if len(color) != 3 or not all(isinstance(v, int) and 0 <= v <= 255 for v in color):
-        raise InputError(f"{origin}: color must be three integers 0..255, found {color}")
+        fields = {**fields, "color": tuple(round(255 * channel) for channel in rgb)}
+    return Category(id=number, **fields)
+
+
+def _color(color: Any) -> tuple[int, int, int] | None:
+    if color is None:
+        return None
+    if not isinstance(color, list | tuple) or len(color) != 3 or not all(_is_channel(value) for value in color):
+        raise InputError(f"color must be three integers 0..255, found {reprlib.repr(color)}")
     return tuple(color)  # type: ignore[return-value]
+
+
+def _is_channel(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= 255
+
+
+def require_keys(entry: Any, keys: frozenset[str]) -> None:
+    """Checks that an entry of a JSON file is a dict with these keys.
+
+    Raises:
+        InputError: it is none, or lacks one; the caller adds the file and the entry's place.
+    """
+    if not isinstance(entry, dict):
+        raise InputError(f"expected an object with {', '.join(sorted(keys))}, found {reprlib.repr(entry)}")
+    if not keys <= entry.keys():
+        raise InputError(f"lacks {', '.join(sorted(keys - entry.keys()))}")
+
+
+def integer(entry: dict, key: str, low: int, high: int) -> int:
+    """The integer `low..high` under a key of a JSON file's entry; 64.0 is one, too.
+
+    Raises:
+        InputError: another type, a fraction, not finite, or out of range; the caller adds the entry's place.
+    """
+    value = entry[key]
+    whole = int(value) if type(value) is float and value.is_integer() else value
+    if type(whole) is not int or not low <= whole <= high:
+        raise InputError(f"{key} must be an integer {low}..{high}, found {reprlib.repr(value)}")
+    return whole
+
+
+def flag(entry: dict, key: str) -> bool:
+    """The 0, 1, false or true under a key of a JSON file's entry.
+
+    Raises:
+        InputError: anything else; the caller adds the entry's place.
+    """
+    value = entry[key]
+    if type(value) not in (int, bool) or value not in (0, 1):
+        raise InputError(f"{key} must be 0 or 1, found {reprlib.repr(value)}")
+    return bool(value)
+
+
+def text(entry: dict, key: str) -> str:
+    """The text of one line under a key of a JSON file's entry, as names are.
+
+    Raises:
+        InputError: another type, empty, or with control characters; the caller adds the entry's place.
+    """
+    value = entry[key]
+    if not isinstance(value, str) or not TEXT.fullmatch(value):
+        raise InputError(f"{key} must be a text of one line, found {reprlib.repr(value)}")
+    return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import pydantic
 import yaml
@@ -16,6 +16,18 @@ class StrictConfig(pydantic.BaseModel):
     """Base of all configuration: unknown keys are refused, values are checked and frozen."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _yes_is_no_number(cls, data: Any) -> Any:
+        """YAML's yes, no, true and false are refused where a number belongs; pydantic would read 1 and 0."""
+        for name, value in data.items() if isinstance(data, dict) else ():
+            field = cls.model_fields.get(name)
+            if field is not None and isinstance(value, bool):
+                kinds = {field.annotation, *get_args(field.annotation)}
+                if kinds & {int, float} and bool not in kinds:
+                    raise ValueError(f"{name}: expected a number, found {value}")
+        return data
 
 
 Config = TypeVar("Config", bound=pydantic.BaseModel)

@@ -26,24 +26,31 @@ _PACKAGES = (
 
 def describe_environment() -> dict:
     """Versions of what is installed, the Keras backend, cores and devices; no names of users or machines."""
-    import keras
-
     packages = {"tfpanoptic": tfpanoptic.__version__}
     for name in _PACKAGES:
         try:
             packages[name] = version(name)
         except PackageNotFoundError:
             continue
-    devices = []
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        devices = [device.name.split("physical_device:")[-1] for device in tf.config.list_physical_devices()]
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
-        "keras_backend": keras.backend.backend(),
-        "devices": devices,
+        **_backend(),
         "packages": packages,
     }
+
+
+def _backend() -> dict:
+    """The Keras backend and its devices; says so where the backend is not installed."""
+    try:
+        import keras
+
+        backend, devices = keras.backend.backend(), []
+        if backend == "tensorflow":
+            import tensorflow as tf
+
+            devices = [device.name.split("physical_device:")[-1] for device in tf.config.list_physical_devices()]
+        return {"keras_backend": backend, "devices": devices}
+    except ImportError as error:
+        return {"keras_backend": f"cannot be imported: {error}", "devices": []}

@@ -108,6 +108,6 @@ class Experiment:
 
 
 def _known(registry: dict[str, Any], name: Any, what: str) -> Any:
-    if name not in registry:
+    if not isinstance(name, str) or name not in registry:
         raise InputError(f"{what}: expected one of {', '.join(registry)}, found {name!r}")
     return registry[name]

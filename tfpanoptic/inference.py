@@ -47,7 +47,8 @@ def segment_table(segment_ids, labels, scores, categories: CategoryTable):
     """The padded table of segments, float32 `[B, N, 9]`, columns `SEGMENT_COLUMNS`.
 
     `category_id` is the dataset's own, `area` counts pixels, boxes are in pixels with y2 and x2 one
-    past the last. Rows without a pixel are all zeros; float32 is exact for each of these integers.
+    past the last. Rows without a pixel are all zeros. float32 is exact for integers up to 2**24: an area
+    beyond 16.7 million pixels is rounded by a pixel or two.
     """
     rows = labels.shape[1]
     shape = ops.shape(segment_ids)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tfpanoptic.data.coco_panoptic import read_coco_panoptic
+from tfpanoptic.data.dataset import Dataset
 from tfpanoptic.errors import InputError
 from tfpanoptic.progress import progress
 from tfpanoptic.result import PanopticResult, save_results
@@ -74,10 +75,11 @@ def evaluate_on(segmenter: PanopticSegmenter, images: Path, annotations: Path, p
     if len(dataset.table_only) == len(segmenter.categories):
         ours, theirs = (", ".join(names[:4]) for names in (dataset.table_only, dataset.truth_only))
         raise InputError(f"{annotations}: no category in common: the truth has {theirs}, the model has {ours}")
-    for names, what in (
-        (dataset.truth_only, "in the truth but not in the model, counted as missed"),
-        (dataset.table_only, "in the model but not in the truth, left out"),
-    ):
-        if names:
-            print(f"categories {what}: {', '.join(names)}", file=sys.stderr)
+    return evaluate_and_tell(segmenter, dataset)
+
+
+def evaluate_and_tell(segmenter: PanopticSegmenter, dataset: Dataset) -> dict[str, Any]:
+    """PQ on a dataset; categories that only one side has are named on standard error."""
+    for line in dataset.unmatched():
+        print(line, file=sys.stderr)
     return segmenter.evaluate_panoptic(dataset)

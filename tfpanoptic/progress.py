@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 _SECONDS_BETWEEN_LINES = 10.0
+# One for all: Rich stacks the bars of one console, and would write those of two over each other.
+_CONSOLE = Console(stderr=True)
 
 
 class Track:
@@ -47,12 +49,11 @@ class Track:
 @contextmanager
 def progress(what: str, total: int, done: int = 0) -> Iterator[Track]:
     """A `Track` for `total` pieces of work, of which `done` are done already. Writes to standard error."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    if not _CONSOLE.is_terminal:
         yield Track(what, total, done, None)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("{task.fields[note]}"), console=console) as bar:
+    with Progress(*columns, TextColumn("{task.fields[note]}"), console=_CONSOLE, transient=True) as bar:
         yield Track(what, total, done, bar)
 
 

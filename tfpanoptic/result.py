@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,10 +14,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from tfpanoptic.atomic import new_folder, replace_file
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import SegmentMap, ids_to_rgb, to_coco_segments
 
+# What `save_results` writes.
+CONTENTS = ("panoptic.json", "panoptic", "overlay")
 _MAX_GROUPS_IN_REPR = 8
 _DOTS_PER_INCH, _MAX_INCHES = 100, 12.0
 
@@ -131,8 +131,7 @@ class PanopticResult:
     def save(self, folder: str | Path, name: str | None = None) -> dict[str, Path]:
         """Writes NAME_overlay.png, NAME_panoptic.png and NAME.json (COCO panoptic format) into `folder`.
 
-        Files of these names are replaced. They are written elsewhere first and moved when all are done, so
-        that none is ever there in part.
+        Files of these names are replaced; none is ever there in part.
 
         Args:
             folder: made if it does not exist.
@@ -146,10 +145,9 @@ class PanopticResult:
         """
         folder, name = Path(folder), name or self.stem
         annotation, panoptic = self.to_coco(1, f"{name}_panoptic.png")
-        with _written_whole(folder) as partial:
-            (partial / f"{name}_overlay.png").write_bytes(_png(self.overlay()))
-            (partial / f"{name}_panoptic.png").write_bytes(panoptic)
-            (partial / f"{name}.json").write_text(_coco_json([self._coco_image(1)], [annotation], self.categories))
+        replace_file(folder / f"{name}_overlay.png", _png(self.overlay()))
+        replace_file(folder / f"{name}_panoptic.png", panoptic)
+        replace_file(folder / f"{name}.json", _coco_json([self._coco_image(1)], [annotation], self.categories))
         return {
             "overlay": folder / f"{name}_overlay.png",
             "panoptic": folder / f"{name}_panoptic.png",
@@ -192,18 +190,15 @@ def save_results(results: Iterable[PanopticResult], folder: str | Path, overwrit
     so a generator of any length will do.
 
     Raises:
-        InputError: the folder exists and is not empty (unless `overwrite`, which replaces files of the same
-            names and leaves others), cannot be written to, or two images have the same name.
+        InputError: the folder exists and is not empty (unless `overwrite`, which replaces older results and
+            nothing else), cannot be written to, or two images have the same name.
     """
     folder = Path(folder)
-    # Hidden files do not count: a killed run leaves its partial folder behind.
-    if not overwrite and folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
-        raise InputError(f"{folder}: exists and is not empty; expected a new folder, or overwrite")
     images: list[dict] = []
     annotations: list[dict] = []
     categories: CategoryTable | None = None
     names: dict[str, str] = {}
-    with _written_whole(folder) as partial:
+    with new_folder(folder, CONTENTS, overwrite) as partial:
         (partial / "panoptic").mkdir()
         (partial / "overlay").mkdir()
         for number, result in enumerate(results, start=1):
@@ -222,27 +217,6 @@ def save_results(results: Iterable[PanopticResult], folder: str | Path, overwrit
             raise InputError(f"{folder}: no results to write; expected at least one")
         (partial / "panoptic.json").write_text(_coco_json(images, annotations, categories))
     return len(images)
-
-
-@contextmanager
-def _written_whole(folder: Path) -> Iterator[Path]:
-    """A folder to write into: what is in it moves to `folder` at the end, or vanishes after an error."""
-    new = not folder.exists()
-    partial = folder / f".partial-{os.getpid()}"
-    try:
-        partial.mkdir(parents=True)
-        yield partial
-        for path in sorted(path for path in partial.rglob("*") if path.is_file()):
-            target = folder / path.relative_to(partial)
-            target.parent.mkdir(exist_ok=True)
-            os.replace(path, target)
-        new = False
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error})") from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        if new and folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
 
 
 def _coco_json(images: list[dict], annotations: list[dict], categories: CategoryTable) -> str:

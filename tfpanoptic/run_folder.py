@@ -22,6 +22,20 @@ from tfpanoptic.environment import describe_environment
 from tfpanoptic.errors import InputError
 from tfpanoptic.experiment import Experiment
 
+# Only a folder with nothing else in it is ever replaced.
+CONTENTS = (
+    "config.yaml",
+    "categories.json",
+    "environment.json",
+    "metrics.jsonl",
+    "checkpoints",
+    "best.safetensors",
+    "best.json",
+    "last.safetensors",
+    "pictures",
+    "saved_model",
+)
+
 
 class RunFolder:
     """The paths of a run, and what is written where."""
@@ -37,26 +51,31 @@ class RunFolder:
         self.last_weights = self.path / "last.safetensors"
         self.pictures = self.path / "pictures"
 
-    @classmethod
-    def open(cls, path: str | Path, experiment: Experiment, resume: bool, overwrite: bool) -> RunFolder:
-        """The folder of a run that is about to start or go on.
+    def require_usable(self, experiment: Experiment, resume: bool, overwrite: bool) -> None:
+        """Checks that a run may start or go on here; changes nothing.
 
         Raises:
-            InputError: it holds a run and neither `resume` nor `overwrite` is given; it holds
+            InputError: the folder holds a run and neither `resume` nor `overwrite` is given; it holds
                 something else; or a run to resume has another configuration.
         """
-        folder = cls(path)
+        if resume and overwrite:
+            raise InputError("--resume and --overwrite exclude each other")
         if resume:
-            folder._check_same(experiment)
-            return folder
-        if folder.config.is_file() and not overwrite:
-            raise InputError(f"{path}: holds a run; give --resume to go on or --overwrite to replace it")
-        require_free(path, folder.config.name, overwrite)
-        if folder.path.exists():
-            shutil.rmtree(folder.path)
-        folder.path.mkdir(parents=True)
-        replace_file(folder.config, experiment.to_yaml())
-        return folder
+            ours, theirs = experiment.to_dict(), self.load_experiment().to_dict()
+            different = [key for key in ours if ours[key] != theirs[key]]
+            if different:
+                where = ", ".join(different)
+                raise InputError(f"{self.config}: the run has other settings under {where}; cannot resume")
+            return
+        if self.config.is_file() and not overwrite:
+            raise InputError(f"{self.path}: holds a run; give --resume to go on or --overwrite to replace it")
+        require_free(self.path, CONTENTS, overwrite)
+
+    def create(self, experiment: Experiment) -> None:
+        """An empty folder with the configuration; an older run in it is gone then."""
+        if self.path.exists():
+            shutil.rmtree(self.path)
+        replace_file(self.config, experiment.to_yaml())
 
     def rewind(self, step: int) -> None:
         """Drops records from after `step`: the resumed run will write them again."""
@@ -75,6 +94,11 @@ class RunFolder:
             "parameters": int(segmenter.count_params()),
         }
         replace_file(self.path / "environment.json", json.dumps(environment, indent=2) + "\n")
+
+    def evaluated(self, step: int) -> bool:
+        """Whether `metrics.jsonl` holds the PQ of `step`."""
+        lines = self.metrics.read_text(encoding="utf-8").splitlines() if self.metrics.is_file() else []
+        return any("pq" in record and record["step"] == step for record in map(json.loads, lines))
 
     def log(self, record: dict) -> None:
         """Appends one line to `metrics.jsonl`."""
@@ -106,7 +130,10 @@ class RunFolder:
         """The run's category table."""
         if not self.categories.is_file():
             raise InputError(f"{self.path}: no categories.json; the run did not start training")
-        return CategoryTable.from_json(self.categories.read_text(encoding="utf-8"))
+        try:
+            return CategoryTable.from_json(self.categories.read_text(encoding="utf-8"))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{self.categories}: damaged ({error})") from None
 
     def weights(self) -> Path:
         """The best weights, or the last ones where no evaluation was reached.
@@ -118,9 +145,3 @@ class RunFolder:
             if path.is_file():
                 return path
         raise InputError(f"{self.path}: no weights yet; expected best.safetensors or last.safetensors")
-
-    def _check_same(self, experiment: Experiment) -> None:
-        ours, theirs = experiment.to_dict(), self.load_experiment().to_dict()
-        different = [key for key in ours if ours[key] != theirs[key]]
-        if different:
-            raise InputError(f"{self.config}: the run has other settings under {', '.join(different)}; cannot resume")

@@ -184,7 +184,7 @@ class PanopticSegmenter(keras.Model):
     def _make_segment_function(self):
         import tensorflow as tf
 
-        @tf.function(input_signature=[tf.TensorSpec([1, None, None, 3], tf.uint8)], jit_compile=False)
+        @tf.function(input_signature=[tf.TensorSpec([1, None, None, 3], tf.uint8)], jit_compile=False, autograph=False)
         def function(images):
             return segment_images(self.infer_network, images, self.experiment, self.categories)
 

@@ -52,8 +52,12 @@ def save_weights(
     }
     arrays = {variable.path: np.ascontiguousarray(ops.convert_to_numpy(variable)) for variable in model.weights}
     temporary = path.with_name(path.name + ".writing")
-    save_file(arrays, str(temporary), metadata=header)
-    os.replace(temporary, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(arrays, str(temporary), metadata=header)
+        os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path}: cannot be written ({error})") from None
 
 
 def read_header(path: str | Path) -> dict[str, str]:

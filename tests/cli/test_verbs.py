@@ -120,7 +120,7 @@ def wrong_inputs(tmp_path, tiny_run, photo):
         "empty folder": (["predict", tiny_run, tmp_path / "empty", *out], "empty: no image in this folder"),
         "not a run": (["predict", tmp_path / "empty", photo, *out], "empty: not a run folder"),
         "no run": (["predict", tmp_path / "none", photo, *out], "none: no such folder"),
-        "output exists": (["predict", tiny_run, photo, "--out", tmp_path / "full"], "full: exists"),
+        "output exists": (["predict", tiny_run, photo, "--out", tmp_path / "full"], "full: exists and holds something"),
         "run exists": (["train", tiny_run / "config.yaml", "--out", tiny_run], "holds a run"),
         "wrong key": (["train", tmp_path / "typo.yaml", *out], "typo.yaml: "),
         "wrong value": (["train", tiny_run / "config.yaml", "training.steps=x", *out], "training.steps: "),

@@ -21,7 +21,7 @@ class CocoFolder:
         self.images, self.panoptic, self.json = folder / "images", folder / "panoptic", folder / "panoptic.json"
         self.images.mkdir()
         self.panoptic.mkdir()
-        self.content = {"images": [], "annotations": [], "categories": CATEGORIES}
+        self.content = {"images": [], "annotations": [], "categories": [dict(category) for category in CATEGORIES]}
 
     def add(self, ids: np.ndarray, segments=SEGMENTS, seed: int = 0):
         """One more image; `ids` int [H, W]."""

@@ -1,10 +1,12 @@
 import json
+import math
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tfpanoptic.categories import Category, CategoryTable
+from tfpanoptic.config import validate
 from tfpanoptic.data.coco_panoptic import (
     CocoPanopticConfig,
     join_categories,
@@ -64,9 +66,16 @@ def test_categories_that_do_not_match_are_named_on_both_sides(coco):
     assert (dataset.truth_only, dataset.table_only) == (("ground",), ("sky",))
 
 
+def test_what_did_not_match_is_told_in_two_lines(coco):
+    assert coco.read(categories=table(("cell", True, 3), ("sky", False, 9), ("sea", False, 10))).unmatched() == [
+        "categories in the truth but not in the model, counted as missed: ground",
+        "categories in the model but not in the truth, left out: sky, sea",
+    ]
+
+
 def test_without_a_table_nothing_is_unmatched(coco):
     dataset = coco.read()
-    assert (dataset.truth_only, dataset.table_only) == ((), ())
+    assert (dataset.truth_only, dataset.table_only, dataset.unmatched()) == ((), (), [])
 
 
 def test_an_added_category_gets_a_source_id_that_is_free():
@@ -79,28 +88,120 @@ def test_a_thing_that_the_model_has_as_stuff_is_an_error(coco):
         coco.read(categories=table(("cell", False, 1)))
 
 
-def break_category(content):
-    content["annotations"][0]["segments_info"][0]["category_id"] = 99
+def test_integral_floats_and_booleans_are_numbers_and_flags(coco):
+    image, annotation = coco.content["images"][0], coco.content["annotations"][0]
+    image |= {"id": 100.0, "height": 4.0, "width": 6.0}
+    annotation["segments_info"][2] |= {"id": 6.0, "category_id": 7.0, "area": 4.0, "iscrowd": True}
+    record = coco.read().records[0]
+    assert (record.image_id, record.height, record.width) == (100, 4, 6)
+    assert type(record.height) is int
+    assert record.segments[2].item() == (6, 2, True, 4, 1.0)
 
 
-def break_segment_id(content):
-    content["annotations"][0]["segments_info"][0]["id"] = 0
+def test_image_ids_may_be_texts(coco):
+    coco.content["images"][0]["id"] = coco.content["annotations"][0]["image_id"] = "aachen_000001"
+    assert coco.read().records[0].image_id == "aachen_000001"
 
 
-def repeat_segment_id(content):
-    content["annotations"][0]["segments_info"][0]["id"] = 5
+def assert_told_in_one_line(coco, words: str) -> None:
+    """Reading is refused in one line that begins with the file and holds `words`."""
+    coco.write()
+    with pytest.raises(InputError) as caught:
+        coco.read()
+    message = str(caught.value)
+    assert message.startswith(str(coco.json)) and words in message and message.splitlines() == [message]
 
 
-def break_area(content):
-    content["annotations"][0]["segments_info"][0]["area"] = "six"
+SEGMENT_ENTRY = "annotation 0.png, segments_info[1]: "
 
 
-def drop_area(content):
-    del content["annotations"][0]["segments_info"][0]["area"]
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("category_id", 99, "unknown category_id 99"),
+        ("category_id", "3", "category_id must be an integer 0..2147483647, found '3'"),
+        ("category_id", [3], "category_id must be an integer 0..2147483647, found [3]"),
+        ("category_id", 3.5, "category_id must be an integer 0..2147483647, found 3.5"),
+        ("category_id", True, "category_id must be an integer 0..2147483647, found True"),
+        ("id", 0, "id must be an integer 1..16777215, found 0"),
+        ("id", 1 << 24, "id must be an integer 1..16777215, found 16777216"),
+        ("id", None, "id must be an integer 1..16777215, found None"),
+        ("id", 70000, "id 70000 used twice"),
+        ("area", "ten", "area must be an integer 0..24, found 'ten'"),  # the image is 4 x 6
+        ("area", math.nan, "area must be an integer 0..24, found nan"),
+        ("area", math.inf, "area must be an integer 0..24, found inf"),
+        ("area", 1e20, "area must be an integer 0..24, found 1e+20"),
+        ("area", 25, "area must be an integer 0..24, found 25"),
+        ("area", -1, "area must be an integer 0..24, found -1"),
+        ("area", 9.5, "area must be an integer 0..24, found 9.5"),
+        ("iscrowd", "0", "iscrowd must be 0 or 1, found '0'"),
+        ("iscrowd", 2, "iscrowd must be 0 or 1, found 2"),
+        ("iscrowd", None, "iscrowd must be 0 or 1, found None"),
+        ("iscrowd", [0], "iscrowd must be 0 or 1, found [0]"),
+    ],
+)
+def test_a_wrong_value_of_a_segment_is_told_in_one_line(coco, key, value, words):
+    coco.content["annotations"][0]["segments_info"][1][key] = value
+    assert_told_in_one_line(coco, SEGMENT_ENTRY + words)
+
+
+@pytest.mark.parametrize("key", ["id", "category_id", "area"])
+def test_a_segment_that_lacks_a_key_is_named(coco, key):
+    del coco.content["annotations"][0]["segments_info"][1][key]
+    assert_told_in_one_line(coco, SEGMENT_ENTRY + f"lacks {key}")
+
+
+@pytest.mark.parametrize("segment", [None, 5, "id", [1, 2]])
+def test_a_segment_that_is_no_object_is_named(coco, segment):
+    coco.content["annotations"][0]["segments_info"][1] = segment
+    assert_told_in_one_line(coco, SEGMENT_ENTRY + f"expected an object with area, category_id, id, found {segment!r}")
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value", "words"),
+    [
+        ("images", "height", "tall", "images[0] ('0.png'): height must be an integer 1..2147483647, found 'tall'"),
+        ("images", "height", 4.5, "images[0] ('0.png'): height must be an integer 1..2147483647, found 4.5"),
+        ("images", "width", 0, "images[0] ('0.png'): width must be an integer 1..2147483647, found 0"),
+        ("images", "width", True, "images[0] ('0.png'): width must be an integer 1..2147483647, found True"),
+        ("images", "file_name", 7, "images[0]: file_name must be a text of one line, found 7"),
+        ("images", "file_name", "", "images[0] (''): file_name must be a text of one line, found ''"),
+        ("images", "file_name", "a\n.png", r"file_name must be a text of one line, found 'a\n.png'"),
+        ("images", "file_name", "a\0.png", r"file_name must be a text of one line, found 'a\x00.png'"),
+        ("images", "file_name", "\ud800.png", r"file_name must be a text of one line, found '\ud800.png'"),
+        ("images", "id", [100], "images[0] ('0.png'): id must be an integer or a text, found [100]"),
+        ("images", "id", None, "images[0] ('0.png'): id must be an integer or a text, found None"),
+        ("images", "id", True, "images[0] ('0.png'): id must be an integer or a text, found True"),
+        ("images", "id", math.nan, "found nan"),
+        ("images", "id", "100", "image 0.png (id '100') has no annotation"),
+        ("annotations", "image_id", {"id": 1}, "annotations[0] ('0.png'): image_id must be an integer or a text"),
+        ("annotations", "file_name", None, "annotations[0]: file_name must be a text of one line, found None"),
+        ("annotations", "segments_info", None, "annotations[0] ('0.png'): segments_info must be a list, found None"),
+        ("annotations", "segments_info", {}, "annotations[0] ('0.png'): segments_info must be a list, found {}"),
+        ("categories", "id", "7", "categories[0]: id must be an integer 0..2147483647, found '7', in {'id': '7'"),
+        ("categories", "id", 1.7, "categories[0]: id must be an integer 0..2147483647, found 1.7"),
+        ("categories", "isthing", "0", "categories[0]: isthing must be 0 or 1, found '0'"),
+        ("categories", "color", 5, "categories[0]: color must be three integers 0..255, found 5"),
+    ],
+)
+def test_a_wrong_value_is_told_in_one_line(coco, part, key, value, words):
+    coco.content[part][0][key] = value
+    assert_told_in_one_line(coco, words)
+
+
+@pytest.mark.parametrize("part", ["images", "annotations", "categories"])
+@pytest.mark.parametrize("entry", [None, 5, "id", []])
+def test_an_entry_that_is_no_object_is_named(coco, part, entry):
+    coco.content[part].append(entry)
+    assert_told_in_one_line(coco, f"{part}[{len(coco.content[part]) - 1}]: expected an object with ")
 
 
 def repeat_image(content):
     content["images"] *= 2
+
+
+def repeat_image_id(content):
+    content["images"].append({**content["images"][0], "file_name": "1.png"})
 
 
 def repeat_annotation(content):
@@ -113,10 +214,6 @@ def drop_annotation(content):
 
 def orphan_annotation(content):
     content["annotations"].append({"image_id": 5, "file_name": "0.png", "segments_info": []})
-
-
-def break_height(content):
-    content["images"][0]["height"] = "tall"
 
 
 def drop_width(content):
@@ -135,45 +232,85 @@ def empty(content):
     content["images"], content["annotations"] = [], []
 
 
-def missing_image(content):
-    content["images"][0]["file_name"] = "9.png"
-
-
-def missing_png(content):
-    content["annotations"][0]["file_name"] = "9.png"
-
-
-def no_lists(content):
+def no_list(content):
     del content["annotations"]
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "words"),
     [
-        (break_category, r"panoptic\.json: segment of 0\.png: unknown category id 99"),
-        (break_segment_id, r"id must be an integer 1\.\.16777215, found 0"),
-        (repeat_segment_id, "id 5 used twice"),
-        (break_area, "area must be a number of pixels, found 'six'"),
-        (drop_area, "lacks area"),
-        (repeat_image, "image id 100 used twice"),
-        (repeat_annotation, "image id 100 has two annotations"),
-        (drop_annotation, r"image 0\.png \(id 100\) has no annotation"),
-        (orphan_annotation, "annotation of image id 5, which is not in images"),
-        (break_height, "height must be at least 1, found 'tall'"),
-        (drop_width, "lacks width"),
+        (repeat_image, "images[1] ('0.png'): file_name 0.png used twice"),
+        (repeat_image_id, "images[1] ('1.png'): id 100 used twice"),
+        (repeat_annotation, "annotations[1] ('0.png'): image_id 100 used twice"),
+        (drop_annotation, "image 0.png (id 100) has no annotation"),
+        (orphan_annotation, "annotation of image id 5, not in images"),
+        (drop_width, "images[0] ('0.png'): lacks width"),
         (instances_annotation, "an instances JSON"),
         (instances_categories, "is this an instances JSON"),
         (empty, "at least one image, found none"),
-        (missing_image, r"images/9\.png: no such file, but .*panoptic\.json lists it"),
-        (missing_png, r"panoptic/9\.png: no such file"),
-        (no_lists, "the lists images, annotations and categories"),
+        (no_list, "the lists images, annotations and categories"),
     ],
 )
-def test_a_wrong_file_is_told_in_one_line(coco, change, message):
+def test_a_wrong_file_is_told_in_one_line(coco, change, words):
     change(coco.content)
-    with pytest.raises(InputError, match=message) as caught:
+    assert_told_in_one_line(coco, words)
+
+
+def places(content, path=()):
+    """Path of every value inside nested lists and dicts."""
+    for key in content if isinstance(content, dict) else range(len(content)):
+        yield (*path, key)
+        if isinstance(content[key], dict | list):
+            yield from places(content[key], (*path, key))
+
+
+ODD_VALUES = (
+    None,
+    True,
+    -1,
+    0,
+    1.5,
+    1e300,
+    -math.inf,
+    math.nan,
+    1 << 70,
+    "",
+    "0",
+    "a\nb",
+    "\ud800",
+    [],
+    [[1]],
+    {},
+    {"id": 1},
+)
+
+
+def test_no_value_anywhere_gives_anything_but_a_dataset_or_one_line(coco):
+    for *path, key in list(places(coco.content)):
+        place = coco.content
+        for step in path:
+            place = place[step]
+        right = place[key]
+        for odd in ODD_VALUES:
+            place[key] = odd
+            try:
+                coco.read()
+            except InputError as error:
+                assert len(str(error).splitlines()) == 1, (path, key, odd)
+        place[key] = right
+
+
+@pytest.mark.parametrize(("part", "folder"), [("images", "images"), ("annotations", "panoptic")])
+def test_a_file_that_the_json_lists_and_the_folder_lacks_is_named(coco, part, folder):
+    coco.content[part][0]["file_name"] = "9.png"
+    with pytest.raises(InputError, match=rf"{folder}/9\.png: no such file, but .*panoptic\.json lists it"):
         coco.read()
-    assert "\n" not in str(caught.value)
+
+
+def test_a_json_nested_too_deep_is_named(tmp_path):
+    (tmp_path / "a.json").write_text("[" * 100_000)
+    with pytest.raises(InputError, match=r"a\.json: not valid JSON"):
+        read_coco_panoptic(tmp_path, tmp_path / "a.json", tmp_path)
 
 
 def test_a_missing_json_is_named(tmp_path):
@@ -193,17 +330,41 @@ def test_a_missing_folder_is_named(coco):
         read_coco_panoptic(coco.images.parent / "nowhere", coco.json, coco.panoptic)
 
 
-def test_a_configuration_reads_its_split(coco):
+@pytest.fixture
+def paths(coco):
+    """Configuration of a split: the files of `coco`."""
     coco.write()
-    paths = {"images": str(coco.images), "annotations": str(coco.json), "panoptic": str(coco.panoptic)}
-    dataset = load_coco_panoptic(CocoPanopticConfig(train=paths), "train")
+    return {"images": str(coco.images), "annotations": str(coco.json), "panoptic": str(coco.panoptic)}
+
+
+def test_a_configuration_reads_its_split(paths):
+    dataset = load_coco_panoptic(CocoPanopticConfig(train=paths, val=paths), "train")
     assert (dataset.split, len(dataset)) == ("train", 1)
 
 
-def test_a_split_that_the_configuration_lacks_is_an_error(coco):
-    config = CocoPanopticConfig(train={"images": "a", "annotations": "b", "panoptic": "c"})
-    with pytest.raises(InputError, match=r"data\.val: not in the configuration"):
-        load_coco_panoptic(config, "val")
+def test_there_is_no_third_split(paths):
+    with pytest.raises(InputError, match="the splits train and val, not 'test'"):
+        load_coco_panoptic(CocoPanopticConfig(train=paths, val=paths), "test")
+
+
+def test_a_configuration_names_both_splits(paths):
+    with pytest.raises(InputError, match=r"a\.yaml: data\.val is missing"):
+        validate(CocoPanopticConfig, {"train": paths}, "a.yaml", "data")
+
+
+def test_categories_must_hold_those_of_the_training_file(paths, tmp_path):
+    few = tmp_path / "few.json"
+    few.write_text(json.dumps([{"id": 7, "name": "cell", "isthing": 1}]))
+    config = CocoPanopticConfig(train=paths, val=paths, categories=str(few))
+    with pytest.raises(InputError, match=r"few\.json: lacks the categories ground of .*panoptic\.json"):
+        load_coco_panoptic(config, "train")
+
+
+def test_the_validation_file_may_have_more_categories(paths, tmp_path):
+    few = tmp_path / "few.json"
+    few.write_text(json.dumps([{"id": 7, "name": "cell", "isthing": 1}]))
+    config = CocoPanopticConfig(train=paths, val=paths, categories=str(few))
+    assert load_coco_panoptic(config, "val").truth_only == ("ground",)
 
 
 def test_what_is_written_is_read_back(tmp_path):

@@ -9,6 +9,7 @@ from tfpanoptic.errors import InputError
 
 SHORT = InputConfig(short_side=800, max_long_side=1333)
 LONG = InputConfig(long_side=641, plus_one=True)
+COCO = InputConfig(long_side=641, plus_one=True, pad_to=(641, 641))
 
 
 def random_image(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -50,7 +51,32 @@ def test_sides_are_padded_to_the_stride(stride, plus_one, side, expected):
     assert network_size(side, side, config) == (expected, expected)
 
 
-@pytest.mark.parametrize("config", [InputConfig(), LONG, SHORT, InputConfig(size=(64, 96))])
+@pytest.mark.parametrize(
+    ("config", "size", "expected"),
+    [
+        # Resized 481 x 641: the stride alone would give 481 = 15 * 32 + 1.
+        (COCO, (480, 640), (641, 641)),
+        (COCO, (640, 427), (641, 641)),
+        (COCO, (3, 3), (641, 641)),
+        # Nothing is resized; 100 -> 128 and 96 stays, 97 -> 128, 200 -> 224 = 7 * 32 beyond the 160.
+        (InputConfig(pad_to=(96, 160)), (90, 100), (96, 160)),
+        (InputConfig(pad_to=(96, 160)), (97, 100), (128, 160)),
+        (InputConfig(pad_to=(96, 160)), (96, 200), (96, 224)),
+    ],
+)
+def test_inputs_are_padded_to_a_least_size(config, size, expected):
+    assert network_size(*size, config) == expected
+
+
+def test_padding_to_a_least_size_moves_nothing():
+    image = random_image(20, 30)
+    prepared, valid_size = prepare(image, InputConfig(stride=16, pad_to=(64, 32), pad_value=3.0))
+    assert prepared.shape == (64, 32, 3) and valid_size.numpy().tolist() == [20, 30]
+    np.testing.assert_array_equal(prepared[:20, :30], image)
+    assert (prepared[20:].numpy() == 3).all() and (prepared[:, 30:].numpy() == 3).all()
+
+
+@pytest.mark.parametrize("config", [InputConfig(), LONG, SHORT, COCO, InputConfig(size=(64, 96))])
 def test_ints_and_tensors_give_the_same_size(config):
     for height, width in np.random.default_rng(0).integers(1, 3000, (50, 2)).tolist():
         in_graph = network_size(tf.constant(height), tf.constant(width), config)
@@ -94,8 +120,9 @@ def test_a_batch_is_its_images():
     np.testing.assert_array_equal(valid_size, np.stack(alone_size))
 
 
-def test_a_graph_takes_any_size():
-    config = InputConfig(short_side=48, max_long_side=100)
+@pytest.mark.parametrize("pad_to", [None, (65, 129)])
+def test_a_graph_takes_any_size(pad_to):
+    config = InputConfig(short_side=48, max_long_side=100, plus_one=True, pad_to=pad_to)
     function = tf.function(
         lambda images: prepare_batch(images, config), input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8)]
     )
@@ -111,6 +138,8 @@ def test_a_graph_takes_any_size():
         ({"max_long_side": 8}, "max_long_side limits short_side"),
         ({"size": [0, 8]}, "two positive numbers"),
         ({"stride": 0}, "stride"),
+        ({"pad_to": [640, 641], "plus_one": True}, r"sides must be k \* 32 \+ 1; the next is \[641, 641\]"),
+        ({"pad_to": [0, 32]}, r"sides must be k \* 32; the next is \[32, 32\]"),
         ({"pad_value": 300}, "pad_value"),
         ({"side": 3}, "unknown key input.side"),
     ],

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import InputError, WorkFailed
 from tfpanoptic.export.saved_model import export_saved_model
 from tfpanoptic.export.verify import verify_saved_model
 from tfpanoptic.segmenter import PanopticSegmenter
@@ -45,7 +45,7 @@ def test_it_runs_where_there_is_only_tensorflow_and_gives_what_segment_gives(exp
         np.testing.assert_array_equal(served["panoptic"][number], expected.segmentation)
         rows = served["segments"][number]
         rows = rows[rows[:, 0] > 0]
-        assert len(rows) == len(expected.segments_info)
+        assert len(rows) == len(expected.segments_info) > 0
         for row, segment in zip(rows, expected.segments_info):
             x, y, width, height = segment["bbox"]
             assert row[0] == segment["id"] and row[1] == segment["category_id"] and row[2] == segment["isthing"]
@@ -63,14 +63,28 @@ def test_categories_and_configuration_are_assets(exported):
 
 def test_verification_finds_export_and_network_equal(exported):
     report = verify_saved_model(*exported, images=2)
-    assert report.images == 2 and report.equal_pixels == 1.0 and report.pq in (1.0, None)
+    assert report.images == 2 and report.equal_pixels == 1.0 and report.pq == 1.0 and report.passed
 
 
 def test_verification_finds_other_weights(exported, tiny_experiment):
     segmenter, folder = exported
     other = PanopticSegmenter(tiny_experiment, segmenter.categories)
     other.set_weights([-2 * w for w in segmenter.get_weights()])
-    assert verify_saved_model(other, folder, images=2).equal_pixels < 0.9
+    report = verify_saved_model(other, folder, images=2)
+    assert not report.passed
+    with pytest.raises(WorkFailed, match="the export is not the model"):
+        report.require()
+
+
+def test_a_category_id_beyond_float32_is_refused(exported, tiny_experiment, tmp_path):
+    from tfpanoptic.categories import CategoryTable
+
+    table = CategoryTable.from_coco(
+        [{"id": 2**24, "name": "nucleus", "isthing": 1}, {"id": 2, "name": "background", "isthing": 0}]
+    )
+    with pytest.raises(InputError, match="nucleus has the dataset id 16777216"):
+        export_saved_model(PanopticSegmenter(tiny_experiment, table), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_export_that_exists_is_not_replaced(exported, tmp_path):

@@ -12,10 +12,10 @@ import tensorflow as tf
 import yaml
 from safetensors import safe_open
 
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import InputError, WorkFailed
 from tfpanoptic.experiment import Experiment
 from tfpanoptic.segmenter import PanopticSegmenter
-from tfpanoptic.train.loop import TrainingStopped, train
+from tfpanoptic.train.loop import train
 
 
 def records(run: Path) -> list[dict]:
@@ -68,6 +68,43 @@ def test_a_folder_that_is_no_run_is_never_overwritten(tiny_experiment, tmp_path)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
+def files_and_times(run: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+
+
+@pytest.mark.parametrize(
+    "group, key, value, words",
+    [
+        ("model", "backbone", {"name": "resnet9"}, "model.backbone.name 'resnet9'"),
+        ("augment", "crop", [60, 64], "crop"),
+        ("training", "initial_weights", "none.safetensors", "none.safetensors: no such file"),
+    ],
+)
+def test_what_is_wrong_is_found_before_an_older_run_is_touched(tiny_settings, tiny_run, group, key, value, words):
+    before = files_and_times(tiny_run)
+    tiny_settings[group][key] = value
+    with pytest.raises(InputError, match=words):
+        train(Experiment.from_dict(tiny_settings), tiny_run, overwrite=True)
+    assert files_and_times(tiny_run) == before
+
+
+def test_an_evaluation_that_was_interrupted_is_caught_up(tiny_experiment, tmp_path, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(PanopticSegmenter, "evaluate_panoptic", interrupted)
+        train(tiny_experiment, tmp_path / "run")
+    train(tiny_experiment, tmp_path / "run", resume=True)
+    # Interrupted in the evaluation after step 3: the checkpoint is of step 3, and the evaluation comes first.
+    assert [record["step"] for record in records(tmp_path / "run") if "pq" in record] == [3, 6]
+
+
+def test_resume_and_overwrite_exclude_each_other(tiny_experiment, tiny_run):
+    with pytest.raises(InputError, match="exclude each other"):
+        train(tiny_experiment, tiny_run, resume=True, overwrite=True)
+
+
 def test_resuming_with_other_settings_is_refused(tiny_run, tiny_settings):
     tiny_settings["training"]["batch_size"] = 4
     with pytest.raises(InputError, match="other settings under training"):
@@ -76,7 +113,7 @@ def test_resuming_with_other_settings_is_refused(tiny_run, tiny_settings):
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(tiny_settings, tmp_path):
     tiny_settings["training"]["optimizer"] = {"name": "sgd", "learning_rate": 1e30}
-    with pytest.raises(TrainingStopped, match=r"step \d: loss term \w+ is (nan|inf)"):
+    with pytest.raises(WorkFailed, match=r"step \d: loss term \w+ is (nan|inf)"):
         train(Experiment.from_dict(tiny_settings), tmp_path / "run")
 
 
@@ -93,20 +130,22 @@ def start(config: Path, run: Path, *resume: str) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-c", KILLED, str(config), str(run), *resume], env=environment)
 
 
-@pytest.mark.slow
-def test_a_run_killed_and_resumed_ends_with_the_same_bits(tiny_settings, tmp_path):
-    """Dropout, moving average, momentum: everything that has state is on; the process gets SIGKILL twice."""
+@pytest.mark.parametrize("kills", [1, pytest.param(3, marks=pytest.mark.slow)])
+def test_a_run_killed_and_resumed_ends_with_the_same_bits(kills, tiny_settings, tmp_path):
+    """Dropout, moving average, momentum: everything that has state is on. SIGKILL comes at random steps."""
     tiny_settings["model"]["aspp_dropout"] = 0.5
-    tiny_settings["training"] |= {"steps": 40, "ema": 0.9, "checkpoint_every": 5, "evaluate_every": 20, "log_every": 1}
+    steps = 16 * kills
+    tiny_settings["training"] |= {"steps": steps, "ema": 0.9, "checkpoint_every": 3, "evaluate_every": 8}
+    tiny_settings["training"]["log_every"] = 1
     config = tmp_path / "config.yaml"
     config.write_text(yaml.safe_dump(tiny_settings))
     assert start(config, tmp_path / "whole").wait() == 0
 
     random = np.random.default_rng(int(time.time()))
     killed_at = []
-    for attempt in range(2):
+    for attempt in range(kills):
         process = start(config, tmp_path / "killed", *["--resume"] * (attempt > 0))
-        goal = int(random.integers(6 + 12 * attempt, 16 + 12 * attempt))
+        goal = 16 * attempt + int(random.integers(4, 14))
         metrics = tmp_path / "killed" / "metrics.jsonl"
         while process.poll() is None and not (metrics.exists() and f'"step": {goal},' in metrics.read_text()):
             time.sleep(0.01)

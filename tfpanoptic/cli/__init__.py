@@ -16,7 +16,7 @@ from tfpanoptic.cli.models import models
 from tfpanoptic.cli.predict import predict
 from tfpanoptic.cli.train import train
 from tfpanoptic.cli.weights import convert
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import InputError, WorkFailed
 
 app = typer.Typer(
     name="tfpanoptic",
@@ -42,10 +42,8 @@ def main() -> None:
         _fail(f"error: {error}", 2)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
-    except RuntimeError as error:
-        if type(error).__name__ != "TrainingStopped":
-            raise
-        _fail(f"stopped: {error}", 1)
+    except WorkFailed as error:
+        _fail(f"failed: {error}", 1)
 
 
 def _fail(message: str, code: int) -> None:

@@ -10,6 +10,8 @@ import typer
 
 QUICK = ("training.steps=4", "training.evaluate_images=2", "training.schedule.warmup_steps=1", "training.batch_size=2")
 PHOTOS = 8
+# What a demo leaves; only a folder with nothing else is ever replaced.
+CONTENTS = ("photos", "predictions", "run", "saved_model")
 
 
 def demo(
@@ -21,7 +23,7 @@ def demo(
     from tfpanoptic.atomic import require_free
     from tfpanoptic.experiment import DEMO_CONFIG, Experiment
 
-    require_free(out, "run/config.yaml", overwrite)
+    require_free(out, CONTENTS, overwrite)
     if out.exists():
         shutil.rmtree(out)
     experiment = Experiment.from_yaml(DEMO_CONFIG, QUICK if quick else ())
@@ -56,4 +58,6 @@ def _train_and_use(experiment, out: Path, photos: list[Path], limit: int | None)
     print_summary(segmenter.evaluate_panoptic(experiment.load_data("val"), limit=limit))
     write_predictions(segmenter, photos, out / "predictions")
     export_saved_model(segmenter, out / "saved_model")
-    print(verify_saved_model(segmenter, out / "saved_model", images=limit or PHOTOS))
+    report = verify_saved_model(segmenter, out / "saved_model", images=limit or PHOTOS)
+    print(report)
+    report.require()

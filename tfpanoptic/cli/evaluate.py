@@ -22,7 +22,7 @@ def evaluate(
 
     from tfpanoptic.atomic import replace_file
     from tfpanoptic.evaluation.table import print_summary
-    from tfpanoptic.prediction import evaluate_on
+    from tfpanoptic.prediction import evaluate_and_tell, evaluate_on
     from tfpanoptic.segmenter import PanopticSegmenter
 
     given = [option is not None for option in (images, gt, gt_dir)]
@@ -30,7 +30,7 @@ def evaluate(
         raise InputError("--images, --gt and --gt-dir belong together; give all three, or none for the run's own data")
     segmenter = PanopticSegmenter.from_preset(run)
     if images is None or gt is None or gt_dir is None:
-        summary = segmenter.evaluate_panoptic(segmenter.experiment.load_data("val"))
+        summary = evaluate_and_tell(segmenter, segmenter.experiment.load_data("val"))
     else:
         summary = evaluate_on(segmenter, images, gt, gt_dir)
     print_summary(summary)

@@ -29,4 +29,6 @@ def export(
     EXPORTERS[format](segmenter, target, overwrite=overwrite)
     print(f"{target}: written")
     if verify:
-        print(verify_saved_model(segmenter, target))
+        report = verify_saved_model(segmenter, target)
+        print(report)
+        report.require()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def models() -> None:
-    """List the architectures, backbones and datasets, and the configurations that come with the package."""
+    """List the architectures, backbones and datasets that an experiment can name."""
     from rich.console import Console
     from rich.table import Table
 

@@ -12,9 +12,10 @@ from tfpanoptic.errors import InputError
 
 def convert(
     checkpoint: Annotated[Path, typer.Argument(help="The other project's checkpoint.")],
-    source: Annotated[str, typer.Option("--from", help="The project: deeplab2.")],
-    config: Annotated[Path, typer.Option(help="YAML file of the model that the weights are for.")],
-    out: Annotated[Path, typer.Option(help="Weight file to write, .safetensors.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="Settings to change, as key.path=value.")] = None,
+    source: Annotated[str, typer.Option("--from", help="The project: deeplab2.")] = ...,  # type: ignore[assignment]
+    config: Annotated[Path, typer.Option(help="YAML file of the model that the weights are for.")] = ...,  # type: ignore[assignment]
+    out: Annotated[Path, typer.Option(help="Weight file to write, .safetensors.")] = ...,  # type: ignore[assignment]
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
 ) -> None:
     """Convert a checkpoint of another project to a weight file of ours."""
@@ -27,7 +28,7 @@ def convert(
         raise InputError(f"{out}: exists already; give --overwrite to replace it")
     converter = CONVERTERS[source]
     variables = converter.read_checkpoint(checkpoint)
-    segmenter = PanopticSegmenter.from_yaml(config)
+    segmenter = PanopticSegmenter.from_yaml(config, overrides or ())
     converter.load_variables(segmenter, variables)
     out.parent.mkdir(parents=True, exist_ok=True)
     segmenter.save_weights_file(out)

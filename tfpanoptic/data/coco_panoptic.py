@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+import reprlib
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,15 +16,20 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from tfpanoptic.categories import CategoryTable
+from tfpanoptic.categories import MAX_INT32, CategoryTable, flag, integer, require_keys, text
 from tfpanoptic.config import StrictConfig
 from tfpanoptic.data.dataset import Dataset, ImageRecord
 from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import SegmentMap, ids_to_rgb, segment_rows, to_coco_segments
 
-IMAGE_KEYS = {"id", "file_name", "height", "width"}
-SEGMENT_KEYS = ("id", "category_id", "area")
-MAX_ID = (1 << 24) - 1
+IMAGE_KEYS = frozenset(("id", "file_name", "height", "width"))
+ANNOTATION_KEYS = frozenset(("image_id", "file_name", "segments_info"))
+SEGMENT_KEYS = frozenset(("id", "category_id", "area"))
+# What three bytes of a PNG pixel can hold.
+MAX_SEGMENT_ID = (1 << 24) - 1
+# Longest side of a PNG. Source: PNG specification, section 11.2.1 (IHDR).
+MAX_SIDE = (1 << 31) - 1
+MAX_INT64 = (1 << 63) - 1
 
 
 class CocoSplitConfig(StrictConfig):
@@ -39,9 +45,9 @@ class CocoPanopticConfig(StrictConfig):
 
     name: Literal["coco_panoptic"] = "coco_panoptic"
     train: CocoSplitConfig
-    val: CocoSplitConfig | None = None
-    # JSON with the categories: a list, or a file with such a list under `categories`. By default the
-    # training annotations; a list alone is enough to build a model or to convert weights without the data.
+    val: CocoSplitConfig
+    # JSON with the categories: a list, or a file with such a list under `categories`; all those of the training
+    # annotations, and by default they themselves. A list alone is enough to build a model or to convert weights.
     categories: str | None = None
 
 
@@ -49,13 +55,18 @@ def load_coco_panoptic(config: CocoPanopticConfig, split: str) -> Dataset:
     """The dataset of a configuration's split, "train" or "val", with its categories matched by name.
 
     Raises:
-        InputError: the configuration has no such split, or its files are wrong.
+        InputError: another split, wrong files, or training annotations with categories that `categories` lacks.
     """
     paths = {"train": config.train, "val": config.val}.get(split)
     if paths is None:
-        raise InputError(f"data.{split}: not in the configuration; expected images, annotations and panoptic")
+        raise InputError(f"coco_panoptic has the splits train and val, not {split!r}")
     table = load_coco_categories(config)
     dataset = read_coco_panoptic(paths.images, paths.annotations, paths.panoptic, categories=table)
+    if split == "train" and dataset.truth_only:
+        raise InputError(
+            f"{config.categories}: lacks the categories {', '.join(dataset.truth_only)} "
+            f"of the training annotations {paths.annotations}; add them, or leave data.categories out"
+        )
     return replace(dataset, split=split)
 
 
@@ -92,10 +103,10 @@ def read_coco_panoptic(
             result name what did not match.
 
     Raises:
-        InputError: a file is missing, the JSON is not a panoptic one, an id is unknown or used twice, or a
-            category is a thing in one table and stuff in the other.
+        InputError: a file is missing, the JSON is not a panoptic one or an entry of it has a wrong type or value, an
+            id is unknown or used twice, or a category is a thing in one table and stuff in the other.
     """
-    annotation_json = Path(annotation_json)
+    images_dir, annotation_json, panoptic_dir = Path(images_dir), Path(annotation_json), Path(panoptic_dir)
     content = _read_json(annotation_json)
     own = CategoryTable.from_coco(content["categories"], str(annotation_json))
     table = own if categories is None else join_categories(categories, own, str(annotation_json))
@@ -105,22 +116,22 @@ def read_coco_panoptic(
     records = []
     for entry in _images(content["images"], annotation_json):
         if entry["id"] not in annotations:
-            raise InputError(f"{annotation_json}: image {entry['file_name']} (id {entry['id']}) has no annotation")
+            raise InputError(f"{annotation_json}: image {entry['file_name']} (id {entry['id']!r}) has no annotation")
         annotation = annotations.pop(entry["id"])
         records.append(
             ImageRecord(
-                image_path=Path(images_dir) / entry["file_name"],
-                panoptic_path=Path(panoptic_dir) / annotation["file_name"],
+                image_path=images_dir / entry["file_name"],
+                panoptic_path=panoptic_dir / annotation["file_name"],
                 file_name=entry["file_name"],
                 image_id=entry["id"],
                 height=entry["height"],
                 width=entry["width"],
-                segments=_segments(annotation, category_ids, annotation_json),
+                segments=_segments(annotation, category_ids, entry["height"] * entry["width"], annotation_json),
                 extra={key: value for key, value in entry.items() if key not in IMAGE_KEYS},
             )
         )
     if annotations:
-        raise InputError(f"{annotation_json}: annotation of image id {next(iter(annotations))}, which is not in images")
+        raise InputError(f"{annotation_json}: annotation of image id {next(iter(annotations))!r}, not in images")
     if not records:
         raise InputError(f"{annotation_json}: expected at least one image, found none")
     _require_files([r.image_path for r in records], annotation_json)
@@ -174,67 +185,86 @@ def _parse_json(path: Path) -> Any:
         raise InputError(f"{path}: no such file; expected a COCO panoptic JSON") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid JSON ({error})") from None
 
 
-def _images(entries: list[dict], origin: Path) -> list[dict]:
-    """The `images` list, checked."""
-    seen: dict[str, set] = {"id": set(), "file_name": set()}
-    for entry in entries:
-        _require_keys(entry, ("id", "file_name", "height", "width"), "image", origin)
-        for key, values in seen.items():
-            if entry[key] in values:
-                raise InputError(f"{origin}: image {key} {entry[key]} used twice")
-            values.add(entry[key])
-        for key in ("height", "width"):
-            if not isinstance(entry[key], int) or entry[key] < 1:
-                raise InputError(
-                    f"{origin}: image {entry['file_name']}: {key} must be at least 1, found {entry[key]!r}"
-                )
-    return entries
+def _images(entries: list[Any], origin: Path) -> Iterator[dict[str, Any]]:
+    """The `images` list, checked; sides and ids as integers."""
+    ids: set[int | str] = set()
+    names: set[str] = set()
+    for number, entry in enumerate(entries):
+        try:
+            require_keys(entry, IMAGE_KEYS)
+            file_name, image_id = text(entry, "file_name"), _image_id(entry, "id")
+            sides = {key: integer(entry, key, 1, MAX_SIDE) for key in ("height", "width")}
+            if file_name in names:
+                raise InputError(f"file_name {file_name} used twice")
+            if image_id in ids:
+                raise InputError(f"id {image_id!r} used twice")
+        except InputError as error:
+            raise InputError(f"{origin}: images[{number}]{_named(entry)}: {error}") from None
+        names.add(file_name)
+        ids.add(image_id)
+        yield {**entry, **sides, "id": image_id}
 
 
-def _annotations_by_image(entries: list[dict], origin: Path) -> dict[Any, dict]:
-    """The `annotations` list keyed by image id."""
-    annotations: dict[Any, dict] = {}
-    for entry in entries:
-        if "segments_info" not in entry and ("segmentation" in entry or "bbox" in entry):
+def _annotations_by_image(entries: list[Any], origin: Path) -> dict[int | str, dict[str, Any]]:
+    """The `annotations` list keyed by image id, checked but for the segments."""
+    annotations: dict[int | str, dict[str, Any]] = {}
+    for number, entry in enumerate(entries):
+        if isinstance(entry, dict) and "segments_info" not in entry and ("segmentation" in entry or "bbox" in entry):
             raise InputError(f"{origin}: an instances JSON (no segments_info); expected a panoptic one")
-        _require_keys(entry, ("image_id", "file_name", "segments_info"), "annotation", origin)
-        if entry["image_id"] in annotations:
-            raise InputError(f"{origin}: image id {entry['image_id']} has two annotations")
-        annotations[entry["image_id"]] = entry
+        try:
+            require_keys(entry, ANNOTATION_KEYS)
+            text(entry, "file_name")
+            image_id = _image_id(entry, "image_id")
+            if image_id in annotations:
+                raise InputError(f"image_id {image_id!r} used twice")
+            if not isinstance(entry["segments_info"], list):
+                raise InputError(f"segments_info must be a list, found {reprlib.repr(entry['segments_info'])}")
+        except InputError as error:
+            raise InputError(f"{origin}: annotations[{number}]{_named(entry)}: {error}") from None
+        annotations[image_id] = entry
     return annotations
 
 
-def _segments(annotation: dict, category_ids: dict[int, int], origin: Path) -> np.ndarray:
-    """Segment table of one annotation, with our category ids."""
-    rows, where = annotation["segments_info"], f"segment of {annotation['file_name']}"
-    seen = set()
-    for row in rows:
-        _require_keys(row, SEGMENT_KEYS, where, origin)
-        if row["category_id"] not in category_ids:
-            raise InputError(f"{origin}: {where}: unknown category id {row['category_id']}, not in categories")
-        if not isinstance(row["id"], int) or not 1 <= row["id"] <= MAX_ID:
-            raise InputError(f"{origin}: {where}: id must be an integer 1..{MAX_ID}, found {row['id']!r}")
-        if not isinstance(row["area"], int | float) or row["area"] < 0:
-            raise InputError(f"{origin}: {where}: area must be a number of pixels, found {row['area']!r}")
-        if row["id"] in seen:
-            raise InputError(f"{origin}: {where}: id {row['id']} used twice")
-        seen.add(row["id"])
-    return segment_rows(
-        [row["id"] for row in rows],
-        [category_ids[row["category_id"]] for row in rows],
-        [bool(row.get("iscrowd", 0)) for row in rows],
-        [row["area"] for row in rows],
-    )
+def _named(entry: Any) -> str:
+    """The entry's file name in brackets, for messages; nothing where it has none."""
+    name = entry.get("file_name") if isinstance(entry, dict) else None
+    return f" ({reprlib.repr(name)})" if isinstance(name, str) else ""
 
 
-def _require_keys(entry: Any, keys: tuple[str, ...], what: str, origin: Path) -> None:
-    missing = [key for key in keys if not isinstance(entry, dict) or key not in entry]
-    if missing:
-        raise InputError(f"{origin}: {what} {str(entry)[:80]} lacks {', '.join(missing)}")
+def _image_id(entry: dict[str, Any], key: str) -> int | str:
+    """An image's id: an integer, as in COCO, or a text, as in Cityscapes."""
+    if isinstance(entry[key], str):
+        return text(entry, key)
+    if type(entry[key]) not in (int, float):
+        raise InputError(f"{key} must be an integer or a text, found {reprlib.repr(entry[key])}")
+    return integer(entry, key, -MAX_INT64 - 1, MAX_INT64)
+
+
+def _segments(annotation: dict[str, Any], category_ids: dict[int, int], pixels: int, origin: Path) -> np.ndarray:
+    """Segment table of one annotation, with our category ids; no segment is larger than the image's `pixels`."""
+    ids: dict[int, None] = {}  # in order
+    categories, crowds, areas = [], [], []
+    for number, segment in enumerate(annotation["segments_info"]):
+        try:
+            require_keys(segment, SEGMENT_KEYS)
+            segment_id = integer(segment, "id", 1, MAX_SEGMENT_ID)
+            if segment_id in ids:
+                raise InputError(f"id {segment_id} used twice")
+            category_id = integer(segment, "category_id", 0, MAX_INT32)
+            if category_id not in category_ids:
+                raise InputError(f"unknown category_id {category_id}, not in categories")
+            ids[segment_id] = None
+            categories.append(category_ids[category_id])
+            crowds.append("iscrowd" in segment and flag(segment, "iscrowd"))
+            areas.append(integer(segment, "area", 0, pixels))
+        except InputError as error:
+            where = f"annotation {annotation['file_name']}, segments_info[{number}]"
+            raise InputError(f"{origin}: {where}: {error}") from None
+    return segment_rows(list(ids), categories, crowds, areas)
 
 
 def _require_files(paths: list[Path], origin: Path) -> None:

@@ -84,6 +84,14 @@ class Dataset:
         """Number of images."""
         return len(self.records)
 
+    def unmatched(self) -> list[str]:
+        """What did not match the table given for matching and how it counts, for people; at most two lines."""
+        told = (
+            (self.truth_only, "in the truth but not in the model, counted as missed"),
+            (self.table_only, "in the model but not in the truth, left out"),
+        )
+        return [f"categories {what}: {', '.join(names)}" for names, what in told if names]
+
 
 def read_image(source: ImageRecord | str | Path) -> np.ndarray:
     """The upright image, uint8 `[H, W, 3]`, RGB.

@@ -1,7 +1,7 @@
 """The input-size policy: how an image of any size becomes a network input.
 
-Resize, then pad at the bottom and right to a size that the network's strides fit. The same functions serve
-training, `segment`, evaluation and every export.
+Resize, then pad at the bottom and right to a size that the network's strides fit and that is at least `pad_to`.
+The same functions serve training, `segment`, evaluation and every export.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ class InputConfig(StrictConfig):
     # Inputs are padded to k * stride, or k * stride + 1 where `plus_one` (the aligned-corners networks of DeepLab2).
     stride: int = Field(32, gt=0)
     plus_one: bool = False
+    # (height, width) that inputs have at least, however small the image: image pooling sees the padding, too, and
+    # then as much as in training. Source: DeepLab2 evaluates COCO images padded to the training crop, 641 x 641.
+    pad_to: tuple[int, int] | None = None
     # Becomes 0 after `symmetric` normalisation. Source: DeepLab2, data/preprocessing.
     pad_value: float = Field(127.5, ge=0, le=255)
     # Grid of the resize: aligned corners, as DeepLab2 resizes, or half-pixel centres.
@@ -42,6 +45,12 @@ class InputConfig(StrictConfig):
             raise ValueError("max_long_side limits short_side, which is not set")
         if self.size is not None and min(self.size) < 1:
             raise ValueError(f"size must be two positive numbers, found {self.size}")
+        if self.pad_to is not None:
+            fitting = tuple(padded_side(side, self) for side in self.pad_to)
+            if fitting != self.pad_to:
+                raise ValueError(
+                    f"pad_to {list(self.pad_to)}: sides must be {size_rule(self)}; the next is {list(fitting)}"
+                )
         return self
 
 
@@ -74,8 +83,14 @@ def _ratio(side: Any, target: int, whole: Any) -> Any:
 
 def network_size(height: Any, width: Any, config: InputConfig) -> tuple[Any, Any]:
     """(height, width) of the network input for an image of `height` x `width`; ints from ints, tensors from tensors."""
-    height, width = resized_size(height, width, config)
-    return padded_side(height, config), padded_side(width, config)
+    return _padded_size(*resized_size(height, width, config), config)
+
+
+def _padded_size(height: Any, width: Any, config: InputConfig) -> tuple[Any, Any]:
+    """(height, width) after padding, for an image already resized."""
+    maximum = tf.maximum if tf.is_tensor(height) else max
+    low = config.pad_to or (1, 1)
+    return maximum(padded_side(height, config), low[0]), maximum(padded_side(width, config), low[1])
 
 
 def padded_side(side: Any, config: InputConfig) -> Any:
@@ -83,6 +98,11 @@ def padded_side(side: Any, config: InputConfig) -> Any:
     extra = int(config.plus_one)
     blocks = (side - extra + config.stride - 1) // config.stride
     return (tf.maximum if tf.is_tensor(side) else max)(blocks, 1) * config.stride + extra
+
+
+def size_rule(config: InputConfig) -> str:
+    """The sides that the stride allows, for messages."""
+    return f"k * {config.stride}" + (" + 1" if config.plus_one else "")
 
 
 def prepare(image: Any, config: InputConfig) -> tuple[tf.Tensor, tf.Tensor]:
@@ -116,6 +136,6 @@ def prepare_batch(images: Any, config: InputConfig) -> tuple[tf.Tensor, tf.Tenso
         images = tf.raw_ops.ResizeBilinear(
             images=images, size=size, align_corners=config.align_corners, half_pixel_centers=not config.align_corners
         )
-    bottom, right = (padded_side(size[axis], config) - size[axis] for axis in (0, 1))
+    bottom, right = tf.unstack(tf.stack(_padded_size(size[0], size[1], config)) - size)
     images = tf.pad(images, [[0, 0], [0, bottom], [0, right], [0, 0]], constant_values=config.pad_value)
     return images, tf.tile(tf.expand_dims(size, 0), (shape[0], 1))

@@ -13,7 +13,7 @@ import tensorflow as tf
 from tfpanoptic.data.augment import AugmentConfig, augment
 from tfpanoptic.data.dataset import Dataset
 from tfpanoptic.data.examples import decoded_bytes, file_reader, memory_reader
-from tfpanoptic.data.input_size import InputConfig, padded_side, resized_size
+from tfpanoptic.data.input_size import InputConfig, padded_side, resized_size, size_rule
 from tfpanoptic.errors import InputError
 
 # Decoded datasets up to this size stay in memory. Own choice: 700 images of 320 x 320.
@@ -116,5 +116,5 @@ def record_number(position: tf.Tensor, records: int, seed: int) -> tf.Tensor:
 def _require_fitting_crop(crop: tuple[int, int], config: InputConfig) -> None:
     fitting = tuple(padded_side(side, config) for side in crop)
     if fitting != tuple(crop):
-        form = f"k * {config.stride}" + (" + 1" if config.plus_one else "")
-        raise InputError(f"crop {list(crop)}: the input policy's sizes are {form}; the next is {list(fitting)}")
+        rule = size_rule(config)
+        raise InputError(f"crop {list(crop)}: the input policy's sizes are {rule}; the next is {list(fitting)}")

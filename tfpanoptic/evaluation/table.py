@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 
@@ -17,7 +18,7 @@ def print_summary(summary: dict[str, Any]) -> None:
         row = summary[group]
         table.add_row(group, *_percent(row), str(row["n"]), "", "", "", style="bold")
     for name, row in summary["per_category"].items():
-        table.add_row(name, *_percent(row), "", str(row["tp"]), str(row["fp"]), str(row["fn"]))
+        table.add_row(escape(name), *_percent(row), "", str(row["tp"]), str(row["fp"]), str(row["fn"]))
     Console().print(table)
     print("PQ, SQ and RQ in percent; '-' where there is no segment")
 

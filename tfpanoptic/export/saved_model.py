@@ -15,8 +15,12 @@ from pathlib import Path
 import tensorflow as tf
 
 from tfpanoptic.atomic import new_folder
+from tfpanoptic.errors import InputError
 from tfpanoptic.inference import SEGMENT_COLUMNS, segment_images, segment_table
 from tfpanoptic.segmenter import PanopticSegmenter
+
+# What TensorFlow writes; only a folder with nothing else is ever replaced.
+CONTENTS = ("saved_model.pb", "fingerprint.pb", "variables", "assets")
 
 
 class _Served(tf.Module):
@@ -27,7 +31,7 @@ class _Served(tf.Module):
         self.variables_of_network = [variable.value for variable in segmenter.variables]
         self.assets = [tf.saved_model.Asset(str(path)) for path in assets]
 
-        @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="image")])
+        @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="image")], autograph=False)
         def serve(image):
             found = segment_images(segmenter.infer_network, image, segmenter.experiment, segmenter.categories)
             table = segment_table(found["segment_ids"], found["labels"], found["scores"], segmenter.categories)
@@ -40,9 +44,15 @@ def export_saved_model(segmenter: PanopticSegmenter, out: str | Path, overwrite:
     """Writes the SavedModel, with `categories.json`, `config.yaml` and `segments.json` as assets.
 
     Raises:
-        InputError: `out` exists and `overwrite` is False.
+        InputError: `out` exists and `overwrite` is False, or a category id of the dataset is beyond what the
+            float32 table of segments holds exactly.
     """
-    with new_folder(out, "saved_model.pb", overwrite) as folder, tempfile.TemporaryDirectory() as scratch:
+    for category in segmenter.categories:
+        if not 0 <= category.source_id < 1 << 24:
+            raise InputError(
+                f"{out}: category {category.name} has the dataset id {category.source_id}; expected 0..16777215"
+            )
+    with new_folder(out, CONTENTS, overwrite) as folder, tempfile.TemporaryDirectory() as scratch:
         assets = _write_assets(segmenter, Path(scratch))
         served = _Served(segmenter, assets)
         tf.saved_model.save(served, str(folder), signatures={"serving_default": served.serve})

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpanoptic.data.dataset import Dataset, read_image
+from tfpanoptic.errors import WorkFailed
 from tfpanoptic.evaluation.panoptic_quality import PanopticCounts, count, summarize
 from tfpanoptic.export.saved_model import SEGMENT_COLUMNS
 from tfpanoptic.segment_map import SegmentMap, segment_rows
@@ -30,6 +31,16 @@ class Verification(NamedTuple):
     equal_pixels: float
     pq: float | None
     score_difference: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the export is the model: the limits leave room for another machine's rounding, no more."""
+        return self.equal_pixels >= 0.999 and self.pq in (None, 1.0) and self.score_difference <= 1e-3
+
+    def require(self) -> None:
+        """Raises WorkFailed if the export is not the model."""
+        if not self.passed:
+            raise WorkFailed(f"the export is not the model; {self}")
 
     def __str__(self) -> str:
         """One line for the command line."""

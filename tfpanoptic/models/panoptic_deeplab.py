@@ -74,7 +74,7 @@ class PostprocessConfig(StrictConfig):
 
     center_threshold: float = Field(0.1, ge=0)
     nms_kernel: int = Field(13, ge=1)
-    max_centers: int = Field(200, ge=1, le=9_999)
+    max_centers: int = Field(400, ge=1, le=9_999)
     stuff_area: int = Field(2048, ge=0)
 
 
@@ -152,13 +152,13 @@ def _backbone(x, config: PanopticDeepLabConfig) -> dict[str, keras.KerasTensor]:
     """Endpoints of the configured backbone; options left at their defaults are the backbone's own."""
     name = config.backbone.name
     if name not in BACKBONES:
-        raise InputError(f"backbone.name {name!r}: expected one of {', '.join(BACKBONES)}")
+        raise InputError(f"model.backbone.name {name!r}: expected one of {', '.join(BACKBONES)}")
     options = {key: getattr(config.backbone, key) for key in ("stem", "width_multiplier")}
     defaults = {key: BackboneConfig.model_fields[key].default for key in options}
     options = {key: value for key, value in options.items() if value != defaults[key]}
     for key, value in options.items():
         if key not in inspect.signature(BACKBONES[name]).parameters:
-            raise InputError(f"backbone.{key} {value!r}: {name} has no such option")
+            raise InputError(f"model.backbone.{key} {value!r}: {name} has no such option")
     return BACKBONES[name](x, config.backbone.output_stride, **_norm(config), **options)
 
 

@@ -52,7 +52,7 @@ class Checkpoints:
             return 0
         try:
             self._checkpoint.restore(path).assert_existing_objects_matched().assert_consumed()
-        except (AssertionError, ValueError, tf.errors.OpError) as error:
+        except (AssertionError, IndexError, ValueError, tf.errors.OpError) as error:
             reason = str(error).strip().splitlines()[0]
             raise InputError(f"{path}: not a checkpoint of this model and optimizer: {reason}") from None
         return int(self.step.numpy())

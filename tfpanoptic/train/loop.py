@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from tfpanoptic.data.dataset import check_records
 from tfpanoptic.data.pipeline import training_batches
+from tfpanoptic.errors import InputError, WorkFailed
 from tfpanoptic.experiment import Experiment
 from tfpanoptic.progress import progress
 from tfpanoptic.run_folder import RunFolder
@@ -25,10 +26,6 @@ from tfpanoptic.segmenter import PanopticSegmenter
 from tfpanoptic.train.checkpoints import Checkpoints
 from tfpanoptic.train.optimizers import apply_gradients, make_optimizer
 from tfpanoptic.weights import load_weights
-
-
-class TrainingStopped(RuntimeError):
-    """The work failed: a loss that is not finite. The message names the step and the term."""
 
 
 def train(
@@ -52,26 +49,35 @@ def train(
 
     Raises:
         InputError: the folder exists, the configuration differs from the folder's, or the data are wrong.
-        TrainingStopped: a loss was not finite.
+        WorkFailed: a loss was not finite.
     """
     strategy = strategy or tf.distribute.get_strategy()
-    folder = RunFolder.open(out, experiment, resume, overwrite)
+    _require_equal_shares(strategy, experiment.training.batch_size)
+    folder = RunFolder(out)
+    folder.require_usable(experiment, resume, overwrite)
     dataset, validation = experiment.load_data("train"), experiment.load_data("val")
     keras.utils.set_random_seed(experiment.training.seed)
     with strategy.scope():
         segmenter = PanopticSegmenter(experiment, dataset.categories)
         optimizer = make_optimizer(experiment.training)
         optimizer.build(segmenter.trainable_variables)
-        initialise(segmenter, experiment)
-        checkpoints = Checkpoints(folder.checkpoints, segmenter, optimizer)
-        start = checkpoints.restore() if resume else 0
+        start = Checkpoints(folder.checkpoints, segmenter, optimizer).restore() if resume else 0
+        if start == 0:
+            initialise(segmenter, experiment)
+    batches = iter(_distributed_batches(strategy, experiment, dataset, segmenter, start))
+    # Whatever may be wrong with the input has been found by now: an older run stays until here.
+    if not resume:
+        folder.create(experiment)
     folder.rewind(start)
     folder.describe(segmenter, strategy)
+    checkpoints = Checkpoints(folder.checkpoints, segmenter, optimizer)
     run = _Run(experiment, folder, segmenter, optimizer, checkpoints, validation)
-    batches = iter(_distributed_batches(strategy, experiment, dataset, segmenter, start))
     step_function = _step_function(strategy, segmenter, optimizer, experiment)
     with progress("train", experiment.training.steps, start) as track:
+        for line in validation.unmatched():
+            track.say(line)
         try:
+            run.catch_up(start, track)
             for step in range(start + 1, experiment.training.steps + 1):
                 run.record(step, step_function(next(batches)))
                 run.after(step, track)
@@ -80,12 +86,20 @@ def train(
             raise
         except KeyboardInterrupt:
             run.flush()
-            checkpoints.save(run.step)
-            track.say(f"interrupted after step {run.step}; go on with --resume")
+            # Not `run.step`: the interruption may have come between an update and its record.
+            done = int(keras.ops.convert_to_numpy(optimizer.iterations))
+            checkpoints.save(done)
+            track.say(f"interrupted after step {done}; go on with --resume")
             raise
     _use_average(segmenter, optimizer)
     segmenter.save_weights_file(folder.last_weights)
     return segmenter
+
+
+def _require_equal_shares(strategy: tf.distribute.Strategy, batch_size: int) -> None:
+    replicas = strategy.num_replicas_in_sync
+    if batch_size % replicas:
+        raise InputError(f"training.batch_size: expected a multiple of the {replicas} replicas, found {batch_size}")
 
 
 def initialise(segmenter: PanopticSegmenter, experiment: Experiment) -> None:
@@ -163,24 +177,31 @@ class _Run:
         """Means of the losses since the last flush.
 
         Raises:
-            TrainingStopped: one of them is not finite; nothing after that step was saved.
+            WorkFailed: one of them is not finite; nothing after that step was saved.
         """
         values = [(step, {k: float(v) for k, v in losses.items()}) for step, losses in self._pending]
         self._pending.clear()
         for step, losses in values:
             for name, value in losses.items():
                 if not math.isfinite(value):
-                    raise TrainingStopped(
+                    raise WorkFailed(
                         f"step {step}: loss term {name} is {value}; stopped. The latest checkpoint is from before it; "
                         "a lower learning rate or optimizer.clip_norm may help"
                     )
         return {k: sum(losses[k] for _, losses in values) / len(values) for k in values[0][1]} if values else {}
 
+    def catch_up(self, step: int, track) -> None:
+        """Evaluates after `step` if the run that is resumed was interrupted before it could."""
+        if step and self._evaluates(step) and not self.folder.evaluated(step):
+            self._evaluate(step, track)
+
+    def _evaluates(self, step: int) -> bool:
+        return step == self.settings.steps or step % self.settings.evaluate_every == 0
+
     def after(self, step: int, track) -> None:
         """Logs, evaluates and saves where it is time to."""
-        settings, last = self.settings, step == self.settings.steps
-        evaluates = last or step % settings.evaluate_every == 0
-        saves = last or step % settings.checkpoint_every == 0
+        settings, evaluates = self.settings, self._evaluates(step)
+        saves = step == settings.steps or step % settings.checkpoint_every == 0
         note = ""
         if evaluates or saves or step % settings.log_every == 0 or step == 1:
             count, seconds = len(self._pending), time.monotonic() - self._since
@@ -195,7 +216,14 @@ class _Run:
             self._evaluate(step, track)
             self._since = time.monotonic()
         if saves:
+            self._require_finite_weights(step)
             self.checkpoints.save(step)
+
+    def _require_finite_weights(self, step: int) -> None:
+        """A gradient can overflow where the loss does not; such weights are never saved."""
+        for variable in self.segmenter.trainable_variables:
+            if not bool(tf.reduce_all(tf.math.is_finite(variable.value))):
+                raise WorkFailed(f"step {step}: weight {variable.path} is not finite; stopped. Try optimizer.clip_norm")
 
     def _evaluate(self, step: int, track) -> None:
         """PQ on the validation images, pictures of the first of them, and the best weights so far."""
@@ -216,8 +244,8 @@ def averaged_weights(segmenter: keras.Model, optimizer: keras.optimizers.Optimiz
         yield
         return
     own = [keras.ops.convert_to_numpy(variable) for variable in segmenter.trainable_variables]
-    _use_average(segmenter, optimizer)
     try:
+        _use_average(segmenter, optimizer)
         yield
     finally:
         for variable, value in zip(segmenter.trainable_variables, own):

@@ -1,0 +1,74 @@
+import json
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import yaml
+
+from tfpanoptic.cli import main
+from tfpanoptic.convert.deeplab2 import deeplab2_name
+from tfpanoptic.segmenter import PanopticSegmenter
+
+CATEGORIES = [{"id": 7, "name": "road", "isthing": 0}, {"id": 26, "name": "car", "isthing": 1}]
+
+
+@pytest.fixture
+def config(tiny_settings, tmp_path):
+    """A narrow network with DeepLab2's names, for data of which only the categories are there."""
+    (tmp_path / "categories.json").write_text(json.dumps(CATEGORIES))
+    nowhere = {"images": "none", "annotations": "none.json", "panoptic": "none"}
+    tiny_settings["data"] = {
+        "name": "coco_panoptic",
+        "train": nowhere,
+        "val": nowhere,
+        "categories": str(tmp_path / "categories.json"),
+    }
+    tiny_settings["model"] |= {
+        "backbone": {"name": "resnet50", "width_multiplier": 0.0625},
+        "aspp_rates": [1],
+        "separable": True,
+    }
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(tiny_settings))
+    return path
+
+
+def write_checkpoint(prefix, arrays):
+    """The files of a TensorFlow checkpoint, under the names that object graphs give."""
+    names = [f"{name}/.ATTRIBUTES/VARIABLE_VALUE" for name in arrays]
+    tf.raw_ops.SaveV2(
+        prefix=str(prefix),
+        tensor_names=names,
+        shape_and_slices=[""] * len(names),
+        tensors=[tf.constant(value) for value in arrays.values()],
+    )
+
+
+def convert(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["tfpanoptic", "weights", "convert", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    return stop.value.code or 0
+
+
+def test_a_checkpoint_becomes_a_weight_file_that_the_model_loads(config, tmp_path, monkeypatch):
+    model = PanopticSegmenter.from_yaml(config)
+    noise = np.random.default_rng(0)
+    arrays = {deeplab2_name(w.path): noise.standard_normal(w.shape).astype(np.float32) for w in model.weights}
+    write_checkpoint(tmp_path / "ckpt-1", arrays)
+    out = tmp_path / "w.safetensors"
+    arguments = [tmp_path / "ckpt-1", "--from", "deeplab2", "--config", config, "--out", out]
+    assert convert(monkeypatch, *arguments) == 0
+    loaded = PanopticSegmenter.from_yaml(config, [f"training.initial_weights={out}"])
+    for weight in loaded.weights:
+        np.testing.assert_array_equal(weight, arrays[deeplab2_name(weight.path)])
+
+
+def test_a_checkpoint_of_another_model_is_refused_and_nothing_written(config, tmp_path, monkeypatch, capsys):
+    write_checkpoint(tmp_path / "ckpt-1", {"encoder/_stem/_conv/kernel": np.zeros((3, 3, 3, 8), np.float32)})
+    out = tmp_path / "w.safetensors"
+    arguments = [tmp_path / "ckpt-1", "--from", "deeplab2", "--config", config, "--out", out]
+    assert convert(monkeypatch, *arguments) == 2
+    assert "encoder/_stem/_conv/kernel (found (3, 3, 3, 8), expected (7, 7, 3, 64))" in capsys.readouterr().err
+    assert not out.exists()

@@ -1,0 +1,49 @@
+import pytest
+
+from tfpanoptic.atomic import new_folder, replace_file
+from tfpanoptic.errors import InputError
+
+
+def test_a_file_is_replaced(tmp_path):
+    for content in ("first", b"second"):
+        replace_file(tmp_path / "new" / "file", content)
+    assert (tmp_path / "new/file").read_bytes() == b"second"
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["file"]
+
+
+def test_a_folder_appears_when_it_is_complete(tmp_path):
+    with new_folder(tmp_path / "out", ["marker", "old", "new"]) as folder:
+        (folder / "marker").touch()
+        assert not (tmp_path / "out").exists()
+    assert (tmp_path / "out/marker").exists()
+
+
+def test_a_folder_that_failed_leaves_nothing(tmp_path):
+    with pytest.raises(KeyError), new_folder(tmp_path / "out", ["marker", "old", "new"]) as folder:
+        (folder / "marker").touch()
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_the_same_kind_is_replaced_when_asked(tmp_path):
+    for name in ("old", "new"):
+        with new_folder(tmp_path / "out", ["marker", "old", "new"], overwrite=True) as folder:
+            (folder / "marker").touch()
+            (folder / name).touch()
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"marker", "new"}
+
+
+@pytest.mark.parametrize(
+    "content, overwrite, words", [("marker", False, "--overwrite"), ("thesis.txt", True, "something else")]
+)
+def test_what_must_not_be_replaced_stays(tmp_path, content, overwrite, words):
+    (tmp_path / content).touch()
+    with pytest.raises(InputError, match=words), new_folder(tmp_path, ["marker", "old", "new"], overwrite):
+        pass
+    assert (tmp_path / content).exists()
+
+
+def test_a_file_where_a_folder_should_be_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="file: is a file"), new_folder(tmp_path / "file", ["marker", "old", "new"]):
+        pass

@@ -1,0 +1,36 @@
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tfpanoptic.experiment import Experiment
+
+FOLDER = Path(__file__).parents[1] / "configs"
+FILES = sorted(FOLDER.rglob("*.yaml"))
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(FOLDER))
+
+
+def test_there_are_configurations():
+    assert FILES
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_every_configuration_is_a_valid_experiment(path):
+    assert Experiment.from_yaml(path).architecture.name == path.parent.name
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if "cityscapes" in path.name], ids=name_of)
+def test_the_loop_of_the_comment_gives_cityscapes_the_names_of_its_json(path, tmp_path):
+    comment = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#   ")]
+    for split, city in (("train", "aachen"), ("val", "lindau")):
+        photos = tmp_path / "cityscapes" / "leftImg8bit" / split / city
+        photos.mkdir(parents=True)
+        (photos / f"{city}_000000_000019_leftImg8bit.png").write_text(city)
+    subprocess.run(["sh", "-c", "\n".join(line[1:] for line in comment)], cwd=tmp_path / "cityscapes", check=True)
+    data = Experiment.from_yaml(path).data
+    for split, city in ((data.train, "aachen"), (data.val, "lindau")):
+        # createPanopticImgs.py: "_instanceIds.png" of gtFine's file name becomes "_leftImg8bit.png".
+        assert (tmp_path / split.images / f"{city}_000000_000019_gtFine_leftImg8bit.png").read_text() == city
