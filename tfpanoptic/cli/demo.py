@@ -41,7 +41,8 @@ def demo(
 def _copy_photos(experiment, folder: Path) -> list[Path]:
     """A few validation photos as plain files, for `predict`."""
     folder.mkdir(parents=True)
-    records = experiment.load_data("val").records[:PHOTOS]
+    records = experiment.load_data("val").records
+    records = records[:: len(records) // PHOTOS][:PHOTOS]
     return [Path(shutil.copy(record.image_path, folder / record.file_name)) for record in records]
 
 

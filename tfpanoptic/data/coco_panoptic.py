@@ -16,10 +16,11 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from tfpanoptic.categories import MAX_INT32, CategoryTable, flag, integer, require_keys, text
+from tfpanoptic.categories import CategoryTable
 from tfpanoptic.config import StrictConfig
 from tfpanoptic.data.dataset import Dataset, ImageRecord
 from tfpanoptic.errors import InputError
+from tfpanoptic.json_entry import MAX_INT32, flag, integer, require_keys, text
 from tfpanoptic.segment_map import SegmentMap, ids_to_rgb, segment_rows, to_coco_segments
 
 IMAGE_KEYS = frozenset(("id", "file_name", "height", "width"))

@@ -1,0 +1,62 @@
+"""Typed values of a JSON file's entries: JSON has one kind of number, and people write "1" for 1."""
+
+from __future__ import annotations
+
+import re
+import reprlib
+from typing import Any
+
+from tfpanoptic.errors import InputError
+
+MAX_INT32 = (1 << 31) - 1
+# No control character, line break or half of a surrogate pair: it stays one line, and any file system takes it.
+TEXT = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+
+
+def require_keys(entry: Any, keys: frozenset[str]) -> None:
+    """Checks that an entry of a JSON file is a dict with these keys.
+
+    Raises:
+        InputError: it is none, or lacks one; the caller adds the file and the entry's place.
+    """
+    if not isinstance(entry, dict):
+        raise InputError(f"expected an object with {', '.join(sorted(keys))}, found {reprlib.repr(entry)}")
+    if not keys <= entry.keys():
+        raise InputError(f"lacks {', '.join(sorted(keys - entry.keys()))}")
+
+
+def integer(entry: dict, key: str, low: int, high: int) -> int:
+    """The integer `low..high` under a key of a JSON file's entry; 64.0 is one, too.
+
+    Raises:
+        InputError: another type, a fraction, not finite, or out of range; the caller adds the entry's place.
+    """
+    value = entry[key]
+    whole = int(value) if type(value) is float and value.is_integer() else value
+    if type(whole) is not int or not low <= whole <= high:
+        raise InputError(f"{key} must be an integer {low}..{high}, found {reprlib.repr(value)}")
+    return whole
+
+
+def flag(entry: dict, key: str) -> bool:
+    """The 0, 1, false or true under a key of a JSON file's entry.
+
+    Raises:
+        InputError: anything else; the caller adds the entry's place.
+    """
+    value = entry[key]
+    if type(value) not in (int, bool) or value not in (0, 1):
+        raise InputError(f"{key} must be 0 or 1, found {reprlib.repr(value)}")
+    return bool(value)
+
+
+def text(entry: dict, key: str) -> str:
+    """The text of one line under a key of a JSON file's entry, as names are.
+
+    Raises:
+        InputError: another type, empty, or with control characters; the caller adds the entry's place.
+    """
+    value = entry[key]
+    if not isinstance(value, str) or not TEXT.fullmatch(value):
+        raise InputError(f"{key} must be a text of one line, found {reprlib.repr(value)}")
+    return value
