@@ -61,6 +61,16 @@ def test_a_segment_that_the_annotation_lacks_stops_the_pipeline_and_names_the_fi
         next(iter(examples))
 
 
+def test_a_segment_that_the_png_lacks_stops_the_pipeline_and_names_the_file(coco):
+    segments = coco.content["annotations"][0]["segments_info"]
+    segments.append({**segments[0], "id": 99})
+    examples = tf.data.Dataset.range(1).map(file_reader(coco.read()))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="lacks a segment that its annotation lists"):
+        next(iter(examples))
+    with pytest.raises(InputError, match=r"0\.png: lacks segment 99"):
+        memory_reader(coco.read())
+
+
 def test_the_memory_reader_names_such_a_file_in_one_line(coco):
     del coco.content["annotations"][0]["segments_info"][0]
     with pytest.raises(InputError, match=r"0\.png: holds segment 70000"):

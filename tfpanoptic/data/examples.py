@@ -26,7 +26,7 @@ def decoded_bytes(dataset: Dataset) -> int:
 def file_reader(dataset: Dataset) -> Reader:
     """A function of the image number that reads and decodes its two files; for use inside `Dataset.map`.
 
-    The function fails, naming the file, where a PNG holds a segment that its annotation does not list.
+    The function fails, naming the file, where a PNG and its annotation do not hold the same segments.
 
     Raises:
         InputError: a file is missing, unreadable or of another size than the annotation says (headers are read here),
@@ -97,8 +97,13 @@ def _labels_of(pixel_ids: tf.Tensor, ids: tf.Tensor, labels: tf.Tensor, path: tf
     flat = tf.reshape(pixel_ids, [-1])
     rows = tf.minimum(tf.searchsorted(ids, flat), tf.size(ids) - 1)
     listed = tf.reduce_all(tf.gather(ids, rows) == flat)
-    message = ["holds a segment that its annotation does not list:", path]
-    with tf.control_dependencies([tf.debugging.Assert(listed, message)]):
+    # Void, in row 0, may be absent.
+    present = tf.reduce_all(tf.math.bincount(rows, minlength=tf.size(ids))[1:] > 0)
+    checks = [
+        tf.debugging.Assert(listed, ["holds a segment that its annotation does not list:", path]),
+        tf.debugging.Assert(present, ["lacks a segment that its annotation lists:", path]),
+    ]
+    with tf.control_dependencies(checks):
         return tf.reshape(tf.gather(labels, rows), tf.shape(pixel_ids))
 
 
