@@ -171,6 +171,7 @@ def test_a_missing_tensorflow_is_told_with_the_extra_to_install(run, monkeypatch
     import importlib.util
 
     find = importlib.util.find_spec
+    monkeypatch.delitem(sys.modules, "tensorflow")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "tensorflow" else find(name))
     code, _, err = run("predict", tmp_path, photo, "--out", tmp_path / "out")
     assert code == 2 and "tfpanoptic[cpu]" in err and "tfpanoptic[gpu]" in err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import sys
@@ -36,7 +37,7 @@ def main() -> None:
     """Entry point of the console script."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        _check_tensorflow()
+        _import_tensorflow()
         app()
     except InputError as error:
         _fail(f"error: {error}", 2)
@@ -51,11 +52,23 @@ def _fail(message: str, code: int) -> None:
     sys.exit(code)
 
 
-def _check_tensorflow() -> None:
-    """Every verb but the help needs TensorFlow, which the package leaves to the user to choose."""
-    if {"--help", "env"} & set(sys.argv) or len(sys.argv) == 1:
+def _import_tensorflow() -> None:
+    """Imports TensorFlow, which every verb but `env` and the help needs and the package leaves to the user to choose.
+
+    Its C++ core writes lines about itself to standard error whatever the log level says; nothing of a
+    person's own is said at that moment, so they are dropped. An error of the import is raised as usual.
+    """
+    if {"--help", "env"} & set(sys.argv) or len(sys.argv) == 1 or "tensorflow" in sys.modules:
         return
     if importlib.util.find_spec("tensorflow") is None:
         raise InputError(
             "TensorFlow is not installed; install it with `pip install 'tfpanoptic[cpu]'` or 'tfpanoptic[gpu]'"
         )
+    standard_error, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        importlib.import_module("tensorflow")
+    finally:
+        os.dup2(standard_error, 2)
+        os.close(standard_error)
+        os.close(nowhere)
