@@ -43,6 +43,18 @@ def test_what_must_not_be_replaced_stays(tmp_path, content, overwrite, words):
     assert (tmp_path / content).exists()
 
 
+def test_a_file_in_the_way_is_named_and_nothing_is_left(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="file: is a file"):
+        replace_file(tmp_path / "file" / "below" / "x.json", "")
+    with pytest.raises(InputError, match="folder: is a folder"):
+        replace_file(tmp_path / "folder", "")
+    with pytest.raises(InputError, match="file: is a file"), new_folder(tmp_path / "file" / "below", []):
+        pass
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "folder"}
+
+
 def test_a_file_where_a_folder_should_be_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="file: is a file"), new_folder(tmp_path / "file", ["marker", "old", "new"]):

@@ -22,6 +22,12 @@ def test_two_images_of_one_name_are_refused(tmp_path):
         find_images([first, second])
 
 
+def test_an_image_given_twice_is_named(tmp_path):
+    folder = touch(tmp_path / "photos", "a.png")
+    with pytest.raises(InputError, match=r"a\.png: given twice"):
+        find_images([folder, folder / "a.png"])
+
+
 @pytest.mark.parametrize("name, words", [("none", "no such file or folder"), ("empty", "no image in this folder")])
 def test_what_holds_no_image_is_named(tmp_path, name, words):
     touch(tmp_path / "empty", "notes.txt")

@@ -18,13 +18,33 @@ def replace_file(path: str | Path, content: str | bytes) -> None:
         InputError: the folder cannot be written to.
     """
     path = Path(path)
+    require_file_place(path)
     temporary = path.with_name(path.name + ".writing")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         os.replace(temporary, path)
     except OSError as error:
+        temporary.unlink(missing_ok=True)
         raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def require_file_place(path: str | Path) -> None:
+    """Checks that a file can be at `path`: to be asked before the work that fills it.
+
+    Raises:
+        InputError: a folder is there, or one of its parents is a file.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; expected a file to write")
+    _require_folders(path.parent)
+
+
+def _require_folders(path: Path) -> None:
+    for folder in (path, *path.parents):
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder}: is a file; expected a folder to write in")
 
 
 @contextmanager
@@ -66,6 +86,7 @@ def require_free(path: str | Path, contents: Collection[str], overwrite: bool = 
     path = Path(path)
     if path.is_file():
         raise InputError(f"{path}: is a file; expected a folder to write")
+    _require_folders(path.parent)
     if not path.is_dir():
         return
     found = sorted(entry.name for entry in path.iterdir())

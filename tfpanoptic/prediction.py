@@ -37,6 +37,8 @@ def find_images(paths: Sequence[str | Path]) -> list[Path]:
             raise InputError(f"{path}: no such file or folder; expected an image or a folder of images")
     names: dict[str, Path] = {}
     for path in found:
+        if path.stem in names and path.resolve() == names[path.stem].resolve():
+            raise InputError(f"{path}: given twice")
         if path.stem in names:
             raise InputError(f"{path}: has the name of {names[path.stem]}; results are named after the image")
         names[path.stem] = path

@@ -21,11 +21,13 @@ class Track:
     def __init__(self, what: str, total: int, done: int, bar: Progress | None):
         self.what, self.total, self.done = what, total, done
         self._start_done, self._start, self._last = done, time.monotonic(), time.monotonic()
+        self._first = True
         self._bar = bar
         self._task = bar.add_task(what, total=total, completed=done, note="") if bar else None
 
     def advance(self, count: int = 1, note: str = "") -> None:
         """Counts `count` more as done; `note` is shown beside it."""
+        first, self._first = self._first, False
         self.done += count
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=self.done)
@@ -33,6 +35,10 @@ class Track:
                 self._bar.update(self._task, note=note)
             return
         now = time.monotonic()
+        if first and self.done < self.total:
+            # The first piece holds what is done once, such as compiling: the pace is that of the others.
+            self._start_done, self._start = self.done, now
+            return
         if now - self._last >= _SECONDS_BETWEEN_LINES or self.done == self.total:
             self._last = now
             left = (now - self._start) / max(1, self.done - self._start_done) * (self.total - self.done)

@@ -61,11 +61,11 @@ class RunFolder:
         if resume and overwrite:
             raise InputError("--resume and --overwrite exclude each other")
         if resume:
-            ours, theirs = experiment.to_dict(), self.load_experiment().to_dict()
-            different = [key for key in ours if ours[key] != theirs[key]]
-            if different:
-                where = ", ".join(different)
-                raise InputError(f"{self.config}: the run has other settings under {where}; cannot resume")
+            ours, theirs = _flat(experiment.to_dict()), _flat(self.load_experiment().to_dict())
+            other = [key for key in (*theirs, *(ours.keys() - theirs.keys())) if ours.get(key) != theirs.get(key)]
+            if other:
+                listed = ", ".join(f"{key} is {theirs.get(key)} there and {ours.get(key)} here" for key in other[:3])
+                raise InputError(f"{self.config}: cannot resume with other settings: {listed}")
             return
         if self.config.is_file() and not overwrite:
             raise InputError(f"{self.path}: holds a run; give --resume to go on or --overwrite to replace it")
@@ -145,3 +145,11 @@ class RunFolder:
             if path.is_file():
                 return path
         raise InputError(f"{self.path}: no weights yet; expected best.safetensors or last.safetensors")
+
+
+def _flat(settings: dict, prefix: str = "") -> dict[str, object]:
+    """Nested settings keyed by their path, `training.steps`."""
+    flat: dict[str, object] = {}
+    for key, value in settings.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat

@@ -107,7 +107,7 @@ def test_resume_and_overwrite_exclude_each_other(tiny_experiment, tiny_run):
 
 def test_resuming_with_other_settings_is_refused(tiny_run, tiny_settings):
     tiny_settings["training"]["batch_size"] = 4
-    with pytest.raises(InputError, match="other settings under training"):
+    with pytest.raises(InputError, match="training.batch_size is 2 there and 4 here"):
         train(Experiment.from_dict(tiny_settings), tiny_run, resume=True)
 
 

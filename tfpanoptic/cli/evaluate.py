@@ -20,7 +20,7 @@ def evaluate(
     """Measure PQ, SQ and RQ of a run on its validation images, or on any COCO panoptic set."""
     import json
 
-    from tfpanoptic.atomic import replace_file
+    from tfpanoptic.atomic import replace_file, require_file_place
     from tfpanoptic.evaluation.table import print_summary
     from tfpanoptic.prediction import evaluate_and_tell, evaluate_on
     from tfpanoptic.segmenter import PanopticSegmenter
@@ -28,6 +28,8 @@ def evaluate(
     given = [option is not None for option in (images, gt, gt_dir)]
     if any(given) and not all(given):
         raise InputError("--images, --gt and --gt-dir belong together; give all three, or none for the run's own data")
+    if json_file is not None:
+        require_file_place(json_file)
     segmenter = PanopticSegmenter.from_preset(run)
     if images is None or gt is None or gt_dir is None:
         summary = evaluate_and_tell(segmenter, segmenter.experiment.load_data("val"))

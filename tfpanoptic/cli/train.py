@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from tfpanoptic.errors import InputError
+
 
 def train(
     config: Annotated[Path, typer.Argument(help="YAML file of the experiment.")],
@@ -22,5 +24,10 @@ def train(
     from tfpanoptic.train.strategy import make_strategy
 
     experiment = Experiment.from_yaml(config, overrides or ())
-    run(experiment, out, make_strategy(strategy), resume=resume, overwrite=overwrite)
+    try:
+        run(experiment, out, make_strategy(strategy), resume=resume, overwrite=overwrite)
+    except InputError as error:
+        # What the network or the data find wrong names the setting; which file holds it is known here.
+        named = str(error).startswith(("model.", "augment.", "data.", "training."))
+        raise InputError(f"{config}: {error}" if named else str(error)) from None
     print(f"run folder: {out}")

@@ -29,7 +29,10 @@ def convert(
     converter = CONVERTERS[source]
     variables = converter.read_checkpoint(checkpoint)
     segmenter = PanopticSegmenter.from_yaml(config, overrides or ())
-    converter.load_variables(segmenter, variables)
+    try:
+        converter.load_variables(segmenter, variables)
+    except InputError as error:
+        raise InputError(f"{checkpoint}: {error}") from None
     out.parent.mkdir(parents=True, exist_ok=True)
     segmenter.save_weights_file(out)
     print(f"{out}: {len(segmenter.weights)} weights, {segmenter.count_params():,} parameters")

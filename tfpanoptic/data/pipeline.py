@@ -117,4 +117,4 @@ def _require_fitting_crop(crop: tuple[int, int], config: InputConfig) -> None:
     fitting = tuple(padded_side(side, config) for side in crop)
     if fitting != tuple(crop):
         rule = size_rule(config)
-        raise InputError(f"crop {list(crop)}: the input policy's sizes are {rule}; the next is {list(fitting)}")
+        raise InputError(f"augment.crop {list(crop)}: input.stride asks for {rule}; the next is {list(fitting)}")

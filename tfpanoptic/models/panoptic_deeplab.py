@@ -167,7 +167,7 @@ def _branch(endpoints: dict, name: str, branch: BranchConfig, config: PanopticDe
     skips = [skip.endpoint for skip in branch.skips]
     if not set(skips) <= set(endpoints) or skips != sorted(set(skips), reverse=True):
         raise InputError(
-            f"{name}.skips {skips}: expected some of {', '.join(sorted(endpoints, reverse=True))} in order"
+            f"model.{name}.skips {skips}: expected some of {', '.join(sorted(endpoints, reverse=True))} in order"
         )
     if config.aspp_rates:
         pyramid = ASPP(

@@ -56,6 +56,8 @@ def train(
     folder = RunFolder(out)
     folder.require_usable(experiment, resume, overwrite)
     dataset, validation = experiment.load_data("train"), experiment.load_data("val")
+    if len(validation.table_only) == len(dataset.categories):
+        raise InputError(f"data.val: no category in common with data.train; {'; '.join(validation.unmatched())}")
     keras.utils.set_random_seed(experiment.training.seed)
     with strategy.scope():
         segmenter = PanopticSegmenter(experiment, dataset.categories)
