@@ -66,10 +66,7 @@ class PanopticSegmenter(keras.Model):
         """
         experiment = Experiment.from_yaml(path, overrides)
         segmenter = cls(experiment, experiment.load_categories())
-        if experiment.training.initial_weights is not None:
-            segmenter.load_weights_file(
-                experiment.training.initial_weights, strict=experiment.training.initial_weights_strict
-            )
+        segmenter.load_initial_weights()
         return segmenter
 
     @classmethod
@@ -97,6 +94,12 @@ class PanopticSegmenter(keras.Model):
     def load_weights_file(self, path: str | Path, strict: bool = True) -> LoadReport:
         """Sets the weights from a safetensors file of ours; see `weights.load_weights`."""
         return load_weights(path, self, self.categories, strict=strict)
+
+    def load_initial_weights(self) -> None:
+        """Sets the weights that `training.initial_weights` names, if it names any."""
+        training = self.experiment.training
+        if training.initial_weights is not None:
+            self.load_weights_file(training.initial_weights, strict=training.initial_weights_strict)
 
     @property
     def channels(self) -> dict[str, tuple[int, ...]]:
@@ -130,6 +133,14 @@ class PanopticSegmenter(keras.Model):
         """Loss terms of each image of a batch, float32 `[B]`, unweighted."""
         return self._terms(self(batch, training=training), batch["targets"])
 
+    def loss_shares(self, terms: dict[str, Any], global_batch) -> dict[str, Any]:
+        """Each term weighted, summed over its images and divided by the images of the global batch; scalars.
+
+        Their sum is the loss, under `fit` and in the training loop alike.
+        """
+        weights = self.experiment.model.loss_weights.model_dump()
+        return {name: weights[name] * ops.sum(term) / global_batch for name, term in terms.items()}
+
     def _terms(self, outputs, targets) -> dict[str, Any]:
         return self.experiment.architecture.loss(outputs, targets, self.experiment.model, self.categories)
 
@@ -139,12 +150,10 @@ class PanopticSegmenter(keras.Model):
         `x` is a batch with `targets`, or `y` is the targets.
         """
         targets = y if y is not None else x["targets"]
-        weights = self.experiment.model.loss_weights.model_dump()
         terms = self._terms(y_pred, targets)
-        total = sum(weights[name] * ops.sum(term) for name, term in terms.items())
         images = ops.cast(ops.shape(next(iter(terms.values())))[0], "float32")
         # Keras sums the gradients of the replicas, so each one's share is of the global batch.
-        return total / (images * replicas_in_sync())
+        return sum(self.loss_shares(terms, images * replicas_in_sync()).values())
 
     # -- use ----------------------------------------------------------------------------------
 

@@ -25,7 +25,6 @@ from tfpanoptic.run_folder import RunFolder
 from tfpanoptic.segmenter import PanopticSegmenter
 from tfpanoptic.train.checkpoints import Checkpoints
 from tfpanoptic.train.optimizers import apply_gradients, make_optimizer
-from tfpanoptic.weights import load_weights
 
 
 def train(
@@ -65,7 +64,7 @@ def train(
         optimizer.build(segmenter.trainable_variables)
         start = Checkpoints(folder.checkpoints, segmenter, optimizer).restore() if resume else 0
         if start == 0:
-            initialise(segmenter, experiment)
+            segmenter.load_initial_weights()
     batches = iter(_distributed_batches(strategy, experiment, dataset, segmenter, start))
     # Whatever may be wrong with the input has been found by now: an older run stays until here.
     if not resume:
@@ -104,14 +103,6 @@ def _require_equal_shares(strategy: tf.distribute.Strategy, batch_size: int) -> 
         raise InputError(f"training.batch_size: expected a multiple of the {replicas} replicas, found {batch_size}")
 
 
-def initialise(segmenter: PanopticSegmenter, experiment: Experiment) -> None:
-    """Sets the initial weights that the experiment names, if it names any."""
-    path = experiment.training.initial_weights
-    if path is not None:
-        strict = experiment.training.initial_weights_strict
-        load_weights(path, segmenter, segmenter.categories, strict=strict)
-
-
 def _distributed_batches(strategy, experiment: Experiment, dataset, segmenter, start: int):
     """Endless iterable of batches; each worker reads its own part of every global batch."""
     training = experiment.training
@@ -138,14 +129,12 @@ def _distributed_batches(strategy, experiment: Experiment, dataset, segmenter, s
 def _step_function(strategy, segmenter: PanopticSegmenter, optimizer, experiment: Experiment):
     """Compiled function: global batch -> dict of weighted, batch-averaged loss terms and their sum `loss`."""
     global_batch = experiment.training.batch_size
-    weights = experiment.model.loss_weights.model_dump()
     variables = segmenter.trainable_variables
     clip_norm = experiment.training.optimizer.clip_norm
 
     def replica_step(batch: dict[str, Any]) -> dict[str, tf.Tensor]:
         with tf.GradientTape() as tape:
-            terms = segmenter.loss_terms(batch, training=True)
-            shares = {name: weights[name] * tf.reduce_sum(term) / global_batch for name, term in terms.items()}
+            shares = segmenter.loss_shares(segmenter.loss_terms(batch, training=True), global_batch)
             loss = tf.add_n(list(shares.values()))
         apply_gradients(optimizer, tape.gradient(loss, variables), variables, clip_norm)
         return {**shares, "loss": loss}
