@@ -1,5 +1,10 @@
 """What can go wrong, told in one line: bad input, and work that failed."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class InputError(ValueError):
     """What a person gave cannot be used: a file, a value, an argument.
@@ -14,3 +19,38 @@ class WorkFailed(RuntimeError):
 
     The message is one line. The command line prints it without a traceback and ends with exit code 1.
     """
+
+
+class Problems:
+    """Input errors that are collected, to be told together: the first ones, and how many there are.
+
+    Args:
+        where: what they were found in, for the message.
+    """
+
+    def __init__(self, where: str, told: int = 8):
+        self.where, self.told = where, told
+        self.messages: list[str] = []
+
+    def add(self, message: str) -> None:
+        """Takes one more."""
+        self.messages.append(message)
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Takes the `InputError` that its block raises."""
+        try:
+            yield
+        except InputError as error:
+            self.add(str(error))
+
+    def check(self) -> None:
+        """Raises:
+        InputError: there are any; a single one is told as it is.
+        """
+        if len(self.messages) == 1:
+            raise InputError(self.messages[0])
+        if self.messages:
+            more = len(self.messages) - self.told
+            lines = [*self.messages[: self.told], *([f"and {more} more"] if more > 0 else [])]
+            raise InputError("\n  ".join([f"{len(self.messages)} problems {self.where}:", *lines]))

@@ -104,7 +104,7 @@ def test_a_png_of_another_size_than_the_json_says_is_an_error(coco):
 def test_a_grey_png_of_ids_is_refused(coco):
     Image.fromarray(np.zeros((4, 6), np.uint8)).save(coco.panoptic / "0.png")
     record = coco.read().records[0]
-    with pytest.raises(InputError, match="expected an RGB PNG of segment ids, found Pillow mode L"):
+    with pytest.raises(InputError, match="expected an RGB PNG of segment ids, 8 bits a channel, found Pillow mode L"):
         read_segment_map(record)
 
 

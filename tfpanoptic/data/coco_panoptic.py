@@ -7,30 +7,27 @@ from __future__ import annotations
 
 import json
 import os
-import reprlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from PIL import Image
 
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.config import StrictConfig
+from tfpanoptic.data.coco_json import (
+    IMAGE_KEYS,
+    annotations_by_image,
+    checked_images,
+    parse_json,
+    read_coco_json,
+    true_segments,
+)
 from tfpanoptic.data.dataset import Dataset, ImageRecord
 from tfpanoptic.errors import InputError
-from tfpanoptic.json_entry import MAX_INT32, flag, integer, require_keys, text
-from tfpanoptic.segment_map import SegmentMap, ids_to_rgb, segment_rows, to_coco_segments
-
-IMAGE_KEYS = frozenset(("id", "file_name", "height", "width"))
-ANNOTATION_KEYS = frozenset(("image_id", "file_name", "segments_info"))
-SEGMENT_KEYS = frozenset(("id", "category_id", "area"))
-# What three bytes of a PNG pixel can hold.
-MAX_SEGMENT_ID = (1 << 24) - 1
-# Longest side of a PNG. Source: PNG specification, section 11.2.1 (IHDR).
-MAX_SIDE = (1 << 31) - 1
-MAX_INT64 = (1 << 63) - 1
+from tfpanoptic.segment_map import SegmentMap, ids_to_rgb, to_coco_segments
 
 
 class CocoSplitConfig(StrictConfig):
@@ -78,7 +75,7 @@ def load_coco_categories(config: CocoPanopticConfig) -> CategoryTable:
         InputError: the file is missing or holds no panoptic categories.
     """
     path = Path(config.categories or config.train.annotations)
-    content = _parse_json(path)
+    content = parse_json(path)
     entries = content.get("categories") if isinstance(content, dict) else content
     if not isinstance(entries, list):
         raise InputError(f"{path}: expected a list of categories, or a JSON with one under categories")
@@ -108,14 +105,14 @@ def read_coco_panoptic(
             id is unknown or used twice, or a category is a thing in one table and stuff in the other.
     """
     images_dir, annotation_json, panoptic_dir = Path(images_dir), Path(annotation_json), Path(panoptic_dir)
-    content = _read_json(annotation_json)
+    content = read_coco_json(annotation_json)
     own = CategoryTable.from_coco(content["categories"], str(annotation_json))
     table = own if categories is None else join_categories(categories, own, str(annotation_json))
     by_name = table.by_name()
     category_ids = {c.source_id: by_name[c.name].id for c in own}
-    annotations = _annotations_by_image(content["annotations"], annotation_json)
+    annotations = annotations_by_image(content["annotations"], annotation_json)
     records = []
-    for entry in _images(content["images"], annotation_json):
+    for entry in checked_images(content["images"], annotation_json):
         if entry["id"] not in annotations:
             raise InputError(f"{annotation_json}: image {entry['file_name']} (id {entry['id']!r}) has no annotation")
         annotation = annotations.pop(entry["id"])
@@ -127,7 +124,7 @@ def read_coco_panoptic(
                 image_id=entry["id"],
                 height=entry["height"],
                 width=entry["width"],
-                segments=_segments(annotation, category_ids, entry["height"] * entry["width"], annotation_json),
+                segments=true_segments(annotation, category_ids, entry["height"] * entry["width"], annotation_json),
                 extra={key: value for key, value in entry.items() if key not in IMAGE_KEYS},
             )
         )
@@ -168,104 +165,6 @@ def join_categories(table: CategoryTable, truth: CategoryTable, origin: str = "c
             truth_kind, own_kind = ("a thing", "stuff") if category.isthing else ("stuff", "a thing")
             raise InputError(f"{origin}: category {category.name} is {truth_kind}, the model has it as {own_kind}")
     return CategoryTable(tuple(joined))
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """The JSON, with its three lists present."""
-    content = _parse_json(path)
-    for key in ("images", "annotations", "categories"):
-        if not isinstance(content, dict) or not isinstance(content.get(key), list):
-            raise InputError(f"{path}: expected a COCO panoptic JSON with the lists images, annotations and categories")
-    return content
-
-
-def _parse_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; expected a COCO panoptic JSON") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not valid JSON ({error})") from None
-
-
-def _images(entries: list[Any], origin: Path) -> Iterator[dict[str, Any]]:
-    """The `images` list, checked; sides and ids as integers."""
-    ids: set[int | str] = set()
-    names: set[str] = set()
-    for number, entry in enumerate(entries):
-        try:
-            require_keys(entry, IMAGE_KEYS)
-            file_name, image_id = text(entry, "file_name"), _image_id(entry, "id")
-            sides = {key: integer(entry, key, 1, MAX_SIDE) for key in ("height", "width")}
-            if file_name in names:
-                raise InputError(f"file_name {file_name} used twice")
-            if image_id in ids:
-                raise InputError(f"id {image_id!r} used twice")
-        except InputError as error:
-            raise InputError(f"{origin}: images[{number}]{_named(entry)}: {error}") from None
-        names.add(file_name)
-        ids.add(image_id)
-        yield {**entry, **sides, "id": image_id}
-
-
-def _annotations_by_image(entries: list[Any], origin: Path) -> dict[int | str, dict[str, Any]]:
-    """The `annotations` list keyed by image id, checked but for the segments."""
-    annotations: dict[int | str, dict[str, Any]] = {}
-    for number, entry in enumerate(entries):
-        if isinstance(entry, dict) and "segments_info" not in entry and ("segmentation" in entry or "bbox" in entry):
-            raise InputError(f"{origin}: an instances JSON (no segments_info); expected a panoptic one")
-        try:
-            require_keys(entry, ANNOTATION_KEYS)
-            text(entry, "file_name")
-            image_id = _image_id(entry, "image_id")
-            if image_id in annotations:
-                raise InputError(f"image_id {image_id!r} used twice")
-            if not isinstance(entry["segments_info"], list):
-                raise InputError(f"segments_info must be a list, found {reprlib.repr(entry['segments_info'])}")
-        except InputError as error:
-            raise InputError(f"{origin}: annotations[{number}]{_named(entry)}: {error}") from None
-        annotations[image_id] = entry
-    return annotations
-
-
-def _named(entry: Any) -> str:
-    """The entry's file name in brackets, for messages; nothing where it has none."""
-    name = entry.get("file_name") if isinstance(entry, dict) else None
-    return f" ({reprlib.repr(name)})" if isinstance(name, str) else ""
-
-
-def _image_id(entry: dict[str, Any], key: str) -> int | str:
-    """An image's id: an integer, as in COCO, or a text, as in Cityscapes."""
-    if isinstance(entry[key], str):
-        return text(entry, key)
-    if type(entry[key]) not in (int, float):
-        raise InputError(f"{key} must be an integer or a text, found {reprlib.repr(entry[key])}")
-    return integer(entry, key, -MAX_INT64 - 1, MAX_INT64)
-
-
-def _segments(annotation: dict[str, Any], category_ids: dict[int, int], pixels: int, origin: Path) -> np.ndarray:
-    """Segment table of one annotation, with our category ids; no segment is larger than the image's `pixels`."""
-    ids: dict[int, None] = {}  # in order
-    categories, crowds, areas = [], [], []
-    for number, segment in enumerate(annotation["segments_info"]):
-        try:
-            require_keys(segment, SEGMENT_KEYS)
-            segment_id = integer(segment, "id", 1, MAX_SEGMENT_ID)
-            if segment_id in ids:
-                raise InputError(f"id {segment_id} used twice")
-            category_id = integer(segment, "category_id", 0, MAX_INT32)
-            if category_id not in category_ids:
-                raise InputError(f"unknown category_id {category_id}, not in categories")
-            ids[segment_id] = None
-            categories.append(category_ids[category_id])
-            crowds.append("iscrowd" in segment and flag(segment, "iscrowd"))
-            areas.append(integer(segment, "area", 0, pixels))
-        except InputError as error:
-            where = f"annotation {annotation['file_name']}, segments_info[{number}]"
-            raise InputError(f"{origin}: {where}: {error}") from None
-    return segment_rows(list(ids), categories, crowds, areas)
 
 
 def _require_files(paths: list[Path], origin: Path) -> None:

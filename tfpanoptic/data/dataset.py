@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from tfpanoptic.categories import CategoryTable
+from tfpanoptic.data.segment_png import load_pixels, open_image, read_segment_ids, require_same_ids
 from tfpanoptic.errors import InputError
-from tfpanoptic.segment_map import SegmentMap, rgb_to_ids
+from tfpanoptic.segment_map import SegmentMap
 
 # Pillow's names for 16-bit grey; the other deep modes ("I", "F") have no fixed range.
 DEEP_GREY = ("I;16", "I;16L", "I;16B", "I;16N")
@@ -128,22 +129,6 @@ def image_pixels(image: Image.Image, origin: str) -> np.ndarray:
     return np.asarray(pixels)
 
 
-def open_image(path: Path) -> Image.Image:
-    """The image file, its header read and its pixels not; the caller closes it.
-
-    Raises:
-        InputError: no such file, or not an image.
-    """
-    try:
-        return Image.open(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; expected an image") from None
-    except UnidentifiedImageError:
-        raise InputError(f"{path}: not an image that can be read") from None
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from None
-
-
 def exif_orientation(image: Image.Image) -> int:
     """EXIF orientation 1..8 of an opened image; 1, upright, where it has none that can be read."""
     if image.format == "PNG" and "exif" not in image.info:
@@ -176,30 +161,15 @@ def read_segment_map(record: ImageRecord) -> SegmentMap:
             other segment ids than the annotation.
     """
     path = record.panoptic_path
-    with open_image(path) as image:
-        if image.mode not in ("RGB", "RGBA", "P"):
-            raise InputError(f"{path}: expected an RGB PNG of segment ids, found Pillow mode {image.mode}")
-        pixels = np.asarray(_decoded(image, str(path)))
-    require_size(path, pixels.shape[:2], record)
-    ids = rgb_to_ids(pixels)
-    found = np.unique(ids)
-    unknown = np.setdiff1d(found[found != 0], record.segments["id"])
-    if unknown.size:
-        raise InputError(
-            f"{path}: holds segment {unknown[0]}, which the annotation of {record.file_name} does not list"
-        )
-    absent = np.setdiff1d(record.segments["id"], found)
-    if absent.size:
-        raise InputError(f"{path}: lacks segment {absent[0]}, which the annotation of {record.file_name} lists")
+    ids = read_segment_ids(path)
+    require_size(path, ids.shape, record)
+    require_same_ids(path, np.unique(ids), record.segments["id"], f"the annotation of {record.file_name}")
     return SegmentMap(ids, record.segments)
 
 
 def _decoded(image: Image.Image, origin: str) -> Image.Image:
     """The pixels as Pillow mode RGB."""
-    try:
-        image.load()
-    except (OSError, ValueError, SyntaxError) as error:
-        raise InputError(f"{origin}: damaged or cut short ({error})") from None
+    load_pixels(image, origin)
     if image.mode in DEEP_GREY:
         return Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)).convert("RGB")
     if image.mode in ("I", "F"):
