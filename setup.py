@@ -19,11 +19,12 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["tfpanoptic", "tfpanoptic.*"]),
-    package_data={"tfpanoptic": ["py.typed", "demo.yaml", "data/bundled/**/*"]},
+    package_data={"tfpanoptic": ["py.typed", "demo.yaml", "evaluation/report*", "data/bundled/**/*"]},
     install_requires=[
         "keras>=3.12",
         "numpy>=1.26",
         "pillow>=10.3",
+        "pycocotools>=2.0.8",
         "pydantic>=2.7",
         "pyyaml>=6.0",
         "rich>=14.1",
@@ -34,7 +35,7 @@ setup(
         "cpu": ["tensorflow-cpu>=2.20"],
         "gpu": ["tensorflow[and-cuda]>=2.20"],
         "viz": VIZ,
-        "dev": ["pytest>=8.2", "ruff>=0.12", "mypy>=1.16", "types-PyYAML", "build>=1.2", "jax>=0.6", *VIZ, *NOTEBOOK],
+        "dev": ["pytest>=8.2", "hypothesis>=6.100", "ruff>=0.12", "mypy>=1.16", "types-PyYAML", "build>=1.2", "jax>=0.6", *VIZ, *NOTEBOOK],
     },
     entry_points={"console_scripts": ["tfpanoptic = tfpanoptic.cli:main"]},
     classifiers=[

@@ -3,7 +3,8 @@ import pytest
 
 from tfpanoptic.categories import Category, CategoryTable
 from tfpanoptic.errors import InputError
-from tfpanoptic.evaluation.panoptic_quality import PanopticCounts, count, intersections, summarize
+from tfpanoptic.evaluation.matching import intersections
+from tfpanoptic.evaluation.panoptic_quality import PanopticCounts, count, summarize
 from tfpanoptic.segment_map import SegmentMap, segment_rows
 
 TABLE = CategoryTable(tuple(Category(i, name, i <= 2, (0, 0, i), i) for i, name in enumerate("cdgs", start=1)))

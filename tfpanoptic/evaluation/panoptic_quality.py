@@ -1,14 +1,4 @@
-"""Panoptic quality of segment maps, by the rules of the official evaluation.
-
-Source: Kirillov et al. 2019, section 4.1, and the COCO panoptic API (`evaluation.py`), whose rules are:
-
-- true areas are those of the annotation, predicted areas are counted in the image;
-- a pair matches if its categories agree, the truth is no crowd and IoU > 0.5; pixels that are void in
-  the truth leave the union, pixels of crowds do not;
-- a true segment without a match is missed, unless it is a crowd;
-- a predicted segment without a match is wrong, unless more than half of it lies on void and on the
-  crowd of its category; of several crowds of a category, the last one in the table counts.
-"""
+"""Panoptic quality of segment maps, by the rules of the official evaluation; see `matching`."""
 
 from __future__ import annotations
 
@@ -17,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.errors import InputError
+from tfpanoptic.evaluation.matching import Matches, SegmentPairs, pair_segments
 from tfpanoptic.segment_map import SegmentMap
+
+COLUMNS = ("category", "iou", "tp", "fp", "fn")
 
 
 @dataclass(frozen=True)
@@ -41,6 +33,18 @@ class PanopticCounts:
         size = num_categories + 1
         return cls(np.zeros(size), *(np.zeros(size, np.int64) for _ in range(3)))
 
+    @classmethod
+    def from_rows(cls, rows: np.ndarray, num_categories: int) -> PanopticCounts:
+        """The sums of `rows`, float64 `[R, 5]` with the columns `COLUMNS`, added in their order."""
+        category = rows[:, 0].astype(np.int64)
+        iou, *counts = (np.bincount(category, column, num_categories + 1) for column in rows[:, 1:].T)
+        return cls(iou, *(column.astype(np.int64) for column in counts))
+
+    def to_rows(self) -> np.ndarray:
+        """float64 `[R, 5]`, columns `COLUMNS`: the categories that have any segment."""
+        seen = np.flatnonzero(self.tp + self.fp + self.fn)
+        return np.stack([seen, self.iou[seen], self.tp[seen], self.fp[seen], self.fn[seen]], axis=1).astype(np.float64)
+
     def __add__(self, other: PanopticCounts) -> PanopticCounts:
         return PanopticCounts(self.iou + other.iou, self.tp + other.tp, self.fp + other.fp, self.fn + other.fn)
 
@@ -49,65 +53,33 @@ def count(truth: SegmentMap, prediction: SegmentMap, num_categories: int) -> Pan
     """Counters of one image.
 
     Raises:
-        InputError: maps of different sizes, a category outside 1..C, a predicted id without a row in
-            its table or a row without a pixel.
+        InputError: see `matching.pair_segments`.
     """
-    if truth.shape != prediction.shape:
-        raise InputError(f"prediction is {_size(prediction)} pixels, truth is {_size(truth)}")
-    for side, segment_map in (("truth", truth), ("prediction", prediction)):
-        _check_categories(side, segment_map, num_categories)
+    pairs = pair_segments(truth, prediction, num_categories)
+    return count_matches(pairs, pairs.matches, num_categories)
 
-    true_id, predicted_id, area = intersections(truth.ids, prediction.ids)
-    true_row = _rows_of(truth.segments["id"], true_id)  # [P], -1 without a row
-    predicted_row = _rows_of(prediction.segments["id"], predicted_id)
-    predicted_area = _sum_by_row(predicted_row, area, len(prediction.segments))
-    _check_prediction(prediction, predicted_id[(predicted_row < 0) & (predicted_id != 0)], predicted_area)
 
-    category, crowd = truth.segments["category"], truth.segments["iscrowd"]
-    predicted_category = prediction.segments["category"]
-    on_void = _sum_by_row(np.where(true_id == 0, predicted_row, -1), area, len(prediction.segments))
-
-    pair = np.flatnonzero((true_row >= 0) & (predicted_row >= 0))
-    t, p, intersection = true_row[pair], predicted_row[pair], area[pair]
-    same = category[t] == predicted_category[p]
-    union = predicted_area[p] + truth.segments["area"][t] - intersection - on_void[p]
-    iou = np.where(same & ~crowd[t], intersection / np.maximum(union, 1), 0.0)
-    match = iou > 0.5
-
-    counted_crowd = np.zeros(len(crowd), bool)
-    counted_crowd[list({c: row for row, c in enumerate(category.tolist()) if crowd[row]}.values())] = True
-    on_crowd = _sum_by_row(np.where(same & counted_crowd[t], p, -1), intersection, len(prediction.segments))
-    wrong = (on_void + on_crowd) / predicted_area <= 0.5
-    wrong[p[match]] = False
-    missed = ~crowd
-    missed[t[match]] = False
-
+def count_matches(pairs: SegmentPairs, matches: Matches, num_categories: int) -> PanopticCounts:
+    """Counters of one image whose segments are matched."""
     size = num_categories + 1
+    true_category, predicted_category = pairs.truth.segments["category"], pairs.prediction.segments["category"]
+    matched = true_category[matches.true_row]
     return PanopticCounts(
-        np.bincount(category[t[match]], iou[match], size),
-        np.bincount(category[t[match]], minlength=size),
-        np.bincount(predicted_category[wrong], minlength=size),
-        np.bincount(category[missed], minlength=size),
+        np.bincount(matched, matches.iou, size),
+        np.bincount(matched, minlength=size),
+        np.bincount(predicted_category[matches.wrong], minlength=size),
+        np.bincount(true_category[matches.missed], minlength=size),
     )
 
 
-def intersections(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pairs of values that occur at one pixel, and at how many: three int64 `[P]`.
+def count_rows(pairs: SegmentPairs, categories: CategoryTable) -> np.ndarray:
+    """Counters of one image as rows, float64 `[R, 5]` with the columns `COLUMNS`."""
+    return count_matches(pairs, pairs.matches, len(categories)).to_rows()
 
-    Runs of equal pairs along the rows are collapsed before anything is sorted.
 
-    Args:
-        first, second: int32 of one shape, not negative.
-    """
-    first, second = first.reshape(-1), second.reshape(-1)
-    if first.size == 0:
-        return (np.zeros(0, np.int64),) * 3
-    change = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
-    start = np.concatenate([[0], np.flatnonzero(change) + 1])
-    length = np.diff(start, append=first.size)
-    pair = (first[start].astype(np.int64) << 32) | second[start]
-    pair, which = np.unique(pair, return_inverse=True)
-    return pair >> 32, pair & 0xFFFFFFFF, np.bincount(which, length).astype(np.int64)
+def summarize_rows(rows: np.ndarray, categories: CategoryTable) -> dict:
+    """`summarize` of the sums of the rows of all images."""
+    return summarize(PanopticCounts.from_rows(rows, len(categories)), categories)
 
 
 def summarize(counts: PanopticCounts, categories: CategoryTable) -> dict:
@@ -144,38 +116,3 @@ def _category_summary(counts: PanopticCounts, category_id: int) -> dict:
         weight = tp + 0.5 * fp + 0.5 * fn
         summary.update(pq=iou / weight, sq=iou / tp if tp else 0.0, rq=tp / weight)
     return summary
-
-
-def _rows_of(ids: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Row of each of `wanted` in `ids`, -1 where it has none; int64 `[P]`."""
-    if len(ids) == 0:
-        return np.full(len(wanted), -1)
-    order = np.argsort(ids)
-    place = np.minimum(np.searchsorted(ids, wanted, sorter=order), len(ids) - 1)
-    row = order[place]
-    return np.where(ids[row] == wanted, row, -1)
-
-
-def _sum_by_row(rows: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
-    """int64 `[count]`: sum of the values of each row; those of row -1 are left out."""
-    kept = rows >= 0
-    return np.bincount(rows[kept], values[kept], count).astype(np.int64)
-
-
-def _check_categories(side: str, segment_map: SegmentMap, num_categories: int) -> None:
-    category = segment_map.segments["category"]
-    unknown = category[(category < 1) | (category > num_categories)]
-    if unknown.size:
-        raise InputError(f"{side} has a segment of category {unknown[0]}, expected 1..{num_categories}")
-
-
-def _check_prediction(prediction: SegmentMap, without_row: np.ndarray, areas: np.ndarray) -> None:
-    if without_row.size:
-        raise InputError(f"prediction has pixels of segment {without_row[0]}, which its table does not list")
-    empty = prediction.segments["id"][areas == 0]
-    if empty.size:
-        raise InputError(f"prediction lists segment {empty[0]}, which has no pixel")
-
-
-def _size(segment_map: SegmentMap) -> str:
-    return "x".join(map(str, segment_map.shape))

@@ -14,10 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.panoptic_map import VOID, category_of, instance_of
-
-# Labels of panoptic maps are below this, so an int64 key holds two of them and the number of the image.
-_LABEL = 1 << 24
+from tfpanoptic.metrics.label_pairs import LabelPairs, is_crowd
+from tfpanoptic.panoptic_map import VOID, category_of
 
 
 class PanopticQuality(keras.metrics.Metric):
@@ -54,12 +52,12 @@ class PanopticQuality(keras.metrics.Metric):
         """
         if sample_weight is not None:
             raise ValueError("panoptic quality takes no sample weights")
-        pairs = _Pairs(truth, prediction, self._isthing)
+        matches = _Matches(LabelPairs(truth, prediction, self._isthing), self._isthing)
         for variable, counted in (
-            (self.iou, pairs.iou_sums()),
-            (self.true_positives, pairs.true_positives()),
-            (self.false_positives, pairs.false_positives()),
-            (self.false_negatives, pairs.false_negatives()),
+            (self.iou, matches.iou_sums()),
+            (self.true_positives, matches.true_positives()),
+            (self.false_positives, matches.false_positives()),
+            (self.false_negatives, matches.false_negatives()),
         ):
             variable.assign_add(counted)
 
@@ -117,37 +115,25 @@ class PanopticQuality(keras.metrics.Metric):
         return qualities, weight > 0
 
 
-class _Pairs:
-    """The intersections of the segments of two batches of panoptic maps, and how they match."""
+class _Matches:
+    """Which of the pairs of a batch match, and what is counted of each category."""
 
-    def __init__(self, truth, prediction, isthing: np.ndarray):
-        self.size = len(isthing)
-        image = tf.range(tf.shape(truth, tf.int64)[0])[:, None, None] * _LABEL
-        # Keys stay below 2**63 for 32,768 images a batch.
-        key = (image + tf.cast(truth, tf.int64)) * _LABEL + tf.cast(prediction, tf.int64)
-        pair, _, area = tf.unique_with_counts(tf.reshape(key, [-1]), tf.int64)
-        area = tf.cast(area, tf.float64)
-        truth_label, predicted_label = pair // _LABEL % _LABEL, pair % _LABEL
-        self.truth = _Segments(pair // _LABEL, truth_label, area)
-        self.prediction = _Segments(pair // _LABEL // _LABEL * _LABEL + predicted_label, predicted_label, area)
+    def __init__(self, pairs: LabelPairs, isthing: np.ndarray):
+        self.pairs, self.isthing = pairs, isthing
+        on_void = pairs.prediction.sum(tf.where(pairs.void, pairs.area, 0))
+        on_crowd = pairs.prediction.sum(tf.where(pairs.crowd & pairs.same_category, pairs.area, 0))
+        self.ignored = (on_void + on_crowd) / pairs.prediction.area
 
-        crowd = tf.gather(isthing, category_of(truth_label)) & (instance_of(truth_label) == 0)
-        same = category_of(truth_label) == category_of(predicted_label)
-        on_void = self.prediction.sum(tf.where(truth_label == VOID, area, 0))
-        on_crowd = self.prediction.sum(tf.where(crowd & same, area, 0))
-        self.ignored = (on_void + on_crowd) / self.prediction.area
-
-        union = self.truth.area_at_pairs() + self.prediction.area_at_pairs() - area
-        union -= tf.gather(on_void, self.prediction.of_pair)
-        self.category = category_of(predicted_label)
-        comparable = same & ~crowd & (truth_label != VOID)
-        self.iou = tf.where(comparable, area / tf.maximum(union, 1), 0)
+        union = pairs.truth.area_at_pairs() + pairs.prediction.area_at_pairs() - pairs.area
+        union -= tf.gather(on_void, pairs.prediction.of_pair)
+        self.category = category_of(tf.gather(pairs.prediction.label, pairs.prediction.of_pair))
+        comparable = pairs.same_category & ~pairs.crowd & ~pairs.void
+        self.iou = tf.where(comparable, pairs.area / tf.maximum(union, 1), 0)
         self.matched = self.iou > 0.5
-        self.isthing = isthing
 
     def iou_sums(self):
         """float64 `[C + 1]`."""
-        return tf.math.unsorted_segment_sum(tf.where(self.matched, self.iou, 0), self.category, self.size)
+        return tf.math.unsorted_segment_sum(tf.where(self.matched, self.iou, 0), self.category, len(self.isthing))
 
     def true_positives(self):
         """int64 `[C + 1]`."""
@@ -155,37 +141,20 @@ class _Pairs:
 
     def false_positives(self):
         """int64 `[C + 1]`: predicted segments without a match, but those mostly on void or a crowd of theirs."""
-        matched = self.prediction.sum(tf.cast(self.matched, tf.float64)) > 0
-        counted = ~matched & (self.ignored <= 0.5) & (self.prediction.label != VOID)
-        return self._count(category_of(self.prediction.label), counted)
+        segments = self.pairs.prediction
+        matched = segments.sum(tf.cast(self.matched, tf.float64)) > 0
+        counted = ~matched & (self.ignored <= 0.5) & (segments.label != VOID)
+        return self._count(category_of(segments.label), counted)
 
     def false_negatives(self):
         """int64 `[C + 1]`: true segments without a match, but crowds."""
-        matched = self.truth.sum(tf.cast(self.matched, tf.float64)) > 0
-        label = self.truth.label
-        crowd = tf.gather(self.isthing, category_of(label)) & (instance_of(label) == 0)
-        return self._count(category_of(label), ~matched & ~crowd & (label != VOID))
+        segments = self.pairs.truth
+        matched = segments.sum(tf.cast(self.matched, tf.float64)) > 0
+        counted = ~matched & ~is_crowd(segments.label, self.isthing) & (segments.label != VOID)
+        return self._count(category_of(segments.label), counted)
 
     def _count(self, category, counted):
-        return tf.math.unsorted_segment_sum(tf.cast(counted, tf.int64), category, self.size)
-
-
-class _Segments:
-    """The segments of one side of the pairs: `label` int64 `[S]`, `area` float64 `[S]`, `of_pair` int32 `[P]`."""
-
-    def __init__(self, key, label, pair_area):
-        segment, self.of_pair = tf.unique(key)
-        self.count = tf.size(segment)
-        self.label = segment % _LABEL
-        self.area = self.sum(pair_area)
-
-    def sum(self, values):
-        """Sum of the pairs' values over each segment, `[S]`."""
-        return tf.math.unsorted_segment_sum(values, self.of_pair, self.count)
-
-    def area_at_pairs(self):
-        """Area of each pair's segment, `[P]`."""
-        return tf.gather(self.area, self.of_pair)
+        return tf.math.unsorted_segment_sum(tf.cast(counted, tf.int64), category, len(self.isthing))
 
 
 def _mean_where(values, mask):
