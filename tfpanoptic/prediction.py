@@ -1,11 +1,10 @@
-"""A model over many images: predictions as files, and PQ on any COCO panoptic set."""
+"""A model over many images: predictions as files, and any COCO panoptic set to evaluate it on."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from tfpanoptic.data.coco_panoptic import read_coco_panoptic
 from tfpanoptic.data.dataset import Dataset
@@ -63,12 +62,11 @@ def write_predictions(
         save_results(results(), out, overwrite)
 
 
-def evaluate_on(segmenter: PanopticSegmenter, images: Path, annotations: Path, panoptic: Path) -> dict[str, Any]:
-    """PQ of a model on any COCO panoptic set; categories are matched by name, images by file name.
+def matched_dataset(segmenter: PanopticSegmenter, images: Path, annotations: Path, panoptic: Path) -> Dataset:
+    """Any COCO panoptic set for the evaluation of a model; categories are matched by name, images by file name.
 
     A category of the truth that the model lacks counts as missed. Segments of a category that the
-    truth lacks are left out: nobody labelled them, so they can be neither right nor wrong. Both are
-    named on standard error.
+    truth lacks are left out: nobody labelled them, so they can be neither right nor wrong.
 
     Raises:
         InputError: the set cannot be read, or shares no category with the model.
@@ -77,11 +75,10 @@ def evaluate_on(segmenter: PanopticSegmenter, images: Path, annotations: Path, p
     if len(dataset.table_only) == len(segmenter.categories):
         ours, theirs = (", ".join(names[:4]) for names in (dataset.table_only, dataset.truth_only))
         raise InputError(f"{annotations}: no category in common: the truth has {theirs}, the model has {ours}")
-    return evaluate_and_tell(segmenter, dataset)
+    return dataset
 
 
-def evaluate_and_tell(segmenter: PanopticSegmenter, dataset: Dataset) -> dict[str, Any]:
-    """PQ on a dataset; categories that only one side has are named on standard error."""
+def tell_unmatched(dataset: Dataset) -> None:
+    """Names on standard error the categories that only the dataset or only the model has."""
     for line in dataset.unmatched():
         print(line, file=sys.stderr)
-    return segmenter.evaluate_panoptic(dataset)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -15,14 +16,16 @@ from PIL import Image
 
 from tfpanoptic.atomic import replace_file
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.data.dataset import Dataset, image_pixels, read_image, read_segment_map
+from tfpanoptic.data.dataset import Dataset, ImageRecord, image_pixels, read_image, read_segment_map
 from tfpanoptic.errors import InputError
-from tfpanoptic.evaluation.panoptic_quality import PanopticCounts, count, summarize
+from tfpanoptic.evaluation.evaluator import collect
+from tfpanoptic.evaluation.measures import FAST, measure_image
+from tfpanoptic.evaluation.panoptic_quality import summarize_rows
+from tfpanoptic.evaluation.state import Evaluation, ImageCounts, plain_columns
 from tfpanoptic.experiment import Experiment
 from tfpanoptic.inference import segment_images
 from tfpanoptic.ops.replicas import replicas_in_sync
 from tfpanoptic.panoptic_map import category_of
-from tfpanoptic.progress import progress
 from tfpanoptic.result import PanopticResult
 from tfpanoptic.run_folder import RunFolder
 from tfpanoptic.segment_map import SegmentMap, pixel_areas, segment_rows
@@ -213,24 +216,52 @@ class PanopticSegmenter(keras.Model):
             `{"all": {"pq", "sq", "rq", "n"}, "things": ..., "stuff": ..., "per_category": ...}`, fractions or None.
 
         Raises:
-            InputError: the dataset's categories do not begin with this model's (see `prediction.evaluate_on`
-                for a set of other categories), or a file cannot be read.
+            InputError: as `evaluate_images`.
+        """
+        dataset = replace(dataset, records=dataset.records[:limit])
+        evaluation = self.evaluate_images(dataset, ("pq",), pictures=pictures)
+        return summarize_rows(evaluation.rows("pq"), evaluation.categories)
+
+    def evaluate_images(
+        self,
+        dataset: Dataset,
+        measures: Sequence[str] = FAST,
+        pictures: Path | None = None,
+        state: str | Path | None = None,
+        source: str = "",
+    ) -> Evaluation:
+        """The evaluation of a dataset, image by image; `evaluation.summary.summarize` gives its numbers.
+
+        Args:
+            dataset: images with truth, of this model's categories.
+            measures: names in `evaluation.measures.MEASURES`.
+            pictures: a folder for overlays of the first four.
+            state: a file that gets each image's counters as it is done. One that exists is continued.
+            source: what model this is, so that a state of another one is not continued.
+
+        Raises:
+            InputError: the dataset's categories do not begin with this model's (see `prediction.matched_dataset`
+                for a set of other categories), a file cannot be read, or the state is of another evaluation.
         """
         if dataset.categories.categories[: len(self.categories)] != self.categories.categories:
-            raise InputError(f"{dataset.name}: not this model's categories; `evaluate_on` matches them by name")
-        records = dataset.records[:limit]
-        unlabelled = {c.id for c in self.categories if c.name in dataset.table_only}
-        counts = PanopticCounts.zeros(len(dataset.categories))
-        with progress("evaluate", len(records)) as track:
+            raise InputError(f"{dataset.name}: not this model's categories; `matched_dataset` matches them by name")
+        start = Evaluation(dataset.categories, tuple(measures), source)
+
+        def counts(records: list[ImageRecord]) -> Iterator[ImageCounts]:
             for number, record in enumerate(records):
                 image = read_image(record)
-                prediction = _without(self.segment_map(image), unlabelled)
-                counts = counts + count(read_segment_map(record), prediction, len(dataset.categories))
+                prediction = self.predicted(dataset, image)
+                rows = measure_image(read_segment_map(record), prediction, dataset.categories, start.measures)
                 if pictures is not None and number < 4:
                     result = PanopticResult.from_segment_map(prediction, self.categories, image, record.file_name)
                     replace_file(pictures / f"{result.stem}.png", result._repr_png_())
-                track.advance()
-        return summarize(counts, dataset.categories)
+                yield ImageCounts(record.file_name, rows, plain_columns(record.extra))
+
+        return collect(start, {record.file_name: record for record in dataset.records}, counts, state)
+
+    def predicted(self, dataset: Dataset, image: np.ndarray) -> SegmentMap:
+        """Segment map of one image, without the segments of categories that nobody labelled in the dataset."""
+        return _without(self.segment_map(image), {c.id for c in self.categories if c.name in dataset.table_only})
 
 
 def _without(segment_map: SegmentMap, categories: set[int]) -> SegmentMap:

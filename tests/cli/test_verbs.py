@@ -6,23 +6,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from tfpanoptic.cli import main
 from tfpanoptic.data.nuclei import nuclei
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Runs the command line in this process: arguments -> (exit code, standard output, standard error)."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["tfpanoptic", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-            raise SystemExit(0)
-        printed = capsys.readouterr()
-        return stop.value.code or 0, printed.out, printed.err
-
-    return call
 
 
 @pytest.fixture
@@ -103,7 +87,7 @@ def test_env_prints_versions(run):
 def test_help_names_every_verb(run):
     code, out, _ = run("--help")
     assert code == 0
-    for verb in ("demo", "train", "evaluate", "predict", "export", "models", "env", "weights"):
+    for verb in ("demo", "train", "evaluate", "compare", "predict", "export", "models", "env", "weights"):
         assert verb in out
 
 

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from tfpanoptic.cli.quiet_tensorflow import import_tensorflow
+
 QUICK = ("training.steps=4", "training.evaluate_images=2", "training.schedule.warmup_steps=1", "training.batch_size=2")
 PHOTOS = 8
 # What a demo leaves; only a folder with nothing else is ever replaced.
@@ -20,6 +22,7 @@ def demo(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an older demo in the folder.")] = False,
 ) -> None:
     """Train on real microscopy photos, measure PQ, predict, export, and check the export: about 8 minutes."""
+    import_tensorflow()
     from tfpanoptic.atomic import require_free
     from tfpanoptic.experiment import DEMO_CONFIG, Experiment
 

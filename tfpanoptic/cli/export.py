@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tfpanoptic.cli.quiet_tensorflow import import_tensorflow
 from tfpanoptic.errors import InputError
 
 
@@ -18,6 +19,7 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it exists.")] = False,
 ) -> None:
     """Export a trained model with its post-processing, categories and configuration inside."""
+    import_tensorflow()
     from tfpanoptic.export import EXPORTERS
     from tfpanoptic.export.verify import verify_saved_model
     from tfpanoptic.segmenter import PanopticSegmenter

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from tfpanoptic.cli.quiet_tensorflow import import_tensorflow
+
 
 def predict(
     run: Annotated[Path, typer.Argument(help="Run folder of a trained model.")],
@@ -15,6 +17,7 @@ def predict(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it exists.")] = False,
 ) -> None:
     """Segment photos: overlays to look at, and COCO panoptic PNG and JSON."""
+    import_tensorflow()
     from tfpanoptic.prediction import find_images, write_predictions
     from tfpanoptic.segmenter import PanopticSegmenter
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tfpanoptic.cli.quiet_tensorflow import import_tensorflow
 from tfpanoptic.errors import InputError
 
 
@@ -19,6 +20,7 @@ def train(
     strategy: Annotated[str, typer.Option(help="auto, one or mirrored.")] = "auto",
 ) -> None:
     """Train an experiment and leave a run folder: configuration, checkpoints, metrics, pictures."""
+    import_tensorflow()
     from tfpanoptic.experiment import Experiment
     from tfpanoptic.train.loop import train as run
     from tfpanoptic.train.strategy import make_strategy

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tfpanoptic.cli.quiet_tensorflow import import_tensorflow
 from tfpanoptic.errors import InputError
 
 
@@ -19,6 +20,7 @@ def convert(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
 ) -> None:
     """Convert a checkpoint of another project to a weight file of ours."""
+    import_tensorflow()
     from tfpanoptic.convert import CONVERTERS
     from tfpanoptic.segmenter import PanopticSegmenter
 

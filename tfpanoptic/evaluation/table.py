@@ -1,4 +1,4 @@
-"""A summary of panoptic quality as a table to read."""
+"""The numbers of an evaluation as tables to read, in percent."""
 
 from __future__ import annotations
 
@@ -8,20 +8,115 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+GROUPS = ("all", "things", "stuff")
+# More rows than a screen has are for the JSON and the report.
+MOST_CATEGORIES = 40
+CAUSE_NAMES = {
+    "imprecise": "matches, but not exactly",
+    "wrong_category": "wrong category",
+    "stuff_thing": "stuff taken for a thing, or the reverse",
+    "merged": "several merged into one",
+    "split": "one split into several",
+    "boundary": "poor boundary (IoU 0.3 to 0.5)",
+    "missed": "missed",
+    "spurious": "spurious",
+}
+
+
+def print_evaluation(summary: dict[str, Any]) -> None:
+    """Prints what `summary.summarize` returned."""
+    if "pq" in summary:
+        print_summary(summary["pq"])
+        _print_interval(summary)
+    _print_others(summary)
+    if "size" in summary:
+        _print_sizes(summary["size"])
+    if "causes" in summary:
+        _print_causes(summary["causes"]["all"])
+    if "by" in summary:
+        _print_slices(summary["by"])
+    if summary["missing"]:
+        print(f"{summary['missing']} of {summary['images']} images had no prediction: their segments count as missed")
+
 
 def print_summary(summary: dict[str, Any]) -> None:
-    """Prints what `summarize` returned, in percent, '-' where there is no segment."""
-    table = Table("", "PQ", "SQ", "RQ", "categories", "TP", "FP", "FN", box=None)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for group in ("all", "things", "stuff"):
+    """Prints what `panoptic_quality.summarize` returned, '-' where there is no segment."""
+    table = _table("", "PQ", "SQ", "RQ", "categories", "TP", "FP", "FN")
+    for group in GROUPS:
         row = summary[group]
         table.add_row(group, *_percent(row), str(row["n"]), "", "", "", style="bold")
-    for name, row in summary["per_category"].items():
+    seen = {name: row for name, row in summary["per_category"].items() if row["pq"] is not None}
+    shown = summary["per_category"] if len(summary["per_category"]) <= MOST_CATEGORIES else seen
+    for name, row in shown.items():
         table.add_row(escape(name), *_percent(row), "", str(row["tp"]), str(row["fp"]), str(row["fn"]))
     Console().print(table)
     print("PQ, SQ and RQ in percent; '-' where there is no segment")
 
 
+def _print_interval(summary: dict[str, Any]) -> None:
+    images, interval = summary["images"], summary["pq_interval"]["all"]["pq"]
+    if interval is not None:
+        low, high = (f"{100 * end:.1f}" for end in interval)
+        print(
+            f"PQ of {images} images; of other images like these, 95 % of the time between {low} and {high} (bootstrap)"
+        )
+
+
+def _print_others(summary: dict[str, Any]) -> None:
+    table = _table("also", "percent", "")
+    for measure, key, name, more in (
+        ("miou", "miou", "mIoU", ()),
+        ("covering", "pc", "Parsing Covering", ()),
+        ("ap", "ap", "mask AP", (("ap50", "AP50"), ("ap75", "AP75"))),
+        ("cityscapes_ap", "ap", "Cityscapes AP", (("ap50", "AP50"),)),
+    ):
+        if measure in summary:
+            numbers = summary[measure]
+            table.add_row(name, _one(numbers[key]), ", ".join(f"{label} {_one(numbers[k])}" for k, label in more))
+    if "boundary" in summary:
+        boundary = summary["boundary"]
+        parts = ", ".join(f"{group} {_one(boundary[group]['pq'])}" for group in GROUPS[1:])
+        table.add_row("Boundary PQ", _one(boundary["all"]["pq"]), parts)
+    if table.row_count:
+        Console().print(table)
+
+
+def _print_sizes(sizes: dict[str, Any]) -> None:
+    table = _table("by size", "PQ", "things", "stuff", "pixels")
+    for name, size in sizes.items():
+        low, high = size["limits"]
+        pixels = f"{low} and more" if high is None else f"{low} to {high - 1}"
+        table.add_row(name, *(_one(size[group]["pq"]) for group in GROUPS), pixels)
+    Console().print(table)
+
+
+def _print_causes(causes: dict[str, Any]) -> None:
+    if not causes["causes"]:
+        return
+    table = _table("lost points, by cause", "lost", "PQ if fixed", "FP", "FN")
+    for cause, row in sorted(causes["causes"].items(), key=lambda item: -item[1]["lost"]):
+        table.add_row(CAUSE_NAMES[cause], _one(row["lost"]), _one(row["if_fixed"]), str(row["fp"]), str(row["fn"]))
+    table.add_row("all", _one(causes["lost"]), "", "", "", style="bold")
+    Console().print(table)
+
+
+def _print_slices(slices: dict[str, Any]) -> None:
+    table = _table("slice", "PQ", "things", "stuff", "images")
+    for value, numbers in slices.items():
+        table.add_row(escape(value), *(_one(numbers["pq"][group]["pq"]) for group in GROUPS), str(numbers["images"]))
+    Console().print(table)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(*columns, box=None)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    return table
+
+
 def _percent(row: dict[str, Any]) -> list[str]:
-    return ["-" if row[key] is None else f"{100 * row[key]:.1f}" for key in ("pq", "sq", "rq")]
+    return [_one(row[key]) for key in ("pq", "sq", "rq")]
+
+
+def _one(fraction: float | None) -> str:
+    return "-" if fraction is None else f"{100 * fraction:.1f}"

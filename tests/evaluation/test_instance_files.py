@@ -1,0 +1,87 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+from tfpanoptic.errors import InputError
+from tfpanoptic.evaluation.cityscapes_files import read_cityscapes_files
+from tfpanoptic.evaluation.evaluator import evaluate_files
+from tfpanoptic.evaluation.files import read_coco_files
+from tfpanoptic.evaluation.instance_files import with_cityscapes_instances, with_coco_instances
+from tfpanoptic.evaluation.summary import summarize
+
+
+def encoded(mask):
+    rle = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+    return {"size": rle["size"], "counts": rle["counts"].decode()}
+
+
+@pytest.fixture
+def as_instances(files, tmp_path):
+    """The fixture's files as instances: (pairs, path of the results, path of the instances truth)."""
+    pairs = read_coco_files(*files.paths())
+    things = {c.id: c.source_id for c in pairs.categories if c.isthing}
+    results, annotations = [], []
+    for pair in pairs.pairs:
+        truth, prediction = pair.read()
+        for segment_map, entries in ((truth, annotations), (prediction, results)):
+            for row in segment_map.segments[np.isin(segment_map.segments["category"], list(things))]:
+                entry = {
+                    "image_id": pair.image_id,
+                    "category_id": things[int(row["category"])],
+                    "segmentation": encoded(segment_map.ids == row["id"]),
+                    "score": float(row["score"]),
+                }
+                extra = {"id": len(annotations), "area": int(row["area"]), "iscrowd": int(row["iscrowd"])}
+                entries.append(entry | (extra if entries is annotations else {}))
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    truth = {"images": files.gt["images"], "annotations": annotations, "categories": files.gt["categories"]}
+    (tmp_path / "instances.json").write_text(json.dumps(truth))
+    return pairs, tmp_path / "results.json", tmp_path / "instances.json"
+
+
+def test_panoptic_segments_written_as_instances_give_their_own_ap(as_instances):
+    pairs, results, truth = as_instances
+    own = summarize(evaluate_files(pairs, ("pq", "ap")))["ap"]
+    assert own["ap"] > 0
+    for other in (None, truth):
+        separate = evaluate_files(with_coco_instances(pairs, results, other), ("pq", "ap"), workers=2)
+        assert summarize(separate)["ap"] == own
+
+
+def test_a_state_of_panoptic_ap_does_not_go_on_with_separate_results(as_instances, tmp_path):
+    pairs, results, _ = as_instances
+    evaluate_files(pairs, ("pq", "ap"), state=tmp_path / "s.jsonl")
+    with pytest.raises(InputError, match="holds an evaluation of other files"):
+        evaluate_files(with_coco_instances(pairs, results), ("pq", "ap"), state=tmp_path / "s.jsonl")
+
+
+def test_cityscapes_results_take_the_place_of_the_panoptic_ones(tmp_path):
+    gt, pred, results = (tmp_path / name for name in ("gt", "pred", "results"))
+    for folder in (gt, pred, results):
+        folder.mkdir()
+    truth = np.full((20, 20), 7, np.uint16)
+    truth[:12, :12] = 26000
+    for folder, name in ((gt, "ulm_000000_000001_gtFine_instanceIds.png"), (pred, "ulm_000000_000001_p.png")):
+        Image.fromarray(truth if folder == gt else np.full_like(truth, 7)).save(folder / name)
+    Image.fromarray((truth == 26000).astype(np.uint8) * 255).save(results / "car.png")
+    (results / "ulm_000000_000001.txt").write_text("car.png 26 0.9\n")
+    files = read_cityscapes_files(None, gt, None, pred)
+    # The panoptic result has no car at all; the separate one has it whole.
+    assert summarize(evaluate_files(files, ("cityscapes_ap",)))["cityscapes_ap"]["ap"] == 0
+    separate = evaluate_files(with_cityscapes_instances(files, results), ("cityscapes_ap",))
+    assert summarize(separate)["cityscapes_ap"]["ap"] == 1
+    (results / "ulm_000000_000001.txt").unlink()
+    separate = evaluate_files(with_cityscapes_instances(files, results), ("cityscapes_ap",))
+    assert summarize(separate)["cityscapes_ap"]["ap"] == 0
+
+
+def test_results_of_unknown_images_are_refused(as_instances, tmp_path):
+    pairs, results, _ = as_instances
+    entries = json.loads(results.read_text())
+    entries[0]["image_id"] = 7
+    results.write_text(json.dumps(entries))
+    with pytest.raises(InputError, match=r"results.json: \[0\]: unknown image_id 7"):
+        with_coco_instances(pairs, results)

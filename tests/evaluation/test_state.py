@@ -1,0 +1,149 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.evaluation.scenes import TABLE, random_pair
+from tfpanoptic.categories import CategoryTable
+from tfpanoptic.errors import InputError
+from tfpanoptic.evaluation.measures import FAST, measure_image
+from tfpanoptic.evaluation.state import Evaluation, ImageCounts, StateFile, load_state, merge, plain_columns
+from tfpanoptic.evaluation.summary import summarize
+
+
+@pytest.fixture(scope="module")
+def evaluation():
+    images = {}
+    for seed in range(12):
+        name = f"{seed:02d}.jpg"
+        rows = measure_image(*random_pair(seed), TABLE, FAST)
+        images[name] = ImageCounts(name, rows, {"city": "bern" if seed % 3 else "ulm", "hour": seed % 2})
+    return Evaluation(TABLE, FAST, "source", images)
+
+
+def part(evaluation, names):
+    return replace(evaluation, images={name: evaluation.images[name] for name in names})
+
+
+def save(evaluation, path):
+    with StateFile(path, replace(evaluation, images={})) as file:
+        for image in evaluation.images.values():
+            file.append(image)
+    return path
+
+
+def test_a_state_file_gives_the_very_counters_back(evaluation, tmp_path):
+    loaded = load_state(save(evaluation, tmp_path / "deep" / "state.jsonl"))
+    assert loaded.categories == evaluation.categories and loaded.measures == evaluation.measures
+    assert {n: i.columns for n, i in loaded.images.items()} == {n: i.columns for n, i in evaluation.images.items()}
+    for measure in FAST:
+        np.testing.assert_array_equal(loaded.rows(measure), evaluation.rows(measure))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_shards_merge_to_the_same_number_in_any_order(evaluation, seed, tmp_path):
+    names = np.random.default_rng(seed).permutation(sorted(evaluation.images)).tolist()
+    shards = [save(part(evaluation, names[k::3]), tmp_path / f"{k}.jsonl") for k in range(3)]
+    order = np.random.default_rng(seed + 50).permutation(3)
+    merged = merge((str(shards[k]), load_state(shards[k])) for k in order)
+    assert summarize(merged) == summarize(evaluation)
+
+
+def test_an_image_in_two_shards_counts_once(evaluation):
+    assert len(merge([("a", evaluation), ("b", part(evaluation, ["03.jpg"]))])) == len(evaluation)
+
+
+def test_one_image_with_two_results_is_refused(evaluation):
+    other = replace(evaluation.images["03.jpg"], rows=evaluation.images["04.jpg"].rows)
+    with pytest.raises(InputError, match=r"b: image 03.jpg is in a, too, with other counters"):
+        merge([("a", evaluation), ("b", replace(evaluation, images={"03.jpg": other}))])
+
+
+@pytest.mark.parametrize("what", ["categories", "measures"])
+def test_parts_of_different_evaluations_are_refused(evaluation, what):
+    others = {"categories": CategoryTable(TABLE.categories[:3]), "measures": ("pq",)}
+    with pytest.raises(InputError, match=f"b: its {what} are not those of a"):
+        merge([("a", evaluation), ("b", replace(evaluation, **{what: others[what]}))])
+
+
+def test_slices_are_evaluations_of_their_images(evaluation):
+    assert evaluation.values("city") == ["bern", "ulm"] and evaluation.values("hour") == ["0", "1"]
+    slices = summarize(evaluation, by="city")["by"]
+    assert slices["ulm"]["images"] == 4 and slices["bern"]["images"] == 8
+    ulm = summarize(part(evaluation, ["00.jpg", "03.jpg", "06.jpg", "09.jpg"]))
+    assert all(slices["ulm"][measure] == ulm[measure] for measure in FAST)
+
+
+def test_an_unknown_column_names_those_there_are(evaluation):
+    with pytest.raises(InputError, match="column 'kind': no image has it; found city, hour"):
+        summarize(evaluation, by="kind")
+
+
+def test_only_plain_values_become_columns():
+    assert plain_columns({"a": 1, "b": "x", "c": [1], "d": None, "e": True}) == {"a": 1, "b": "x", "e": True}
+
+
+def test_a_line_cut_short_is_dropped_and_the_file_goes_on(evaluation, tmp_path):
+    path = save(evaluation, tmp_path / "state.jsonl")
+    whole = path.read_bytes()
+    last = whole[:-1].rfind(b"\n") + 1
+    for length in (last, last + 1, last + 40, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with StateFile(path, replace(evaluation, images={})) as file:
+            assert sorted(file.evaluation.images) == sorted(evaluation.images)[:-1]
+            file.append(evaluation.images["11.jpg"])
+        assert path.read_bytes() == whole
+
+
+def test_a_header_cut_short_is_no_state_file(tmp_path):
+    (tmp_path / "s").write_text('{"tfpanoptic_evalua')
+    with pytest.raises(InputError, match="s: not a state file"):
+        load_state(tmp_path / "s")
+
+
+def test_an_evaluation_of_other_files_does_not_continue_a_state(evaluation, tmp_path):
+    path = save(evaluation, tmp_path / "state.jsonl")
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="holds an evaluation of other files; give another --state file, or delete"):
+        StateFile(path, replace(evaluation, source="other"))
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda entry: entry.pop("rows"),
+        lambda entry: entry["rows"].pop("pq"),
+        lambda entry: entry["rows"].update(pq=[[1, 2]]),
+        lambda entry: entry["rows"].update(pq=[[99, 0, 0, 0, 1]]),
+        lambda entry: entry["rows"].update(pq=[[1, float("nan"), 0, 0, 1]]),
+        lambda entry: entry["rows"].update(pq="x"),
+        lambda entry: entry.update(columns=3),
+    ],
+)
+def test_a_damaged_line_is_named(evaluation, tmp_path, change):
+    path = save(evaluation, tmp_path / "state.jsonl")
+    lines = path.read_text().splitlines()
+    entry = json.loads(lines[3])
+    change(entry)
+    path.write_text("\n".join([*lines[:3], json.dumps(entry), *lines[4:]]) + "\n")
+    with pytest.raises(InputError, match="state.jsonl: line 4: damaged; expected an image's counters"):
+        load_state(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"tfpanoptic_evaluation": 9}, "version 9, expected 1"), ({"measures": ["iou"]}, "unknown measure 'iou'")],
+)
+def test_a_state_of_another_version_is_told(evaluation, tmp_path, change, words):
+    path = save(evaluation, tmp_path / "state.jsonl")
+    header, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([json.dumps({**json.loads(header), **change}), *lines]) + "\n")
+    with pytest.raises(InputError, match=words):
+        load_state(path)
+
+
+def test_a_summary_of_no_image_is_refused(evaluation):
+    with pytest.raises(InputError, match="no image to summarize"):
+        summarize(replace(evaluation, images={}))

@@ -1,0 +1,35 @@
+"""TensorFlow for the verbs that need it, without its lines about itself."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+
+from tfpanoptic.errors import InputError
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow, which the package leaves to the user to choose.
+
+    Its C++ core writes lines about itself to standard error whatever the log level says; nothing of a
+    person's own is said at that moment, so they are dropped. An error of the import is raised as usual.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    if "tensorflow" in sys.modules:
+        return
+    if importlib.util.find_spec("tensorflow") is None:
+        raise InputError(
+            "TensorFlow is not installed; install it with `pip install 'tfpanoptic[cpu]'` or 'tfpanoptic[gpu]'"
+        )
+    standard_error, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        importlib.import_module("tensorflow")
+    finally:
+        os.dup2(standard_error, 2)
+        os.close(standard_error)
+        os.close(nowhere)

@@ -1,0 +1,273 @@
+"""Truth and prediction of images as files, paired and checked, in COCO panoptic format.
+
+Source: the COCO panoptic API (`evaluation.py`): pairs are those of the truth's annotations by image id, and every one
+needs a prediction.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfpanoptic.categories import CategoryTable
+from tfpanoptic.data.coco_json import (
+    IMAGE_KEYS,
+    annotation_image_id,
+    annotations_by_image,
+    checked_images,
+    parse_json,
+    predicted_segments,
+    read_coco_json,
+    true_segments,
+)
+from tfpanoptic.data.segment_png import read_segment_ids
+from tfpanoptic.errors import InputError, Problems
+from tfpanoptic.evaluation.state import plain_columns
+from tfpanoptic.segment_map import SegmentMap, segment_rows
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentFile:
+    """A PNG of segment ids and its table, not yet read.
+
+    Attributes:
+        path: the PNG.
+        segments: structured array `[N]` of dtype `SEGMENT`.
+    """
+
+    path: Path
+    segments: np.ndarray
+
+    def read(self) -> SegmentMap:
+        """The segment map.
+
+        Raises:
+            InputError: the PNG cannot be read.
+        """
+        return SegmentMap(read_segment_ids(self.path), self.segments)
+
+
+@dataclass(frozen=True, eq=False)
+class FilePair:
+    """Truth and prediction of one image.
+
+    Attributes:
+        name: of the image, one of its kind.
+        image_id: the dataset's own id.
+        height, width: in pixels, None where no file says it.
+        truth: anything with `path` and `read()`.
+        prediction: None where it is missing; its segments then count as missed.
+        columns: what the table of images says of it: values of JSON that are no list or object.
+        instances: separate instance results, see `instance_files`.
+    """
+
+    name: str
+    image_id: int | str
+    height: int | None
+    width: int | None
+    truth: Any
+    prediction: Any
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    instances: Any = None
+
+    def read(self) -> tuple[SegmentMap, SegmentMap]:
+        """Truth and prediction.
+
+        Raises:
+            InputError: a file cannot be read, or is of another size.
+        """
+        truth = self.truth.read()
+        if self.height is not None and truth.shape != (self.height, self.width):
+            raise InputError(
+                f"{self.truth.path}: the PNG is {_size(truth)} (height x width), "
+                f"the annotation says {self.height} x {self.width}"
+            )
+        if self.prediction is None:
+            return truth, SegmentMap(np.zeros(truth.shape, np.int32), segment_rows([], []))
+        prediction = self.prediction.read()
+        if prediction.shape != truth.shape:
+            raise InputError(
+                f"{self.prediction.path}: the prediction is {_size(prediction)} (height x width), "
+                f"the truth is {_size(truth)}"
+            )
+        return truth, prediction
+
+
+@dataclass(frozen=True, eq=False)
+class FileSet:
+    """Pairs of files with what their categories mean.
+
+    Attributes:
+        categories: of truth and prediction.
+        pairs: in the order of the truth.
+        source: fingerprint of the JSON files.
+        notes: what a person should know, a line each.
+    """
+
+    categories: CategoryTable
+    pairs: tuple[FilePair, ...]
+    source: str
+    notes: tuple[str, ...] = ()
+
+
+def read_coco_files(
+    gt: str | Path, gt_dir: str | Path, pred: str | Path, pred_dir: str | Path, allow_missing: bool = False
+) -> FileSet:
+    """The pairs of two COCO panoptic JSONs with their PNGs; no pixel is read yet.
+
+    Args:
+        gt: the truth's JSON: images, annotations, categories.
+        gt_dir: folder that its annotations' file names start from.
+        pred: the prediction's JSON: annotations, whose segments need `id` and `category_id`; `score` is optional.
+        pred_dir: folder of the predicted PNGs.
+        allow_missing: take images without a prediction as such in which nothing was found.
+
+    Raises:
+        InputError: a file is missing or no panoptic JSON; or, told together: entries that are wrong, images without
+            or with two predictions, PNGs that do not exist.
+    """
+    gt, gt_dir, pred, pred_dir = Path(gt), Path(gt_dir), Path(pred), Path(pred_dir)
+    content = read_coco_json(gt)
+    categories = CategoryTable.from_coco(content["categories"], str(gt))
+    ids = {c.source_id: c.id for c in categories}
+    annotations = annotations_by_image(content["annotations"], gt)
+    problems = Problems("in the files")
+    predicted = read_predictions(pred, problems)
+    notes = _category_notes(pred, predicted.categories, categories)
+    listing = Folders()
+    pairs, without = [], []
+    for image in checked_images(content["images"], gt):
+        annotation = annotations.pop(image["id"], None)
+        name = image["file_name"]
+        with problems.noted():
+            if annotation is None:
+                raise InputError(f"{gt}: image {name} (id {image['id']!r}) has no annotation")
+            segments = true_segments(annotation, ids, image["height"] * image["width"], gt)
+            truth = SegmentFile(listing.require(gt_dir / annotation["file_name"], gt), segments)
+            own = predicted.annotations.pop(image["id"], None)
+            prediction = None
+            if own is None:
+                without.append(name)
+            else:
+                path = listing.require(pred_dir / own["file_name"], pred)
+                prediction = SegmentFile(path, predicted_segments(own, ids, pred))
+            columns = plain_columns({key: value for key, value in image.items() if key not in IMAGE_KEYS})
+            pairs.append(FilePair(name, image["id"], image["height"], image["width"], truth, prediction, columns))
+    if annotations:
+        raise InputError(f"{gt}: annotation of image id {next(iter(annotations))!r}, not in images")
+    if predicted.annotations:
+        strange = next(iter(predicted.annotations))
+        problems.add(
+            f"{pred}: {len(predicted.annotations)} predictions of images that the truth does not list, "
+            f"first image_id {strange!r}"
+        )
+    check_pairs(pairs, without, str(pred), problems, allow_missing)
+    if without:
+        notes.append(missing_note(without))
+    return FileSet(categories, tuple(pairs), fingerprint([gt, pred]), tuple(notes))
+
+
+def check_pairs(pairs: list, without: list[str], pred: str, problems: Problems, allow_missing: bool) -> None:
+    """Raises what was wrong, and what is missing unless that is allowed.
+
+    Raises:
+        InputError: there are problems, images without a prediction, or no image at all.
+    """
+    if without and not allow_missing:
+        problems.add(
+            f"{pred}: no prediction for {len(without)} of {len(pairs)} images, first {without[0]}; "
+            "--allow-missing counts their segments as missed"
+        )
+    problems.check()
+    if not pairs:
+        raise InputError("no image to evaluate: the truth lists none")
+
+
+def missing_note(without: list[str]) -> str:
+    """The line for a person about images without a prediction."""
+    return f"{len(without)} images without a prediction, their segments counted as missed, first {without[0]}"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The entries of a prediction's JSON: annotations by image id, and its categories if it has any."""
+
+    annotations: dict[int | str, dict]
+    categories: list | None
+
+
+def read_predictions(path: Path, problems: Problems) -> Predictions:
+    """The annotations of a prediction's JSON by image id; wrong ones go to `problems`."""
+    content = parse_json(path)
+    if isinstance(content, list):
+        hint = "; a list is the format of instance results" if content and isinstance(content[0], dict) else ""
+        raise InputError(f"{path}: expected a COCO panoptic JSON with the list annotations, found a list{hint}")
+    if not isinstance(content, dict) or not isinstance(content.get("annotations"), list):
+        raise InputError(f"{path}: expected a COCO panoptic JSON with the list annotations")
+    annotations: dict[int | str, dict] = {}
+    for number, entry in enumerate(content["annotations"]):
+        place = f"{path}: annotations[{number}]"
+        with problems.noted():
+            image_id = annotation_image_id(entry, place)
+            if image_id in annotations:
+                raise InputError(f"{place} ({entry['file_name']}): a second prediction for image_id {image_id!r}")
+            annotations[image_id] = entry
+    categories = content.get("categories")
+    return Predictions(annotations, categories if isinstance(categories, list) else None)
+
+
+def _category_notes(path: Path, entries: list | None, categories: CategoryTable) -> list[str]:
+    """A line if the prediction's JSON gives an id another name than the truth does: the usual cause of a PQ of 0."""
+    own = {e.get("id"): e.get("name") for e in entries or [] if isinstance(e, dict) and isinstance(e.get("id"), int)}
+    other = [(c, own[c.source_id]) for c in categories if own.get(c.source_id, c.name) != c.name]
+    if not other:
+        return []
+    (first, name), more = other[0], f", and {len(other) - 1} more" if len(other) > 1 else ""
+    return [
+        f"{path}: category {first.source_id} is {name!r}, in the truth it is {first.name!r}{more}; "
+        "categories are compared by id, as the official evaluation does"
+    ]
+
+
+class Folders:
+    """Names in folders, each listed once, which is fast for 100,000 files."""
+
+    def __init__(self) -> None:
+        self._names: dict[Path, set[str]] = {}
+
+    def require(self, path: Path, origin: Path) -> Path:
+        """The path, if it exists.
+
+        Raises:
+            InputError: it does not; `origin` is what lists it.
+        """
+        if path.parent not in self._names:
+            try:
+                self._names[path.parent] = set(os.listdir(path.parent))
+            except OSError as error:
+                raise InputError(f"{path.parent}: cannot list this folder ({error.strerror})") from None
+            except ValueError as error:
+                raise InputError(f"{path.parent}: no name of a folder ({error})") from None
+        if path.name not in self._names[path.parent]:
+            raise InputError(f"{path}: no such file, but {origin} lists it")
+        return path
+
+
+def fingerprint(files: Iterable[str | Path], names: Iterable[str] = ()) -> str:
+    """A text that differs for other contents of the files, or other names."""
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(hashlib.sha256(Path(path).read_bytes()).digest())
+    for name in names:
+        digest.update(name.encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _size(segment_map: SegmentMap) -> str:
+    return " x ".join(map(str, segment_map.shape))

@@ -1,0 +1,91 @@
+"""Separate instance results beside panoptic files: their AP takes the place of that of the panoptic results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfpanoptic.categories import CategoryTable
+from tfpanoptic.errors import InputError
+from tfpanoptic.evaluation import cityscapes_ap, mask_ap
+from tfpanoptic.evaluation.files import FileSet, fingerprint
+from tfpanoptic.evaluation.instances import (
+    find_cityscapes_results,
+    read_cityscapes_results,
+    read_coco_instances,
+    read_coco_results,
+)
+from tfpanoptic.segment_map import SegmentMap
+
+
+@dataclass(frozen=True, eq=False)
+class CocoInstances:
+    """Results of one image, and its true instances; None for the things of the panoptic truth."""
+
+    detections: list[dict[str, Any]]
+    truth: list[dict[str, Any]] | None
+    measure: str = "ap"
+
+    def count_rows(self, truth: SegmentMap, categories: CategoryTable) -> np.ndarray:
+        """The rows of mask AP, as of `mask_ap.count_rows`."""
+        instances = mask_ap.instances_of_map(truth, categories) if self.truth is None else self.truth
+        return mask_ap.count_instance_rows(instances, self.detections, categories)
+
+
+@dataclass(frozen=True, eq=False)
+class CityscapesInstances:
+    """The text file of one image's results, None where there is none, and the folder of all."""
+
+    path: Path | None
+    folder: Path
+    measure: str = "cityscapes_ap"
+
+    def count_rows(self, truth: SegmentMap, categories: CategoryTable) -> np.ndarray:
+        """The rows of Cityscapes AP, as of `cityscapes_ap.count_rows`."""
+        if self.path is None:
+            return cityscapes_ap.count_instance_rows(truth, (), categories)
+        found = read_cityscapes_results(self.path, self.folder, truth.shape, categories)
+        return cityscapes_ap.count_instance_rows(truth, found, categories)
+
+
+def with_coco_instances(files: FileSet, results: str | Path, truth: str | Path | None = None) -> FileSet:
+    """The files with the instances of a COCO results JSON; measure "ap" is theirs.
+
+    Args:
+        files: of `read_coco_files`.
+        results: the JSON, a list of detections.
+        truth: COCO instances JSON; None for the things of the panoptic truth.
+
+    Raises:
+        InputError: as `instances.read_coco_results` and `instances.read_coco_instances`.
+    """
+    sizes = {pair.image_id: (pair.height, pair.width) for pair in files.pairs}
+    if any(height is None for height, _ in sizes.values()):
+        raise InputError(
+            f"{results}: instance results in COCO format need a truth with --gt, which has the images' ids"
+        )
+    detections = read_coco_results(results, sizes, files.categories)  # type: ignore[arg-type]
+    instances = None if truth is None else read_coco_instances(truth, sizes, files.categories)  # type: ignore[arg-type]
+    pairs = [
+        replace(
+            p, instances=CocoInstances(detections[p.image_id], None if instances is None else instances[p.image_id])
+        )
+        for p in files.pairs
+    ]
+    source = fingerprint([results] if truth is None else [results, truth], [files.source])
+    return replace(files, pairs=tuple(pairs), source=source)
+
+
+def with_cityscapes_instances(files: FileSet, folder: str | Path) -> FileSet:
+    """The files with the instance results of a folder, a text file an image; measure "cityscapes_ap" is theirs.
+
+    Raises:
+        InputError: as `instances.find_cityscapes_results`.
+    """
+    found = find_cityscapes_results(folder, [pair.name for pair in files.pairs])
+    pairs = [replace(p, instances=CityscapesInstances(found.get(p.name), Path(folder))) for p in files.pairs]
+    source = fingerprint(sorted(found.values()), [files.source])
+    return replace(files, pairs=tuple(pairs), source=source)
