@@ -78,6 +78,25 @@ def test_cityscapes_results_take_the_place_of_the_panoptic_ones(tmp_path):
     assert summarize(separate)["cityscapes_ap"]["ap"] == 0
 
 
+def test_a_single_caravan_excuses_no_prediction(tmp_path):
+    """The benchmark of instances takes labels for void by their plain ids; the panoptic one drops them all."""
+    gt, pred, results = (tmp_path / name for name in ("gt", "pred", "results"))
+    for folder in (gt, pred, results):
+        folder.mkdir()
+    truth = np.zeros((20, 40), np.uint16)
+    truth[:12, :12] = 26000
+    truth[:, 20:] = 29001
+    Image.fromarray(truth).save(gt / "ulm_000000_000001_gtFine_instanceIds.png")
+    Image.fromarray(truth).save(pred / "ulm_000000_000001_p.png")
+    for name, label in (("car", 26000), ("caravan", 29001)):
+        Image.fromarray((truth == label).astype(np.uint8)).save(results / f"{name}.png")
+    (results / "ulm_000000_000001.txt").write_text("car.png 26 0.5\ncaravan.png 26 0.9\n")
+    files = read_cityscapes_files(None, gt, None, pred)
+    rows = evaluate_files(with_cityscapes_instances(files, results), ("cityscapes_ap",)).rows("cityscapes_ap")
+    wrong = rows[rows[:, 3] > 0]
+    assert wrong[:, 1].tolist() == [0.9] and wrong[0, 3] == 2**10 - 1  # at all ten thresholds
+
+
 def test_results_of_unknown_images_are_refused(as_instances, tmp_path):
     pairs, results, _ = as_instances
     entries = json.loads(results.read_text())

@@ -64,13 +64,7 @@ def read_instance_ids(path: Path, truth: bool) -> SegmentMap:
     Raises:
         InputError: the file is missing or damaged, another kind of image, or has a value of no label.
     """
-    with open_image(path) as image:
-        if image.format != "PNG" or image.mode not in GREY_MODES:
-            raise InputError(
-                f"{path}: expected a 16-bit grey PNG of instance ids, found {image.format} of Pillow mode {image.mode}"
-            )
-        load_pixels(image, str(path))
-        values = np.asarray(image).astype(np.int32)
+    values = _values(path)
     found, place, areas = np.unique(values, return_inverse=True, return_counts=True)
     labels = np.where(found < INSTANCES, found, found // INSTANCES)
     known = np.isin(labels, list(LABELS))
@@ -82,6 +76,29 @@ def read_instance_ids(path: Path, truth: bool) -> SegmentMap:
     rows = [categories[label] for label in labels[known].tolist()]
     crowds = [truth and c.isthing and i < INSTANCES for c, i in zip(rows, found[known].tolist(), strict=True)]
     return SegmentMap(ids, segment_rows(found[known], [c.id for c in rows], crowds, areas[known]))
+
+
+def with_ignored_instances(truth: SegmentMap, path: Path) -> SegmentMap:
+    """The truth of a PNG of instance ids as the benchmark of instances sees it.
+
+    Single instances of ignored labels, as caravans, keep their ids, without a row: they are no void there.
+
+    Raises:
+        InputError: as `read_instance_ids`.
+    """
+    values = _values(path)
+    return SegmentMap(np.where(values >= INSTANCES, values, truth.ids), truth.segments)
+
+
+def _values(path: Path) -> np.ndarray:
+    """What the PNG holds, int32 `[H, W]`."""
+    with open_image(path) as image:
+        if image.format != "PNG" or image.mode not in GREY_MODES:
+            raise InputError(
+                f"{path}: expected a 16-bit grey PNG of instance ids, found {image.format} of Pillow mode {image.mode}"
+            )
+        load_pixels(image, str(path))
+        return np.asarray(image).astype(np.int32)
 
 
 def image_key(file_name: str) -> str | None:

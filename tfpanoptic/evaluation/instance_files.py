@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from tfpanoptic.categories import CategoryTable
+from tfpanoptic.data.cityscapes import with_ignored_instances
 from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation import cityscapes_ap, mask_ap
+from tfpanoptic.evaluation.cityscapes_files import InstanceIdsFile
 from tfpanoptic.evaluation.files import FileSet, fingerprint
 from tfpanoptic.evaluation.instances import (
     find_cityscapes_results,
@@ -37,14 +39,23 @@ class CocoInstances:
 
 @dataclass(frozen=True, eq=False)
 class CityscapesInstances:
-    """The text file of one image's results, None where there is none, and the folder of all."""
+    """The results of one image.
+
+    Attributes:
+        path: the text file, None where there is none.
+        folder: of all results.
+        instance_ids: the truth's PNG of instance ids, None where the truth is a panoptic PNG.
+    """
 
     path: Path | None
     folder: Path
+    instance_ids: Path | None
     measure: str = "cityscapes_ap"
 
     def count_rows(self, truth: SegmentMap, categories: CategoryTable) -> np.ndarray:
         """The rows of Cityscapes AP, as of `cityscapes_ap.count_rows`."""
+        if self.instance_ids is not None:
+            truth = with_ignored_instances(truth, self.instance_ids)
         if self.path is None:
             return cityscapes_ap.count_instance_rows(truth, (), categories)
         found = read_cityscapes_results(self.path, self.folder, truth.shape, categories)
@@ -86,6 +97,9 @@ def with_cityscapes_instances(files: FileSet, folder: str | Path) -> FileSet:
         InputError: as `instances.find_cityscapes_results`.
     """
     found = find_cityscapes_results(folder, [pair.name for pair in files.pairs])
-    pairs = [replace(p, instances=CityscapesInstances(found.get(p.name), Path(folder))) for p in files.pairs]
+    pairs = []
+    for pair in files.pairs:
+        instance_ids = pair.truth.path if isinstance(pair.truth, InstanceIdsFile) else None
+        pairs.append(replace(pair, instances=CityscapesInstances(found.get(pair.name), Path(folder), instance_ids)))
     source = fingerprint(sorted(found.values()), [files.source])
     return replace(files, pairs=tuple(pairs), source=source)
