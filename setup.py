@@ -19,7 +19,15 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["tfpanoptic", "tfpanoptic.*"]),
-    package_data={"tfpanoptic": ["py.typed", "demo.yaml", "evaluation/report*", "data/bundled/**/*"]},
+    package_data={
+        "tfpanoptic": [
+            "py.typed",
+            "demo.yaml",
+            "evaluation/report/*.css",
+            "evaluation/report/*.js",
+            "data/bundled/**/*",
+        ]
+    },
     install_requires=[
         "keras>=3.12",
         "numpy>=1.26",
@@ -35,7 +43,17 @@ setup(
         "cpu": ["tensorflow-cpu>=2.20"],
         "gpu": ["tensorflow[and-cuda]>=2.20"],
         "viz": VIZ,
-        "dev": ["pytest>=8.2", "hypothesis>=6.100", "ruff>=0.12", "mypy>=1.16", "types-PyYAML", "build>=1.2", "jax>=0.6", *VIZ, *NOTEBOOK],
+        "dev": [
+            "pytest>=8.2",
+            "hypothesis>=6.100",
+            "ruff>=0.12",
+            "mypy>=1.16",
+            "types-PyYAML",
+            "build>=1.2",
+            "jax>=0.6",
+            *VIZ,
+            *NOTEBOOK,
+        ],
     },
     entry_points={"console_scripts": ["tfpanoptic = tfpanoptic.cli:main"]},
     classifiers=[

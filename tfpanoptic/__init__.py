@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tfpanoptic.errors import InputError
     from tfpanoptic.experiment import Experiment
     from tfpanoptic.metrics.panoptic_quality import PanopticQuality
+    from tfpanoptic.metrics.parsing_covering import ParsingCovering
+    from tfpanoptic.metrics.semantic_iou import SemanticIoU
     from tfpanoptic.result import PanopticResult
     from tfpanoptic.segment_map import SegmentMap
     from tfpanoptic.segmenter import PanopticSegmenter
@@ -33,7 +35,9 @@ _HOME = {
     "PanopticQuality": "metrics.panoptic_quality",
     "PanopticResult": "result",
     "PanopticSegmenter": "segmenter",
+    "ParsingCovering": "metrics.parsing_covering",
     "SegmentMap": "segment_map",
+    "SemanticIoU": "metrics.semantic_iou",
 }
 
 __all__ = [
@@ -44,7 +48,9 @@ __all__ = [
     "PanopticQuality",
     "PanopticResult",
     "PanopticSegmenter",
+    "ParsingCovering",
     "SegmentMap",
+    "SemanticIoU",
 ]
 
 

@@ -6,11 +6,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from tfpanoptic.data.coco_panoptic import read_coco_panoptic
-from tfpanoptic.data.dataset import Dataset
+from tfpanoptic.data.dataset import Dataset, read_image, read_segment_map
 from tfpanoptic.errors import InputError
+from tfpanoptic.evaluation.report.scenes import Scenes
 from tfpanoptic.progress import progress
 from tfpanoptic.result import PanopticResult, save_results
+from tfpanoptic.segment_map import SegmentMap
 from tfpanoptic.segmenter import PanopticSegmenter
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -76,6 +80,17 @@ def matched_dataset(segmenter: PanopticSegmenter, images: Path, annotations: Pat
         ours, theirs = (", ".join(names[:4]) for names in (dataset.table_only, dataset.truth_only))
         raise InputError(f"{annotations}: no category in common: the truth has {theirs}, the model has {ours}")
     return dataset
+
+
+def scenes_of(segmenter: PanopticSegmenter, dataset: Dataset) -> Scenes:
+    """What a report shows of an image: photo, truth and prediction, by the image's name."""
+    records = {record.file_name: record for record in dataset.records}
+
+    def scene(name: str) -> tuple[np.ndarray, SegmentMap, SegmentMap]:
+        image = read_image(records[name])
+        return image, read_segment_map(records[name]), segmenter.predicted(dataset, image)
+
+    return scene
 
 
 def tell_unmatched(dataset: Dataset) -> None:

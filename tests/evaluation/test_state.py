@@ -3,6 +3,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.evaluation.scenes import TABLE, random_pair
 from tfpanoptic.categories import CategoryTable
@@ -142,6 +144,22 @@ def test_a_state_of_another_version_is_told(evaluation, tmp_path, change, words)
     path.write_text("\n".join([json.dumps({**json.loads(header), **change}), *lines]) + "\n")
     with pytest.raises(InputError, match=words):
         load_state(path)
+
+
+@settings(max_examples=80, deadline=2000, suppress_health_check=list(HealthCheck))
+@given(place=st.floats(0, 1), length=st.integers(0, 30), other=st.binary(max_size=20))
+def test_no_bytes_make_it_crash(evaluation, tmp_path, place, length, other):
+    path = tmp_path / "fuzzed.jsonl"
+    path.unlink(missing_ok=True)
+    content = save(part(evaluation, ["03.jpg", "04.jpg"]), path).read_bytes()
+    start = int(place * len(content))
+    path.write_bytes(content[:start] + other + content[start + length :])
+    try:
+        found = load_state(path)
+        if len(found):
+            summarize(found)
+    except InputError as error:
+        assert "fuzzed.jsonl" in str(error)
 
 
 def test_a_summary_of_no_image_is_refused(evaluation):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from tfpanoptic.cli.quiet_tensorflow import import_tensorflow
 QUICK = ("training.steps=4", "training.evaluate_images=2", "training.schedule.warmup_steps=1", "training.batch_size=2")
 PHOTOS = 8
 # What a demo leaves; only a folder with nothing else is ever replaced.
-CONTENTS = ("photos", "predictions", "run", "saved_model")
+CONTENTS = ("photos", "predictions", "report.html", "run", "saved_model")
 
 
 def demo(
@@ -34,7 +35,7 @@ def demo(
     print(f"training Panoptic-DeepLab on {len(experiment.load_data('train').records)} photos of nuclei", flush=True)
     _train_and_use(experiment, out, photos, 2 if quick else None)
     print(
-        f"\nlook at       {out}/predictions/overlay/\n"
+        f"\nlook at       {out}/predictions/overlay/, and {out}/report.html in a browser\n"
         f"run folder    {out}/run\n"
         f"SavedModel    {out}/saved_model\n"
         f"try           tfpanoptic predict {out}/run YOUR_PHOTO.png --out predicted"
@@ -50,16 +51,22 @@ def _copy_photos(experiment, folder: Path) -> list[Path]:
 
 
 def _train_and_use(experiment, out: Path, photos: list[Path], limit: int | None) -> None:
-    from tfpanoptic.evaluation.table import print_summary
+    from tfpanoptic.evaluation.report.page import write_report
+    from tfpanoptic.evaluation.summary import summarize
+    from tfpanoptic.evaluation.table import print_evaluation
     from tfpanoptic.export.saved_model import export_saved_model
     from tfpanoptic.export.verify import verify_saved_model
-    from tfpanoptic.prediction import write_predictions
+    from tfpanoptic.prediction import scenes_of, write_predictions
     from tfpanoptic.segmenter import PanopticSegmenter
     from tfpanoptic.train.loop import train
 
     train(experiment, out / "run")
     segmenter = PanopticSegmenter.from_preset(out / "run")
-    print_summary(segmenter.evaluate_panoptic(experiment.load_data("val"), limit=limit))
+    dataset = experiment.load_data("val")
+    dataset = replace(dataset, records=dataset.records[:limit])
+    evaluation = segmenter.evaluate_images(dataset)
+    print_evaluation(summarize(evaluation))
+    write_report(out / "report.html", evaluation, "tfpanoptic demo", scenes_of(segmenter, dataset))
     write_predictions(segmenter, photos, out / "predictions")
     export_saved_model(segmenter, out / "saved_model")
     report = verify_saved_model(segmenter, out / "saved_model", images=limit or PHOTOS)

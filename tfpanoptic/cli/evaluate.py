@@ -16,7 +16,7 @@ from tfpanoptic.errors import InputError
 
 if TYPE_CHECKING:
     from tfpanoptic.evaluation.files import FileSet
-    from tfpanoptic.evaluation.report import Scenes
+    from tfpanoptic.evaluation.report.scenes import Scenes
     from tfpanoptic.evaluation.state import Evaluation
 
 FORMS = (
@@ -108,7 +108,7 @@ def evaluate(
         raise InputError(f"nothing to evaluate: {FORMS}")
     _tell(evaluation, by, json_file)
     if report is not None:
-        from tfpanoptic.evaluation.report import write_report
+        from tfpanoptic.evaluation.report.page import write_report
 
         write_report(report, evaluation, str(run or pred or pred_dir or states[0]), scenes)
         print(f"report        {report}")
@@ -187,10 +187,9 @@ def _evaluate_run(
     states: list[Path],
 ) -> tuple[Evaluation, Scenes]:
     import_tensorflow()
-    from tfpanoptic.data.dataset import read_image, read_segment_map
     from tfpanoptic.evaluation.files import fingerprint
     from tfpanoptic.evaluation.measures import FAST
-    from tfpanoptic.prediction import matched_dataset, tell_unmatched
+    from tfpanoptic.prediction import matched_dataset, scenes_of, tell_unmatched
     from tfpanoptic.run_folder import RunFolder
     from tfpanoptic.segmenter import PanopticSegmenter
 
@@ -208,13 +207,7 @@ def _evaluate_run(
     evaluation = segmenter.evaluate_images(
         dataset, (*FAST, *measures), state=states[0] if states else None, source=source
     )
-    by_name = {record.file_name: record for record in dataset.records}
-
-    def scene(name: str):
-        image = read_image(by_name[name])
-        return image, read_segment_map(by_name[name]), segmenter.predicted(dataset, image)
-
-    return evaluation, scene
+    return evaluation, scenes_of(segmenter, dataset)
 
 
 def _read_states(states: list[Path]) -> Evaluation:
