@@ -9,13 +9,15 @@ torchmetrics take part where they are installed.
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import resource
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from importlib import metadata
 from pathlib import Path
 
@@ -62,9 +64,7 @@ def one_size(folder: Path, height: int, width: int, runs: int) -> None:
     pair = write_pair(folder, f"{height}", height, width)
     truth, prediction = pair.read()
     contestants: dict[str, Callable[[], object]] = {
-        "Pillow, two PNGs to RGB arrays": lambda: [
-            np.asarray(Image.open(path).convert("RGB")) for path in (pair.truth.path, pair.prediction.path)
-        ],
+        "Pillow, two PNGs to RGB arrays": lambda: decode(pair),
         "files: PQ": lambda: count_image(pair, TABLE, ("pq",)),
         "files: PQ, causes, sizes, mIoU, PC": lambda: count_image(pair, TABLE, FAST),
         "files: the same and Boundary PQ": lambda: count_image(pair, TABLE, (*FAST, "boundary")),
@@ -81,18 +81,37 @@ def one_size(folder: Path, height: int, width: int, runs: int) -> None:
 
 
 def many_pairs(folder: Path, count: int) -> None:
-    """Prints the pairs a second of one worker and of several, and how the memory grows."""
+    """Prints the time of many pairs with one worker and with several, beside decoding alone with as many processes."""
     pair = write_pair(folder, "many", *SIZES[0])
     pairs = tuple(FilePair(f"{k:06d}", k, pair.height, pair.width, pair.truth, pair.prediction) for k in range(count))
     print(f"\n{count} pairs of {SIZES[0][0]} x {SIZES[0][1]}, all measures read from the pairs")
     for workers in range(1, (os.cpu_count() or 1) + 1):
         for part in (count // 8, count):
-            start = time.perf_counter()
-            evaluate_files(FileSet(TABLE, pairs[:part], ""), workers=workers)
-            seconds = time.perf_counter() - start
+            decoding = _ms(lambda part=part, workers=workers: decode_all(pairs[:part], workers)) / 1e3
+            files = FileSet(TABLE, pairs[:part], "")
+            seconds = _ms(lambda files=files, workers=workers: evaluate_files(files, workers=workers)) / 1e3
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            rate = f"{part / seconds:5.0f} pairs a second, {seconds:5.1f} s"
-            print(f"  {workers} workers, {part:5d} pairs: {rate}, peak of this process so far {memory:4.0f} MB")
+            print(
+                f"  {workers} workers, {part:5d} pairs: {part / seconds:5.0f} pairs a second, {seconds:5.1f} s, "
+                f"{seconds / decoding:.2f} x decoding ({decoding:.1f} s); peak of this process so far {memory:.0f} MB"
+            )
+
+
+def decode_all(pairs: Sequence[FilePair], workers: int) -> None:
+    """Decodes pairs in as many processes as an evaluation with these workers has."""
+    if workers == 1:
+        for pair in pairs:
+            decode(pair)
+        return
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        for _ in pool.map(decode, pairs, chunksize=8):
+            pass
+
+
+def decode(pair: FilePair) -> int:
+    """Decodes a pair to RGB arrays."""
+    arrays = [np.asarray(Image.open(path).convert("RGB")) for path in (pair.truth.path, pair.prediction.path)]
+    return sum(array.size for array in arrays)
 
 
 def write_pair(folder: Path, name: str, height: int, width: int) -> FilePair:

@@ -19,6 +19,26 @@ class Networks(NamedTuple):
     infer: keras.Model
 
 
+class Relaxation(NamedTuple):
+    """One setting of a configuration moved out of the way, to see what it costs.
+
+    Attributes:
+        setting: its path in the experiment's file, such as `model.postprocess.nms_kernel`.
+        found: its value in the configuration, for people.
+        relaxed: a value that limits less, for people.
+        config: the architecture's configuration with that value.
+        advice: what to change, if the setting costs much.
+        possible: whether a network can have that value; if not, it only shows what there is to gain.
+    """
+
+    setting: str
+    found: str
+    relaxed: str
+    config: Any
+    advice: str
+    possible: bool = True
+
+
 class Architecture(NamedTuple):
     """One architecture; one per file in `models/`.
 
@@ -33,6 +53,10 @@ class Architecture(NamedTuple):
             `labels` int32 `[B, N]`, panoptic-map label of each row, 0 in empty rows
             `scores` float32 `[B, N]`
         channels: (config, categories) -> dict: head -> tuple with the category id of each channel, 0 for void.
+        perfect_outputs: (panoptic int32 `[H, W]`, config, categories) -> dict of NumPy arrays, a batch of
+            one: what a perfect network would say of this truth, at the heads' own strides.
+        relaxations: (config, the most instances in one image) -> tuple of `Relaxation`: the settings that can keep
+            such outputs from giving the truth back.
     """
 
     name: str
@@ -42,3 +66,5 @@ class Architecture(NamedTuple):
     loss: Callable[..., dict[str, Any]]
     postprocess: Callable[..., dict[str, Any]]
     channels: Callable[..., dict[str, tuple[int, ...]]]
+    perfect_outputs: Callable[..., dict[str, Any]]
+    relaxations: Callable[..., tuple[Relaxation, ...]]

@@ -9,6 +9,7 @@ import typer
 
 from tfpanoptic.cli.compare import compare
 from tfpanoptic.cli.demo import demo
+from tfpanoptic.cli.doctor import doctor
 from tfpanoptic.cli.env import env
 from tfpanoptic.cli.evaluate import evaluate
 from tfpanoptic.cli.export import export
@@ -27,7 +28,7 @@ app = typer.Typer(
 )
 weights = typer.Typer(help="Weight files of this and of other projects.", no_args_is_help=True)
 weights.command()(convert)
-for verb in (demo, train, evaluate, compare, predict, export, models, env):
+for verb in (demo, doctor, train, evaluate, compare, predict, export, models, env):
     app.command()(verb)
 app.add_typer(weights, name="weights")
 

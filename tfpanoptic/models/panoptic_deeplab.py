@@ -10,6 +10,7 @@ import inspect
 from typing import Any, Literal
 
 import keras
+import numpy as np
 from pydantic import Field
 
 from tfpanoptic.architecture import Architecture, Networks
@@ -23,7 +24,10 @@ from tfpanoptic.layers.decoder import Decoder
 from tfpanoptic.layers.dense_head import DenseHead
 from tfpanoptic.layers.normalize_image import NormalizeImage
 from tfpanoptic.losses.panoptic_deeplab import panoptic_deeplab_loss
+from tfpanoptic.models.panoptic_deeplab_relaxations import head_stride, relaxations
+from tfpanoptic.panoptic_map import MAX_INSTANCE, category_of, encode, instance_of
 from tfpanoptic.postprocess.panoptic_deeplab import panoptic_deeplab_postprocess
+from tfpanoptic.postprocess.perfect_outputs import panoptic_deeplab_perfect_outputs
 
 
 class BackboneConfig(StrictConfig):
@@ -232,4 +236,32 @@ def postprocess(outputs, size, valid_size, config: PanopticDeepLabConfig, catego
     )
 
 
-ARCHITECTURE = Architecture("panoptic_deeplab", PanopticDeepLabConfig, build, targets, loss, postprocess, channels)
+def perfect_outputs(panoptic, config: PanopticDeepLabConfig, categories: CategoryTable) -> dict[str, Any]:
+    """Outputs of perfect heads for one panoptic map int32 [H, W]; see `postprocess/perfect_outputs.py`.
+
+    A crowd is one more instance here. The losses teach nothing there that speaks against it, PQ does not count
+    it, and without a centre of its own its pixels would join other instances.
+    """
+    panoptic = np.asarray(panoptic)
+    crowd = np.isin(category_of(panoptic), categories.thing_ids) & (instance_of(panoptic) == 0)
+    panoptic = np.where(crowd, encode(category_of(panoptic), MAX_INSTANCE), panoptic).astype(np.int32)
+    return panoptic_deeplab_perfect_outputs(
+        {name: np.asarray(target) for name, target in targets(panoptic, config, categories).items()},
+        channels(config, categories)["semantic_logits"],
+        head_stride("semantic", config),
+        head_stride("instance", config),
+        config.align_corners,
+    )
+
+
+ARCHITECTURE = Architecture(
+    "panoptic_deeplab",
+    PanopticDeepLabConfig,
+    build,
+    targets,
+    loss,
+    postprocess,
+    channels,
+    perfect_outputs,
+    relaxations,
+)

@@ -1,0 +1,1 @@
+"""What is wrong with data, and what a configuration can reach on them, before any training."""
