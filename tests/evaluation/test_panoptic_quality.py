@@ -1,23 +1,10 @@
 import numpy as np
 import pytest
 
-from tfpanoptic.categories import Category, CategoryTable
+from tests.evaluation.scenes import CAR, DOG, GRASS, TABLE, segments
 from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.matching import intersections
 from tfpanoptic.evaluation.panoptic_quality import PanopticCounts, count, summarize
-from tfpanoptic.segment_map import SegmentMap, segment_rows
-
-TABLE = CategoryTable(tuple(Category(i, name, i <= 2, (0, 0, i), i) for i, name in enumerate("cdgs", start=1)))
-CAR, DOG, GRASS, SKY = 1, 2, 3, 4
-
-
-def segments(ids, rows, areas=None):
-    """Segment map from pixel ids and {id: category or (category, "crowd")}, in that order."""
-    ids = np.asarray(ids, np.int32)
-    categories = [row[0] if isinstance(row, tuple) else row for row in rows.values()]
-    crowds = [isinstance(row, tuple) for row in rows.values()]
-    areas = [(ids == i).sum() for i in rows] if areas is None else areas
-    return SegmentMap(ids, segment_rows(list(rows), categories, crowds, areas))
 
 
 def counted(truth, prediction):

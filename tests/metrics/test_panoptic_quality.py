@@ -6,27 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpanoptic.categories import Category, CategoryTable
+from tests.metrics.scenes import CROWD, TABLE, random_prediction, random_truth
 from tfpanoptic.evaluation.panoptic_quality import count, summarize
 from tfpanoptic.metrics.panoptic_quality import PanopticQuality
 from tfpanoptic.segment_map import from_panoptic_map
-
-TABLE = CategoryTable(tuple(Category(i, name, i <= 2, (0, 0, i), i) for i, name in enumerate("cdgs", start=1)))
-CROWD = 10_000
-
-
-def random_scene(seed, height=12, width=16):
-    """Blocks of random segments, crowds and void, so that some of two scenes' segments overlap well."""
-    random = np.random.default_rng(seed)
-    labels = np.array([0, CROWD, 10_001, 10_002, 10_003, 20_000, 20_001, 20_002, 30_000, 40_000], np.int32)
-    return labels[random.integers(0, len(labels), (height // 4, width // 4)).repeat(4, 0).repeat(4, 1)]
-
-
-def disturbed(panoptic, seed):
-    """The scene moved by a pixel or two, with some labels swapped for others."""
-    random = np.random.default_rng(seed)
-    moved = np.roll(panoptic, random.integers(-2, 3, 2), (0, 1))
-    return np.where(random.uniform(size=moved.shape) < 0.1, random_scene(seed + 1), moved)
 
 
 def measured(*pairs):
@@ -45,8 +28,8 @@ def by_numpy(*pairs):
 @pytest.mark.parametrize("first", range(0, 300, 50))
 def test_it_counts_what_the_official_rules_count_on_random_scenes(first):
     for seed in range(first, first + 50):
-        truth = random_scene(seed)
-        prediction = disturbed(truth, seed + 10_000)
+        truth = random_truth(seed)
+        prediction = random_prediction(seed + 10_000, truth)
         metric, counts = measured((truth, prediction)), by_numpy((truth, prediction))
         np.testing.assert_allclose(metric.iou, counts.iou, rtol=1e-12, err_msg=f"seed {seed}")
         np.testing.assert_array_equal(metric.true_positives, counts.tp, err_msg=f"seed {seed}")
@@ -55,7 +38,7 @@ def test_it_counts_what_the_official_rules_count_on_random_scenes(first):
 
 
 def test_the_summary_is_that_of_the_evaluation():
-    pairs = [(random_scene(seed), disturbed(random_scene(seed), seed)) for seed in range(5)]
+    pairs = [(random_truth(seed), random_prediction(seed, random_truth(seed))) for seed in range(5)]
     ours, theirs = measured(*pairs).summary(), summarize(by_numpy(*pairs), TABLE)
     assert ours["per_category"].keys() == theirs["per_category"].keys()
     for group in ("all", "things", "stuff"):
@@ -74,7 +57,7 @@ def test_a_hand_computed_scene():
 
 
 def test_a_batch_counts_as_its_images_do():
-    scenes = [(random_scene(seed), disturbed(random_scene(seed), seed)) for seed in range(4)]
+    scenes = [(random_truth(seed), random_prediction(seed, random_truth(seed))) for seed in range(4)]
     together = PanopticQuality(TABLE)
     together.update_state(*(np.stack(side) for side in zip(*scenes, strict=True)))
     assert together.summary() == measured(*scenes).summary()
@@ -87,7 +70,7 @@ def test_a_group_without_segments_is_none_and_nan():
 
 
 def test_a_map_against_itself_scores_one():
-    scene = random_scene(8)
+    scene = random_truth(8)
     scene[scene == CROWD] = 0
     scene[scene == 20_000] = 0
     assert float(measured((scene, scene)).result()["pq"]) == 1
@@ -95,7 +78,7 @@ def test_a_map_against_itself_scores_one():
 
 @pytest.mark.parametrize("seed", range(10))
 def test_instance_numbers_do_not_matter(seed):
-    truth, prediction = random_scene(seed), disturbed(random_scene(seed), seed)
+    truth, prediction = random_truth(seed), random_prediction(seed, random_truth(seed))
     renamed = np.where(prediction % 10_000 > 0, prediction // 10_000 * 10_000 + 9 - prediction % 10_000, prediction)
     assert measured((truth, renamed)).summary() == measured((truth, prediction)).summary()
 
@@ -103,13 +86,13 @@ def test_instance_numbers_do_not_matter(seed):
 def test_it_works_inside_a_graph():
     metric = PanopticQuality(TABLE)
     update = tf.function(metric.update_state, input_signature=[tf.TensorSpec([None, None, None], tf.int32)] * 2)
-    truth, prediction = random_scene(1), disturbed(random_scene(1), 5)
+    truth, prediction = random_truth(1), random_prediction(5, random_truth(1))
     update(truth[None], prediction[None])
     assert metric.summary() == measured((truth, prediction)).summary()
 
 
 def test_reset_forgets_everything():
-    metric = measured((random_scene(1), random_scene(2)))
+    metric = measured((random_truth(1), random_truth(2)))
     metric.reset_state()
     assert metric.summary()["all"]["n"] == 0
 
@@ -127,8 +110,8 @@ def test_two_replicas_count_what_one_device_counts():
         tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
         spec = importlib.util.spec_from_file_location("scenes", sys.argv[1])
         scenes = importlib.util.module_from_spec(spec); spec.loader.exec_module(scenes)
-        truth = np.stack([scenes.random_scene(seed) for seed in range(4)])
-        prediction = np.stack([scenes.disturbed(image, seed) for seed, image in enumerate(truth)])
+        truth = np.stack([scenes.random_truth(seed) for seed in range(4)])
+        prediction = np.stack([scenes.random_prediction(seed, image) for seed, image in enumerate(truth)])
         alone = scenes.PanopticQuality(scenes.TABLE)
         alone.update_state(truth, prediction)
         strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
