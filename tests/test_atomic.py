@@ -11,6 +11,26 @@ def test_a_file_is_replaced(tmp_path):
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["file"]
 
 
+def test_a_link_stays_one_and_its_file_is_replaced(tmp_path):
+    (tmp_path / "file").write_text("old")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    replace_file(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "file").read_text() == "new"
+
+
+def test_a_pipe_is_written_to(tmp_path):
+    import os
+    import threading
+
+    os.mkfifo(tmp_path / "pipe")
+    read = []
+    reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_text()), daemon=True)
+    reader.start()
+    replace_file(tmp_path / "pipe", "content")
+    reader.join(timeout=10)
+    assert read == ["content"] and (tmp_path / "pipe").is_fifo()
+
+
 def test_a_folder_appears_when_it_is_complete(tmp_path):
     with new_folder(tmp_path / "out", ["marker", "old", "new"]) as folder:
         (folder / "marker").touch()

@@ -14,15 +14,23 @@ from tfpanoptic.errors import InputError
 def replace_file(path: str | Path, content: str | bytes) -> None:
     """Writes a file, text as UTF-8; an older one stays until the new one is complete.
 
+    A link stays one, to the new file; a device or a pipe is written to.
+
     Raises:
         InputError: the folder cannot be written to.
     """
     path = Path(path)
     require_file_place(path)
+    content = content.encode() if isinstance(content, str) else content
+    if path.is_file():
+        path = path.resolve()
     temporary = path.with_name(path.name + ".writing")
     try:
+        if path.exists() and not path.is_file():
+            path.write_bytes(content)
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        temporary.write_bytes(content)
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
@@ -39,6 +47,9 @@ def require_file_place(path: str | Path) -> None:
     if path.is_dir():
         raise InputError(f"{path}: is a folder; expected a file to write")
     _require_folders(path.parent)
+    there = next(p for p in (path, *path.absolute().parents) if p.exists())
+    if not os.access(there, os.W_OK):
+        raise InputError(f"{path}: cannot be written, no permission for {there}")
 
 
 def _require_folders(path: Path) -> None:

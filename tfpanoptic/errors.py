@@ -33,8 +33,9 @@ class Problems:
         self.messages: list[str] = []
 
     def add(self, message: str) -> None:
-        """Takes one more."""
-        self.messages.append(message)
+        """Takes one more; what was said already is not said again."""
+        if message not in self.messages:
+            self.messages.append(message)
 
     @contextmanager
     def noted(self) -> Iterator[None]:

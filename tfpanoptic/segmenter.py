@@ -18,8 +18,9 @@ from tfpanoptic.atomic import replace_file
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.dataset import Dataset, ImageRecord, image_pixels, read_image, read_segment_map
 from tfpanoptic.errors import InputError
-from tfpanoptic.evaluation.evaluator import collect
-from tfpanoptic.evaluation.measures import FAST, measure_image
+from tfpanoptic.evaluation.evaluator import collect, count_maps
+from tfpanoptic.evaluation.files import file_stamp
+from tfpanoptic.evaluation.measures import FAST
 from tfpanoptic.evaluation.panoptic_quality import summarize_rows
 from tfpanoptic.evaluation.state import Evaluation, ImageCounts, plain_columns
 from tfpanoptic.experiment import Experiment
@@ -141,7 +142,7 @@ class PanopticSegmenter(keras.Model):
 
         Their sum is the loss, under `fit` and in the training loop alike.
         """
-        weights = self.experiment.model.loss_weights.model_dump()
+        weights = vars(self.experiment.model.loss_weights)
         return {name: weights[name] * ops.sum(term) / global_batch for name, term in terms.items()}
 
     def _terms(self, outputs, targets) -> dict[str, Any]:
@@ -229,6 +230,7 @@ class PanopticSegmenter(keras.Model):
         pictures: Path | None = None,
         state: str | Path | None = None,
         source: str = "",
+        total: int = 0,
     ) -> Evaluation:
         """The evaluation of a dataset, image by image; `evaluation.summary.summarize` gives its numbers.
 
@@ -238,6 +240,7 @@ class PanopticSegmenter(keras.Model):
             pictures: a folder for overlays of the first four.
             state: a file that gets each image's counters as it is done. One that exists is continued.
             source: what model this is, so that a state of another one is not continued.
+            total: images of the whole evaluation, if the dataset is a part of it.
 
         Raises:
             InputError: the dataset's categories do not begin with this model's (see `prediction.matched_dataset`
@@ -245,19 +248,24 @@ class PanopticSegmenter(keras.Model):
         """
         if dataset.categories.categories[: len(self.categories)] != self.categories.categories:
             raise InputError(f"{dataset.name}: not this model's categories; `matched_dataset` matches them by name")
-        start = Evaluation(dataset.categories, tuple(measures), source)
+        start = Evaluation(dataset.categories, tuple(measures), source, total=total or len(dataset))
 
         def counts(records: list[ImageRecord]) -> Iterator[ImageCounts]:
             for number, record in enumerate(records):
                 image = read_image(record)
                 prediction = self.predicted(dataset, image)
-                rows = measure_image(read_segment_map(record), prediction, dataset.categories, start.measures)
+                columns = plain_columns(record.extra)
+                counted = count_maps(
+                    record.file_name, read_segment_map(record), prediction, start.categories, start.measures, columns
+                )
                 if pictures is not None and number < 4:
                     result = PanopticResult.from_segment_map(prediction, self.categories, image, record.file_name)
                     replace_file(pictures / f"{result.stem}.png", result._repr_png_())
-                yield ImageCounts(record.file_name, rows, plain_columns(record.extra))
+                yield counted
 
-        return collect(start, {record.file_name: record for record in dataset.records}, counts, state)
+        records = {record.file_name: record for record in dataset.records}
+        stamps = {name: file_stamp((record.image_path, record.panoptic_path)) for name, record in records.items()}
+        return collect(start, records, stamps, counts, state)
 
     def predicted(self, dataset: Dataset, image: np.ndarray) -> SegmentMap:
         """Segment map of one image, without the segments of categories that nobody labelled in the dataset."""

@@ -1,12 +1,15 @@
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.evaluation.conftest import FIXTURE, PanopticFiles
-from tfpanoptic.evaluation.state import load_state
+from tfpanoptic.evaluation.state_file import load_state
 
 
 @pytest.fixture
@@ -35,7 +38,7 @@ def test_the_tables_are_in_percent_with_interval_sizes_and_causes(run, files):
     assert code == 0 and "evaluate 16/16" in err
     all_row = next(line for line in out.splitlines() if line.split()[:1] == ["all"])
     assert all_row.split()[1:] == [f"{100 * files.expected['all'][key]:.1f}" for key in ("pq", "sq", "rq")] + ["6"]
-    for words in ("95 % of the time between", "mIoU", "Parsing Covering", "Boundary PQ", "mask AP", "small", "missed"):
+    for words in ("95 % confidence interval", "mIoU", "Parsing Covering", "Boundary PQ", "mask AP", "small", "missed"):
         assert words in out
 
 
@@ -44,12 +47,15 @@ def test_shards_saved_in_states_give_the_whole(run, files, tmp_path):
     whole = run("evaluate", *options, "--json", tmp_path / "whole.json")
     for part in ("1/3", "3/3", "2/3"):
         assert run("evaluate", *options, "--shard", part, "--state", tmp_path / f"{part[0]}.jsonl")[0] == 0
+    code, out, _ = run("evaluate", "--state", tmp_path / "2.jsonl")
+    assert code == 0 and "a part: 5 of 16 images" in out
     states = [word for k in "231" for word in ("--state", tmp_path / f"{k}.jsonl")]
     code, out, _ = run("evaluate", *states, "--json", tmp_path / "merged.json", "--by", "scene")
     assert code == 0 and whole[1].splitlines() == out.splitlines()[: len(whole[1].splitlines())]
     merged = json.loads((tmp_path / "merged.json").read_text())
     slices = merged.pop("by")
-    assert merged == json.loads((tmp_path / "whole.json").read_text())
+    whole = json.loads((tmp_path / "whole.json").read_text())
+    assert merged.pop("command") != whole.pop("command") and merged == whole
     assert {value: row["images"] for value, row in slices.items()} == {"day": 10, "night": 6}
 
 
@@ -58,9 +64,80 @@ def test_a_second_run_with_the_same_state_counts_nothing_again(run, files, tmp_p
     first = run("evaluate", *options)
     before = (tmp_path / "s.jsonl").read_bytes()
     for path in files.pred_dir.iterdir():
-        path.write_bytes(b"gone")  # nothing is read again
+        # Other contents under the same size and time: were it read again, it would be no PNG.
+        status = path.stat()
+        path.write_bytes(b"x" * status.st_size)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert run("evaluate", *options)[1] == first[1]
     assert (tmp_path / "s.jsonl").read_bytes() == before
+
+
+def test_changed_predictions_are_counted_again(run, files, tmp_path):
+    options = [*files.options(), "--state", tmp_path / "s.jsonl"]
+    run("evaluate", *options)
+    first = files.pred_dir / files.pred["annotations"][2]["file_name"]
+    Image.fromarray(np.asarray(Image.open(first))[:, ::-1]).save(first)
+    code, out, err = run("evaluate", *options)
+    assert code == 0 and "s.jsonl: files of 1 images were changed since; they are counted again" in err
+    assert out == run("evaluate", *files.options())[1]
+    assert len(load_state(tmp_path / "s.jsonl")) == 16
+
+
+def test_outputs_are_written_before_anything_is_printed(files, tmp_path):
+    """A reader that closes the pipe, as `head` does, loses no file."""
+    options = [*files.options(), "--json", tmp_path / "out.json", "--report", tmp_path / "out.html"]
+    code = "import os, sys; from tfpanoptic.cli import main; r, w = os.pipe(); os.close(r); os.dup2(w, 1); main()"
+    done = subprocess.run([sys.executable, "-c", code, "evaluate", *map(str, options)], capture_output=True, text=True)
+    assert "Traceback" not in done.stderr
+    assert json.loads((tmp_path / "out.json").read_text())["images"] == 16 and (tmp_path / "out.html").is_file()
+
+
+def test_names_outside_the_terminals_letters_are_printed_as_they_can_be(files):
+    files.gt["categories"][0]["name"] = "Fußgänger"
+    code = "from tfpanoptic.cli import main; main()"
+    command = [sys.executable, "-c", code, "evaluate", *map(str, files.options())]
+    done = subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0 and b"Fu?g?nger" in done.stdout
+
+
+def test_an_unknown_column_is_told_before_the_work(run, files):
+    code, _, err = run("evaluate", *files.options(), "--by", "kind")
+    assert code == 2 and "column 'kind': no image has it; found scene" in err and "evaluate 16" not in err
+
+
+def test_photos_in_the_report_are_found_or_counted(run, files, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    code, _, err = run("evaluate", *files.options(), "--images", tmp_path / "nowhere", "--report", tmp_path / "r.html")
+    assert code == 2 and "nowhere: no such folder; expected the photos" in err
+    (photos / "03.jpg").write_bytes(b"no photo")
+    code, _, err = run("evaluate", *files.options(), "--images", photos, "--report", tmp_path / "r.html")
+    assert code == 0 and "no photo of 15 of 16 images, first 00.jpg" in err
+    assert "03.jpg: not an image that can be read; shown without its photo" in err
+
+
+def test_a_shard_takes_its_part_of_separate_instances(run, files, tmp_path):
+    (tmp_path / "results.json").write_text("[]")
+    code, out, err = run("evaluate", *files.options(), "--shard", "2/4", "--instances", tmp_path / "results.json")
+    assert code == 0 and "holds no detection" in err and "mask AP" in out
+
+
+def test_an_output_that_is_an_input_or_another_output_is_refused(run, files, tmp_path):
+    options = files.options()
+    before = (files.folder / "gt.json").read_bytes()
+    code, _, err = run("evaluate", *options, "--json", files.folder / "gt.json")
+    assert code == 2 and "gt.json: is read by this evaluation" in err
+    code, _, err = run("evaluate", *options, "--json", tmp_path / "x", "--state", tmp_path / "x")
+    assert code == 2 and "x: given for two outputs" in err
+    assert (files.folder / "gt.json").read_bytes() == before
+
+
+def test_shifted_category_ids_are_suspected(run, files):
+    for annotation in files.pred["annotations"]:
+        for segment in annotation["segments_info"]:
+            segment["category_id"] = {3: 200, 7: 90, 20: 21, 21: 20, 90: 7, 200: 3}[segment["category_id"]]
+    code, out, _ = run("evaluate", *files.options())
+    assert code == 0 and ("no segment matches" in out) == (" 0.0 " in out.splitlines()[1])
 
 
 def test_missing_predictions_end_it_unless_allowed(run, files):
@@ -94,8 +171,10 @@ def test_a_runs_evaluation_has_a_state_that_is_continued(run, tiny_run, tmp_path
         (["--gt", "a"], "nothing to evaluate"),
         (["--pred", "a"], "files need --gt-dir and --pred-dir"),
         (["--pred-dir", "a", "--gt-dir", "b"], "files in COCO format need --gt and --pred"),
+        (["run", "--workers", "2"], "--workers and --allow-missing are for files"),
         (["run", "--pred", "a"], "a run folder makes its own predictions"),
         (["--state", "no.jsonl"], "no.jsonl: no such file"),
+        (["--state", "no.jsonl", "--shard", "1/2"], "--state alone reads saved counters"),
         (["--pred", "a", "--pred-dir", "a", "--gt", "b", "--gt-dir", "b", "--state", "a", "--state", "b"], "give one"),
         (["--pred-dir", "a", "--gt-dir", "b", "--format", "cityscapes"], "b: no file CITY_SEQUENCE_FRAME"),
     ],
@@ -104,6 +183,17 @@ def test_arguments_that_do_not_fit_are_one_line(run, options, words, tmp_path, m
     monkeypatch.chdir(tmp_path)
     code, _, err = run("evaluate", *options)
     assert code == 2 and words in err and len(err.splitlines()) == 1
+
+
+def test_a_shard_without_an_image_is_told(run, files):
+    code, _, err = run("evaluate", *files.options(), "--shard", "17/17")
+    assert code == 2 and "--shard '17/17': no image in it, there are only 16" in err
+
+
+def test_scores_that_ap_lacks_are_noted(run, files):
+    del files.pred["annotations"][0]["segments_info"][0]["score"]
+    code, _, err = run("evaluate", *files.options(), "--also", "ap")
+    assert code == 0 and "AP: 1 predicted segments or images have no score, taken as 1" in err
 
 
 @pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "a/b", "1/0", "-1/2", "²/3"])

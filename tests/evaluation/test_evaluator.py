@@ -1,4 +1,9 @@
 import math
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -9,7 +14,8 @@ from tfpanoptic.evaluation.evaluator import evaluate_files
 from tfpanoptic.evaluation.files import read_coco_files
 from tfpanoptic.evaluation.measures import FAST, MEASURES
 from tfpanoptic.evaluation.panoptic_quality import summarize_rows
-from tfpanoptic.evaluation.state import load_state
+from tfpanoptic.evaluation.state_file import load_state
+from tfpanoptic.evaluation.summary import summarize
 
 
 def test_files_give_the_numbers_of_the_official_tool(files):
@@ -93,6 +99,55 @@ def test_the_pass_stops_after_many_bad_files(files, monkeypatch):
         path.write_bytes(b"")
     with pytest.raises(InputError, match="2 problems"):
         evaluate_files(read_coco_files(*files.paths()))
+
+
+def test_areas_that_make_an_iou_above_1_are_refused(files):
+    annotation = files.gt["annotations"][4]
+    for segment in annotation["segments_info"]:
+        segment["area"] = 1
+    files.pred["annotations"][4]["segments_info"] = [dict(s) for s in annotation["segments_info"]]
+    (files.pred_dir / "04.png").write_bytes((files.gt_dir / "04.png").read_bytes())
+    with pytest.raises(
+        InputError, match=r"gt/04.png: truth gives segment \d+ an area of 1, but it has \d+ pixels, which"
+    ):
+        evaluate_files(read_coco_files(*files.paths()))
+
+
+def test_areas_that_are_not_the_pixels_are_counted(files):
+    before = summarize(evaluate_files(read_coco_files(*files.paths()), ("pq",)))["wrong_areas"]
+    files.gt["annotations"][4]["segments_info"][0]["area"] += 7
+    assert summarize(evaluate_files(read_coco_files(*files.paths()), ("pq",)))["wrong_areas"] == before + 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
+def test_workers_end_with_their_evaluation(files, ending, tmp_path):
+    code = (
+        "import multiprocessing, sys, time\n"
+        "from tfpanoptic.evaluation.evaluator import evaluate_files\n"
+        "from tfpanoptic.evaluation.files import FileSet, read_coco_files\n"
+        "from dataclasses import replace\n"
+        "if __name__ == '__main__':\n"
+        "    files = read_coco_files(*sys.argv[1:])\n"
+        "    pairs = tuple(replace(p, name=f'{k}-{p.name}') for k in range(2000) for p in files.pairs)\n"
+        "    evaluate_files(replace(files, pairs=pairs), workers=2)\n"
+    )
+    (tmp_path / "run.py").write_text(code)
+    run = subprocess.Popen(
+        [sys.executable, tmp_path / "run.py", *files.paths()], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    time.sleep(5)
+    os.kill(run.pid, ending) if ending == signal.SIGKILL else os.killpg(run.pid, ending)
+    _, printed = run.communicate(timeout=30)
+    assert run.returncode != 0 and printed.count("Traceback") <= 1  # that of this script, which has no command line
+    for _ in range(50):
+        try:
+            os.killpg(run.pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.2)
+    os.killpg(run.pid, signal.SIGKILL)
+    pytest.fail("a worker outlived its evaluation")
 
 
 def test_an_unknown_measure_is_refused(files):

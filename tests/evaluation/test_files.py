@@ -125,6 +125,9 @@ def test_a_size_other_than_the_annotation_says_is_named(files):
         ),
         (lambda f: f.pred["annotations"][3]["segments_info"][0].update(id=0), "id must be an integer 1..16777215"),
         (lambda f: f.pred["annotations"][3]["segments_info"][0].update(score=None), "score must be a finite number"),
+        (lambda f: f.pred["annotations"][3]["segments_info"][0].update(score=10**400), "score must be a finite number"),
+        (lambda f: f.pred["annotations"][3]["segments_info"][0].update(score=1e39), "score must be a finite number"),
+        (lambda f: f.gt["images"][3].update(height=1 << 20, width=1 << 20), "expected at most 178956970 in all"),
         (lambda f: f.pred["annotations"].__setitem__(3, {"segmentation": [], "bbox": []}), "of an instances JSON"),
         (lambda f: f.gt["annotations"].pop(3), r"image 03.jpg \(id 997\) has no annotation"),
         (lambda f: f.gt["annotations"][3]["segments_info"][0].update(area=-1), "area must be an integer 0.."),
@@ -134,6 +137,36 @@ def test_a_size_other_than_the_annotation_says_is_named(files):
 def test_what_is_wrong_in_a_json_is_named(files, change, words):
     change(files)
     refused(files, words)
+
+
+def test_a_prediction_that_numbers_its_images_anew_is_paired_by_file_name(files):
+    """`tfpanoptic predict` knows nothing of the truth's ids."""
+    expected = [pair.prediction.path for pair in read_coco_files(*files.paths()).pairs]
+    new_ids = {image["id"]: 985 + (7 * k) % 16 for k, image in enumerate(files.gt["images"])}
+    files.pred["images"] = [{**image, "id": new_ids[image["id"]]} for image in files.gt["images"]]
+    for annotation in files.pred["annotations"]:
+        annotation["image_id"] = new_ids[annotation["image_id"]]
+    found = read_coco_files(*files.paths())
+    assert [pair.prediction.path for pair in found.pairs] == expected
+    assert len(found.notes) == 1 and "paired by the file names" in found.notes[0]
+    files.pred["images"][0]["file_name"] = "other.jpg"
+    refused(
+        files, "gives images other file names than the truth has for their ids, and not all of them are in the truth"
+    )
+
+
+def test_segments_without_a_score_are_counted(files):
+    assert read_coco_files(*files.paths()).without_score == 0
+    for segment in files.pred["annotations"][0]["segments_info"][:2]:
+        del segment["score"]
+    assert read_coco_files(*files.paths()).without_score == 2
+
+
+def test_a_wrong_truth_entry_is_the_only_problem(files):
+    files.gt["annotations"][3]["segments_info"][0]["area"] = -1
+    with pytest.raises(InputError) as error:
+        read_coco_files(*files.paths())
+    assert "area must be" in str(error.value) and "problems" not in str(error.value)
 
 
 def test_an_empty_set_is_told(files):

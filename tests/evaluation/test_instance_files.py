@@ -9,7 +9,7 @@ from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.cityscapes_files import read_cityscapes_files
 from tfpanoptic.evaluation.evaluator import evaluate_files
 from tfpanoptic.evaluation.files import read_coco_files
-from tfpanoptic.evaluation.instance_files import with_cityscapes_instances, with_coco_instances
+from tfpanoptic.evaluation.instance_files import with_cityscapes_instances, with_coco_instances, with_panoptic_things
 from tfpanoptic.evaluation.summary import summarize
 
 
@@ -74,7 +74,9 @@ def test_cityscapes_results_take_the_place_of_the_panoptic_ones(tmp_path):
     separate = evaluate_files(with_cityscapes_instances(files, results), ("cityscapes_ap",))
     assert summarize(separate)["cityscapes_ap"]["ap"] == 1
     (results / "ulm_000000_000001.txt").unlink()
-    separate = evaluate_files(with_cityscapes_instances(files, results), ("cityscapes_ap",))
+    with pytest.raises(InputError, match="results: no text file of results for 1 of 1 images, first ulm_000000_000001"):
+        with_cityscapes_instances(files, results)
+    separate = evaluate_files(with_cityscapes_instances(files, results, allow_missing=True), ("cityscapes_ap",))
     assert summarize(separate)["cityscapes_ap"]["ap"] == 0
 
 
@@ -95,6 +97,26 @@ def test_a_single_caravan_excuses_no_prediction(tmp_path):
     rows = evaluate_files(with_cityscapes_instances(files, results), ("cityscapes_ap",)).rows("cityscapes_ap")
     wrong = rows[rows[:, 3] > 0]
     assert wrong[:, 1].tolist() == [0.9] and wrong[0, 3] == 2**10 - 1  # at all ten thresholds
+
+    # The same of a panoptic result that has the caravan as a car.
+    Image.fromarray(np.where(truth == 29001, 26001, truth)).save(pred / "ulm_000000_000001_p.png")
+    rows = evaluate_files(with_panoptic_things(files), ("cityscapes_ap",)).rows("cityscapes_ap")
+    assert rows[rows[:, 3] > 0][:, 3].tolist() == [2**10 - 1]
+    assert (
+        evaluate_files(files, ("cityscapes_ap",)).rows("cityscapes_ap")[:, 3].max() == 0
+    )  # void to the panoptic rules
+
+
+def test_a_panoptic_truth_says_that_it_lacks_the_caravans(files):
+    (note,) = with_panoptic_things(read_coco_files(*files.paths())).notes
+    assert "single caravans and trailers are void in it" in note
+
+
+def test_results_without_a_detection_are_noted(as_instances):
+    pairs, results, _ = as_instances
+    results.write_text("[]")
+    (note,) = with_coco_instances(pairs, results).notes
+    assert "holds no detection of these images" in note
 
 
 def test_results_of_unknown_images_are_refused(as_instances, tmp_path):

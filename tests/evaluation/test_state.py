@@ -10,7 +10,8 @@ from tests.evaluation.scenes import TABLE, random_pair
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.measures import FAST, measure_image
-from tfpanoptic.evaluation.state import Evaluation, ImageCounts, StateFile, load_state, merge, plain_columns
+from tfpanoptic.evaluation.state import Evaluation, ImageCounts, merge, plain_columns
+from tfpanoptic.evaluation.state_file import StateFile, load_state
 from tfpanoptic.evaluation.summary import summarize
 
 
@@ -70,7 +71,7 @@ def test_parts_of_different_evaluations_are_refused(evaluation, what):
 
 
 def test_slices_are_evaluations_of_their_images(evaluation):
-    assert evaluation.values("city") == ["bern", "ulm"] and evaluation.values("hour") == ["0", "1"]
+    assert list(evaluation.by("city")) == ["bern", "ulm"] and list(evaluation.by("hour")) == ["0", "1"]
     slices = summarize(evaluation, by="city")["by"]
     assert slices["ulm"]["images"] == 4 and slices["bern"]["images"] == 8
     ulm = summarize(part(evaluation, ["00.jpg", "03.jpg", "06.jpg", "09.jpg"]))
@@ -107,7 +108,9 @@ def test_a_header_cut_short_is_no_state_file(tmp_path):
 def test_an_evaluation_of_other_files_does_not_continue_a_state(evaluation, tmp_path):
     path = save(evaluation, tmp_path / "state.jsonl")
     before = path.read_bytes()
-    with pytest.raises(InputError, match="holds an evaluation of other files; give another --state file, or delete"):
+    with pytest.raises(
+        InputError, match="holds an evaluation of other files or another model; give another --state file, or delete"
+    ):
         StateFile(path, replace(evaluation, source="other"))
     assert path.read_bytes() == before
 
@@ -121,6 +124,13 @@ def test_an_evaluation_of_other_files_does_not_continue_a_state(evaluation, tmp_
         lambda entry: entry["rows"].update(pq=[[99, 0, 0, 0, 1]]),
         lambda entry: entry["rows"].update(pq=[[1, float("nan"), 0, 0, 1]]),
         lambda entry: entry["rows"].update(pq="x"),
+        lambda entry: entry["rows"].update(pq=[[1.5, 0, 0, 0, 1]]),
+        lambda entry: entry["rows"].update(pq=[[1, 0.5, -1, 0, 1]]),
+        lambda entry: entry["rows"].update(pq=[[1, 10**400, 0, 0, 1]]),
+        lambda entry: entry["rows"].update(causes=[[1, 99, 0, 0, 0, 1]]),
+        lambda entry: entry["rows"].update(size=[[1, 3, 0, 0, 0, 1]]),
+        lambda entry: entry["rows"].update(miou=[[1, 99, 5]]),
+        lambda entry: entry.pop("stamp"),
         lambda entry: entry.update(columns=3),
     ],
 )
@@ -160,6 +170,18 @@ def test_no_bytes_make_it_crash(evaluation, tmp_path, place, length, other):
             summarize(found)
     except InputError as error:
         assert "fuzzed.jsonl" in str(error)
+
+
+def test_two_evaluations_do_not_write_into_one_file(evaluation, tmp_path):
+    start = replace(evaluation, images={})
+    with StateFile(tmp_path / "s.jsonl", start), pytest.raises(InputError, match="another process is writing it"):
+        StateFile(tmp_path / "s.jsonl", start)
+
+
+def test_a_column_of_names_does_not_slice(evaluation):
+    images = {f"{k}.jpg": replace(evaluation.images["03.jpg"], name=f"{k}.jpg", columns={"own": k}) for k in range(101)}
+    with pytest.raises(InputError, match="column 'own': 101 values; expected at most 100"):
+        summarize(replace(evaluation, images=images), by="own")
 
 
 def test_a_summary_of_no_image_is_refused(evaluation):

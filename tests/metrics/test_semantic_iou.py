@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tests.metrics.scenes import CROWD, TABLE, by_evaluation, random_pair, random_truth, updated
 from tfpanoptic.evaluation import semantic_iou
+from tfpanoptic.metrics import METRICS
 from tfpanoptic.metrics.semantic_iou import SemanticIoU
 
 
@@ -107,8 +108,23 @@ def test_sample_weights_are_refused():
 def test_two_replicas_count_what_one_device_counts():
     script = """
 from tests.metrics.scenes import TABLE, check_two_replicas
+from tfpanoptic.metrics import METRICS
 from tfpanoptic.metrics.semantic_iou import SemanticIoU
 check_two_replicas(lambda: SemanticIoU(TABLE))
 """
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert run.returncode == 0, run.stderr[-2000:]
+
+
+@pytest.mark.parametrize("metric", METRICS.values())
+@pytest.mark.parametrize(
+    ("truth", "prediction", "words"),
+    [
+        (np.zeros((1, 4, 4), int), np.zeros((2, 4, 4), int), "expected one shape"),
+        (np.zeros((4, 4), int), np.zeros((4, 4), int), "truth: expected a batch of panoptic maps"),
+        (np.zeros((1, 4, 4), int), np.zeros((1, 4, 4)), "prediction: expected a batch of panoptic maps, int32"),
+    ],
+)
+def test_other_shapes_and_types_are_refused(metric, truth, prediction, words):
+    with pytest.raises(ValueError, match=words):
+        metric(TABLE).update_state(truth, prediction)

@@ -26,7 +26,7 @@ def compare(
 
     from tfpanoptic.atomic import replace_file, require_file_place
     from tfpanoptic.evaluation.compare import compare as compare_evaluations
-    from tfpanoptic.evaluation.state import load_state
+    from tfpanoptic.evaluation.state_file import load_state
 
     if json_file is not None:
         require_file_place(json_file)
@@ -67,7 +67,7 @@ def _print_comparison(comparison: dict[str, Any], a: Path, b: Path) -> None:
     if comparison["images_moved"]:
         _print_table(("images that moved most", *LOST), _gains(comparison["images_moved"]))
     if comparison["causes_moved"]:
-        _print_table(("causes of lost PQ", *LOST), _gains(comparison["causes_moved"]))
+        _print_table(("causes of lost PQ", *LOST), _gains(_named(comparison["causes_moved"])))
     if comparison["images_moved"]:
         print("Points of PQ that an image or cause costs; the gains of all images, and of all causes, add up to B - A.")
 
@@ -89,6 +89,13 @@ def _difference(entry: dict[str, Any]) -> tuple[str, ...]:
         return (*values, difference, "-", "-")
     low, high = entry["interval"]
     return (*values, difference, f"{100 * low:+.2f} to {100 * high:+.2f}", f"{entry['p']:.2g}")
+
+
+def _named(causes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The causes that lost anything, under the names that `evaluate` prints."""
+    from tfpanoptic.evaluation.table import CAUSE_NAMES
+
+    return [{**cause, "name": CAUSE_NAMES[cause["name"]]} for cause in causes if cause["lost_a"] or cause["lost_b"]]
 
 
 def _gains(entries: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:

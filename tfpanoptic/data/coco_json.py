@@ -6,7 +6,6 @@ Source: the format section of https://cocodataset.org/#format-data ("Panoptic Se
 from __future__ import annotations
 
 import json
-import math
 import reprlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +26,9 @@ MAX_SEGMENT_ID = (1 << 24) - 1
 # Longest side of a PNG. Source: PNG specification, section 11.2.1 (IHDR).
 MAX_SIDE = (1 << 31) - 1
 MAX_INT64 = (1 << 63) - 1
+# More pixels than this Pillow refuses to decode, twice its `MAX_IMAGE_PIXELS`.
+MAX_PIXELS = 178_956_970
+MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
 
 def read_coco_json(path: Path) -> dict[str, Any]:
@@ -63,6 +65,8 @@ def checked_images(entries: list[Any], origin: Path) -> Iterator[dict[str, Any]]
             require_keys(entry, IMAGE_KEYS)
             file_name, image_id = text(entry, "file_name"), _image_id(entry, "id")
             sides = {key: integer(entry, key, 1, MAX_SIDE) for key in ("height", "width")}
+            if sides["height"] * sides["width"] > MAX_PIXELS:
+                raise InputError(f"{sides['height']} x {sides['width']} pixels, expected at most {MAX_PIXELS} in all")
             if file_name in names:
                 raise InputError(f"file_name {file_name} used twice")
             if image_id in ids:
@@ -134,7 +138,7 @@ def predicted_segments(annotation: dict[str, Any], category_ids: dict[int, int],
 
     def read(segment: dict[str, Any]) -> None:
         score = segment.get("score", 1.0)
-        if type(score) not in (int, float) or not math.isfinite(score):
+        if type(score) not in (int, float) or not abs(score) <= MAX_FLOAT32:
             raise InputError(f"score must be a finite number, found {reprlib.repr(score)}")
         scores.append(score)
 

@@ -90,6 +90,8 @@ def read_cityscapes_files(
         tuple(pairs),
         fingerprint([pred] if pred else [], sorted(str(file.path) for file in [*truth.values(), *predicted.values()])),
         (missing_note(without),) if without else (),
+        len(pairs),
+        sum(isinstance(pair.prediction, InstanceIdsFile) for pair in pairs),
     )
 
 
@@ -97,7 +99,7 @@ def _instance_ids(folder: Path, truth: bool, pattern: str, problems: Problems) -
     """Files of instance ids below a folder, by image; two of one image go to `problems`."""
     files: dict[str, InstanceIdsFile] = {}
     for path in sorted(folder.rglob(pattern)):
-        key = image_key(path.name)
+        key = image_key(f"{path.stem}_")
         if key is None:
             continue
         if key in files:

@@ -76,6 +76,15 @@ class FilePair:
     columns: Mapping[str, Any] = field(default_factory=dict)
     instances: Any = None
 
+    def stamp(self) -> str:
+        """Sizes and times of the files; it differs if one was changed.
+
+        Raises:
+            InputError: a file is missing.
+        """
+        files = [side.path for side in (self.truth, self.prediction) if side is not None]
+        return file_stamp(files + ([] if self.instances is None else self.instances.files()))
+
     def read(self) -> tuple[SegmentMap, SegmentMap]:
         """Truth and prediction.
 
@@ -108,12 +117,16 @@ class FileSet:
         pairs: in the order of the truth.
         source: fingerprint of the JSON files.
         notes: what a person should know, a line each.
+        total: number of pairs of the whole set, of which `pairs` may be a part; 0 if nobody says.
+        without_score: predicted segments without a score, which AP takes for 1.
     """
 
     categories: CategoryTable
     pairs: tuple[FilePair, ...]
     source: str
     notes: tuple[str, ...] = ()
+    total: int = 0
+    without_score: int = 0
 
 
 def read_coco_files(
@@ -140,17 +153,21 @@ def read_coco_files(
     problems = Problems("in the files")
     predicted = read_predictions(pred, problems)
     notes = _category_notes(pred, predicted.categories, categories)
+    images = list(checked_images(content["images"], gt))
+    own_annotations, pairing = _by_true_ids(pred, predicted, images)
+    without_score = _scoreless(own_annotations.values())
+    own_annotations = dict(own_annotations)
     listing = Folders()
     pairs, without = [], []
-    for image in checked_images(content["images"], gt):
+    for image in images:
         annotation = annotations.pop(image["id"], None)
+        own = own_annotations.pop(image["id"], None)
         name = image["file_name"]
         with problems.noted():
             if annotation is None:
                 raise InputError(f"{gt}: image {name} (id {image['id']!r}) has no annotation")
             segments = true_segments(annotation, ids, image["height"] * image["width"], gt)
             truth = SegmentFile(listing.require(gt_dir / annotation["file_name"], gt), segments)
-            own = predicted.annotations.pop(image["id"], None)
             prediction = None
             if own is None:
                 without.append(name)
@@ -161,16 +178,17 @@ def read_coco_files(
             pairs.append(FilePair(name, image["id"], image["height"], image["width"], truth, prediction, columns))
     if annotations:
         raise InputError(f"{gt}: annotation of image id {next(iter(annotations))!r}, not in images")
-    if predicted.annotations:
-        strange = next(iter(predicted.annotations))
+    if own_annotations:
+        strange = next(iter(own_annotations))
         problems.add(
-            f"{pred}: {len(predicted.annotations)} predictions of images that the truth does not list, "
+            f"{pred}: {len(own_annotations)} predictions of images that the truth does not list, "
             f"first image_id {strange!r}"
         )
     check_pairs(pairs, without, str(pred), problems, allow_missing)
     if without:
         notes.append(missing_note(without))
-    return FileSet(categories, tuple(pairs), fingerprint([gt, pred]), tuple(notes))
+    notes += pairing
+    return FileSet(categories, tuple(pairs), fingerprint([gt, pred]), tuple(notes), len(pairs), without_score)
 
 
 def check_pairs(pairs: list, without: list[str], pred: str, problems: Problems, allow_missing: bool) -> None:
@@ -196,10 +214,11 @@ def missing_note(without: list[str]) -> str:
 
 @dataclass(frozen=True)
 class Predictions:
-    """The entries of a prediction's JSON: annotations by image id, and its categories if it has any."""
+    """The entries of a prediction's JSON: annotations by image id; images and categories, empty if it has none."""
 
     annotations: dict[int | str, dict]
-    categories: list | None
+    images: list
+    categories: list
 
 
 def read_predictions(path: Path, problems: Problems) -> Predictions:
@@ -218,13 +237,47 @@ def read_predictions(path: Path, problems: Problems) -> Predictions:
             if image_id in annotations:
                 raise InputError(f"{place} ({entry['file_name']}): a second prediction for image_id {image_id!r}")
             annotations[image_id] = entry
-    categories = content.get("categories")
-    return Predictions(annotations, categories if isinstance(categories, list) else None)
+    images, categories = (content.get(key) for key in ("images", "categories"))
+    return Predictions(
+        annotations, images if isinstance(images, list) else [], categories if isinstance(categories, list) else []
+    )
 
 
-def _category_notes(path: Path, entries: list | None, categories: CategoryTable) -> list[str]:
+def _by_true_ids(path: Path, predicted: Predictions, images: list[dict]) -> tuple[dict[int | str, dict], list[str]]:
+    """The predicted annotations by the truth's image ids, and a note if its own `images` have other ids for the names.
+
+    Tools that know nothing of the truth number their images as they come.
+    """
+    names = {
+        i["id"]: i["file_name"] for i in predicted.images if isinstance(i, dict) and {"id", "file_name"} <= i.keys()
+    }
+    own = {image_id: names.get(image_id) for image_id in predicted.annotations}
+    true_ids = {image["file_name"]: image["id"] for image in images}
+    true_names = {image["id"]: image["file_name"] for image in images}
+    agree = all(name is None or true_names.get(image_id, name) == name for image_id, name in own.items())
+    if agree and not any(name in true_ids and image_id not in true_names for image_id, name in own.items()):
+        return predicted.annotations, []
+    if len({name for name in own.values() if name in true_ids}) < len(own):
+        raise InputError(
+            f"{path}: gives images other file names than the truth has for their ids, and not all of them are in the "
+            "truth; give both sides the same ids or names"
+        )
+    note = f"{path}: its image ids are not the truth's; paired by the file names in its list images"
+    return {true_ids[own[image_id]]: entry for image_id, entry in predicted.annotations.items()}, [note]
+
+
+def _scoreless(annotations: Iterable[dict]) -> int:
+    """How many segments have no score."""
+    return sum(
+        isinstance(segment, dict) and "score" not in segment
+        for annotation in annotations
+        for segment in annotation["segments_info"]
+    )
+
+
+def _category_notes(path: Path, entries: list, categories: CategoryTable) -> list[str]:
     """A line if the prediction's JSON gives an id another name than the truth does: the usual cause of a PQ of 0."""
-    own = {e.get("id"): e.get("name") for e in entries or [] if isinstance(e, dict) and isinstance(e.get("id"), int)}
+    own = {e.get("id"): e.get("name") for e in entries if isinstance(e, dict) and isinstance(e.get("id"), int)}
     other = [(c, own[c.source_id]) for c in categories if own.get(c.source_id, c.name) != c.name]
     if not other:
         return []
@@ -257,6 +310,19 @@ class Folders:
         if path.name not in self._names[path.parent]:
             raise InputError(f"{path}: no such file, but {origin} lists it")
         return path
+
+
+def file_stamp(paths: Iterable[Path]) -> str:
+    """Sizes and times of files.
+
+    Raises:
+        InputError: one cannot be found.
+    """
+    try:
+        found = [path.stat() for path in paths]
+    except OSError as error:
+        raise InputError(f"{error.filename}: cannot be read ({error.strerror})") from None
+    return " ".join(f"{status.st_size}-{status.st_mtime_ns}" for status in found)
 
 
 def fingerprint(files: Iterable[str | Path], names: Iterable[str] = ()) -> str:

@@ -31,8 +31,13 @@ class CocoInstances:
     truth: list[dict[str, Any]] | None
     measure: str = "ap"
 
-    def count_rows(self, truth: SegmentMap, categories: CategoryTable) -> np.ndarray:
+    def files(self) -> list[Path]:
+        """None: the fingerprint of the file set holds the JSONs."""
+        return []
+
+    def count_rows(self, truth: SegmentMap, prediction: SegmentMap, categories: CategoryTable) -> np.ndarray:
         """The rows of mask AP, as of `mask_ap.count_rows`."""
+        del prediction
         instances = mask_ap.instances_of_map(truth, categories) if self.truth is None else self.truth
         return mask_ap.count_instance_rows(instances, self.detections, categories)
 
@@ -52,14 +57,60 @@ class CityscapesInstances:
     instance_ids: Path | None
     measure: str = "cityscapes_ap"
 
-    def count_rows(self, truth: SegmentMap, categories: CategoryTable) -> np.ndarray:
+    def files(self) -> list[Path]:
+        """The text file; its masks are not looked at."""
+        return [] if self.path is None else [self.path]
+
+    def count_rows(self, truth: SegmentMap, prediction: SegmentMap, categories: CategoryTable) -> np.ndarray:
         """The rows of Cityscapes AP, as of `cityscapes_ap.count_rows`."""
+        del prediction
         if self.instance_ids is not None:
             truth = with_ignored_instances(truth, self.instance_ids)
         if self.path is None:
             return cityscapes_ap.count_instance_rows(truth, (), categories)
         found = read_cityscapes_results(self.path, self.folder, truth.shape, categories)
         return cityscapes_ap.count_instance_rows(truth, found, categories)
+
+
+@dataclass(frozen=True, eq=False)
+class PanopticThings:
+    """The things of a panoptic result, compared with a truth of instance ids as the benchmark of instances sees it.
+
+    Attributes:
+        instance_ids: the truth's PNG of instance ids.
+    """
+
+    instance_ids: Path
+    measure: str = "cityscapes_ap"
+
+    def files(self) -> list[Path]:
+        """None beside those of truth and prediction."""
+        return []
+
+    def count_rows(self, truth: SegmentMap, prediction: SegmentMap, categories: CategoryTable) -> np.ndarray:
+        """The rows of Cityscapes AP, as of `cityscapes_ap.count_rows`."""
+        things = (
+            (int(row["category"]), float(row["score"]), prediction.ids == row["id"])
+            for row in prediction.segments
+            if categories[int(row["category"])].isthing
+        )
+        truth = with_ignored_instances(truth, self.instance_ids)
+        return cityscapes_ap.count_instance_rows(truth, things, categories)
+
+
+def with_panoptic_things(files: FileSet) -> FileSet:
+    """The files with the things of their panoptic results as instances, for measure "cityscapes_ap".
+
+    Where the truth is in panoptic PNGs, they do not say where single caravans and trailers are; a note says so.
+    """
+    if not all(isinstance(pair.truth, InstanceIdsFile) for pair in files.pairs):
+        note = (
+            "Cityscapes AP of a truth in panoptic PNGs: single caravans and trailers are void in it, which the "
+            "benchmark does not excuse; its own number needs --gt-dir with PNGs of instance ids"
+        )
+        return replace(files, notes=(*files.notes, note))
+    pairs = [replace(pair, instances=PanopticThings(pair.truth.path)) for pair in files.pairs]
+    return replace(files, pairs=tuple(pairs))
 
 
 def with_coco_instances(files: FileSet, results: str | Path, truth: str | Path | None = None) -> FileSet:
@@ -87,19 +138,33 @@ def with_coco_instances(files: FileSet, results: str | Path, truth: str | Path |
         for p in files.pairs
     ]
     source = fingerprint([results] if truth is None else [results, truth], [files.source])
-    return replace(files, pairs=tuple(pairs), source=source)
+    notes = files.notes
+    if not any(detections.values()):
+        notes = (*notes, f"{results}: holds no detection of these images; every thing is missed")
+    return replace(files, pairs=tuple(pairs), source=source, notes=notes, without_score=0)
 
 
-def with_cityscapes_instances(files: FileSet, folder: str | Path) -> FileSet:
+def with_cityscapes_instances(files: FileSet, folder: str | Path, allow_missing: bool = False) -> FileSet:
     """The files with the instance results of a folder, a text file an image; measure "cityscapes_ap" is theirs.
 
+    Args:
+        files: of `read_cityscapes_files`.
+        folder: of the results.
+        allow_missing: take images without a text file as such in which nothing was found.
+
     Raises:
-        InputError: as `instances.find_cityscapes_results`.
+        InputError: as `instances.find_cityscapes_results`; or an image has no text file.
     """
     found = find_cityscapes_results(folder, [pair.name for pair in files.pairs])
+    without = [pair.name for pair in files.pairs if pair.name not in found]
+    if without and not allow_missing:
+        raise InputError(
+            f"{folder}: no text file of results for {len(without)} of {len(files.pairs)} images, first {without[0]}; "
+            "--allow-missing counts their instances as missed"
+        )
     pairs = []
     for pair in files.pairs:
         instance_ids = pair.truth.path if isinstance(pair.truth, InstanceIdsFile) else None
         pairs.append(replace(pair, instances=CityscapesInstances(found.get(pair.name), Path(folder), instance_ids)))
     source = fingerprint(sorted(found.values()), [files.source])
-    return replace(files, pairs=tuple(pairs), source=source)
+    return replace(files, pairs=tuple(pairs), source=source, without_score=0)

@@ -9,6 +9,9 @@ from tfpanoptic.evaluation.bootstrap import pq_intervals
 from tfpanoptic.evaluation.measures import MEASURES
 from tfpanoptic.evaluation.state import Evaluation
 
+# A column of texts that all differ has as many values as there are images.
+MOST_VALUES = 100
+
 
 def summarize(evaluation: Evaluation, by: str | None = None) -> dict[str, Any]:
     """The numbers of every measure, as fractions.
@@ -18,12 +21,14 @@ def summarize(evaluation: Evaluation, by: str | None = None) -> dict[str, Any]:
         by: a column of the images' table; the numbers of the images of each of its values are told, too.
 
     Returns:
-        `{"images", "missing"}`, the number of images and of those without a prediction, `{measure: ...}` as its
-        `summarize_rows` gives, `pq_interval` as `bootstrap.pq_intervals` gives, and
+        `{"images", "total", "missing", "wrong_areas"}`, the number of images, of all that belong to the evaluation,
+        of those without a prediction, and of true
+        segments whose area is not the number of their pixels; `{measure: ...}` as its `summarize_rows` gives,
+        `pq_interval` as `bootstrap.pq_intervals` gives, and
         `by`: `{value: {"images", measure: ...}}`.
 
     Raises:
-        InputError: no image, or no image has the column.
+        InputError: no image, no image has the column, or it has more than 100 values.
     """
     if not len(evaluation):
         raise InputError("no image to summarize: the evaluation holds none")
@@ -31,14 +36,19 @@ def summarize(evaluation: Evaluation, by: str | None = None) -> dict[str, Any]:
     if "pq" in evaluation.measures:
         summary["pq_interval"] = pq_intervals(evaluation)
     if by is not None:
-        summary["by"] = {value: _numbers(evaluation.where(by, value)) for value in evaluation.values(by)}
+        slices = evaluation.by(by)
+        if len(slices) > MOST_VALUES:
+            raise InputError(f"column {by!r}: {len(slices)} values; expected at most {MOST_VALUES} to tell apart")
+        summary["by"] = {value: _numbers(part) for value, part in slices.items()}
     return summary
 
 
 def _numbers(evaluation: Evaluation) -> dict[str, Any]:
     summary: dict[str, Any] = {
         "images": len(evaluation),
+        "total": max(evaluation.total, len(evaluation)),
         "missing": sum(image.missing for image in evaluation.images.values()),
+        "wrong_areas": sum(image.wrong_areas for image in evaluation.images.values()),
     }
     for measure in evaluation.measures:
         summary[measure] = MEASURES[measure].summarize_rows(evaluation.rows(measure), evaluation.categories)

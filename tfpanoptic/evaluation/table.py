@@ -33,10 +33,26 @@ def print_evaluation(summary: dict[str, Any]) -> None:
         _print_sizes(summary["size"])
     if "causes" in summary:
         _print_causes(summary["causes"]["all"])
-    if "by" in summary:
+    _print_warnings(summary)
+    if "by" in summary and "pq" in summary:
         _print_slices(summary["by"])
+
+
+def _print_warnings(summary: dict[str, Any]) -> None:
+    """What a person should know before believing the numbers."""
+    if summary["images"] < summary["total"]:
+        print(f"a part: {summary['images']} of {summary['total']} images")
     if summary["missing"]:
         print(f"{summary['missing']} of {summary['images']} images had no prediction: their segments count as missed")
+
+    if summary["wrong_areas"]:
+        print(
+            f"{summary['wrong_areas']} segments of the truth have an area in the annotation that is not the number of "
+            "their pixels; the official rules take the annotation's"
+        )
+    quality = summary.get("pq", {}).get("per_category", {}).values()
+    if any(row["fn"] for row in quality) and not any(row["tp"] for row in quality):
+        print("no segment matches: do category ids and file names mean the same on both sides?")
 
 
 def print_summary(summary: dict[str, Any]) -> None:
@@ -49,7 +65,7 @@ def print_summary(summary: dict[str, Any]) -> None:
     shown = summary["per_category"] if len(summary["per_category"]) <= MOST_CATEGORIES else seen
     for name, row in shown.items():
         table.add_row(escape(name), *_percent(row), "", str(row["tp"]), str(row["fp"]), str(row["fn"]))
-    Console().print(table)
+    Console(emoji=False).print(table)
     print("PQ, SQ and RQ in percent; '-' where there is no segment")
 
 
@@ -57,9 +73,8 @@ def _print_interval(summary: dict[str, Any]) -> None:
     images, interval = summary["images"], summary["pq_interval"]["all"]["pq"]
     if interval is not None:
         low, high = (f"{100 * end:.1f}" for end in interval)
-        print(
-            f"PQ of {images} images; of other images like these, 95 % of the time between {low} and {high} (bootstrap)"
-        )
+        pq = _one(summary["pq"]["all"]["pq"])
+        print(f"PQ {pq}, 95 % confidence interval {low} to {high} (bootstrap over {images} images)")
 
 
 def _print_others(summary: dict[str, Any]) -> None:
@@ -78,7 +93,7 @@ def _print_others(summary: dict[str, Any]) -> None:
         parts = ", ".join(f"{group} {_one(boundary[group]['pq'])}" for group in GROUPS[1:])
         table.add_row("Boundary PQ", _one(boundary["all"]["pq"]), parts)
     if table.row_count:
-        Console().print(table)
+        Console(emoji=False).print(table)
 
 
 def _print_sizes(sizes: dict[str, Any]) -> None:
@@ -87,7 +102,7 @@ def _print_sizes(sizes: dict[str, Any]) -> None:
         low, high = size["limits"]
         pixels = f"{low} and more" if high is None else f"{low} to {high - 1}"
         table.add_row(name, *(_one(size[group]["pq"]) for group in GROUPS), pixels)
-    Console().print(table)
+    Console(emoji=False).print(table)
 
 
 def _print_causes(causes: dict[str, Any]) -> None:
@@ -97,14 +112,15 @@ def _print_causes(causes: dict[str, Any]) -> None:
     for cause, row in sorted(causes["causes"].items(), key=lambda item: -item[1]["lost"]):
         table.add_row(CAUSE_NAMES[cause], _one(row["lost"]), _one(row["if_fixed"]), str(row["fp"]), str(row["fn"]))
     table.add_row("all", _one(causes["lost"]), "", "", "", style="bold")
-    Console().print(table)
+    Console(emoji=False).print(table)
+    print("fixed: such segments match as well as the others of their category; wrong ones are gone")
 
 
 def _print_slices(slices: dict[str, Any]) -> None:
     table = _table("slice", "PQ", "things", "stuff", "images")
     for value, numbers in slices.items():
         table.add_row(escape(value), *(_one(numbers["pq"][group]["pq"]) for group in GROUPS), str(numbers["images"]))
-    Console().print(table)
+    Console(emoji=False).print(table)
 
 
 def _table(*columns: str) -> Table:

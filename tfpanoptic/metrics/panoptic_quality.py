@@ -48,7 +48,7 @@ class PanopticQuality(keras.metrics.Metric):
             sample_weight: must be None; a segment counts once.
 
         Raises:
-            ValueError: a sample weight.
+            ValueError: a sample weight, or maps of another type, rank or of two shapes.
         """
         if sample_weight is not None:
             raise ValueError("panoptic quality takes no sample weights")

@@ -46,7 +46,7 @@ class ParsingCovering(keras.metrics.Metric):
             sample_weight: must be None; a segment weighs its share of the image.
 
         Raises:
-            ValueError: a sample weight.
+            ValueError: a sample weight, or maps of another type, rank or of two shapes.
         """
         if sample_weight is not None:
             raise ValueError("parsing covering takes no sample weights")

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpanoptic.categories import CategoryTable
+from tfpanoptic.metrics.label_pairs import require_maps
 from tfpanoptic.panoptic_map import category_of
 
 
@@ -42,11 +43,12 @@ class SemanticIoU(keras.metrics.Metric):
             sample_weight: must be None; a pixel counts once.
 
         Raises:
-            ValueError: a sample weight.
+            ValueError: a sample weight, or maps of another type, rank or of two shapes.
             tf.errors.InvalidArgumentError: a label of a category that is not in the table.
         """
         if sample_weight is not None:
             raise ValueError("semantic IoU takes no sample weights")
+        require_maps(truth, prediction)
         true_category, predicted_category = (category_of(tf.cast(label, tf.int32)) for label in (truth, prediction))
         largest = tf.reduce_max(tf.maximum(true_category, predicted_category))
         expected = f"panoptic maps need labels of categories up to {self._size - 1}"

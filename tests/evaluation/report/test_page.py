@@ -171,7 +171,7 @@ def test_only_columns_with_a_few_values_are_told_value_by_value(tmp_path):
     page = Page(written(tmp_path / "r.html", evaluation))
     assert "By kind" in page.text and "By one" not in page.text and "By own" not in page.text
     (key,) = [name for name in page.tables if name.startswith("slice")]
-    part = summarize(evaluation.where("kind", "b"))["pq"]["all"]["pq"]
+    part = summarize(evaluation.by("kind")["b"])["pq"]["all"]["pq"]
     (row,) = [row for row in page.tables[key] if row["value"]["text"] == "b"]
     assert (row["images"]["text"], row["pq"]["text"]) == ("11", percent(part))
 

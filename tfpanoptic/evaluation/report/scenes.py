@@ -45,7 +45,7 @@ def scene_list(worst: list[WorstImage], evaluation: Evaluation, scenes: Scenes |
     parts = [] if scenes is None else [_legend(), _switch()]
     categories = evaluation.categories
     known = {column for image in evaluation.images.values() for column in image.columns}
-    columns = sorted(column for column in known if len(evaluation.values(column)) > 1)
+    columns = sorted(column for column in known if len(evaluation.by(column)) > 1)
     for rank, image in enumerate(worst, start=1):
         told = _told(rank, image, categories, columns)
         pictures = ""

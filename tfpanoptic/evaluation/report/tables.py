@@ -141,14 +141,15 @@ def size_section(summary: dict[str, Any]) -> str:
 def slice_tables(evaluation: Evaluation) -> str:
     """PQ by the values of each column of the images' table that has 2 to 20 of them; nothing without such a column."""
     names = sorted({column for image in evaluation.images.values() for column in image.columns})
+    slices = {column: evaluation.by(column) for column in names}
     return "".join(
-        f"<h3>By {escaped(column)}</h3>{_slice_table(number, evaluation, column)}"
-        for number, column in enumerate(names)
-        if len(evaluation.values(column)) in SLICE_VALUES
+        f"<h3>By {escaped(column)}</h3>{_slice_table(number, parts)}"
+        for number, (column, parts) in enumerate(slices.items())
+        if len(parts) in SLICE_VALUES
     )
 
 
-def _slice_table(number: int, evaluation: Evaluation, column: str) -> str:
+def _slice_table(number: int, parts: dict[str, Evaluation]) -> str:
     columns = [
         Column("value", "Value", numeric=False),
         Column("images", "Images"),
@@ -161,8 +162,7 @@ def _slice_table(number: int, evaluation: Evaluation, column: str) -> str:
         Column("n", "Categories", "With segments in these images"),
     ]
     rows = []
-    for value in evaluation.values(column):
-        part = evaluation.where(column, value)
+    for value, part in parts.items():
         entry = summarize_rows(part.rows("pq"), part.categories)
         ends = pq_intervals(part)["all"]["pq"]
         whole = entry["all"]
