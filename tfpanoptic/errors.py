@@ -31,10 +31,12 @@ class Problems:
     def __init__(self, where: str, told: int = 8):
         self.where, self.told = where, told
         self.messages: list[str] = []
+        self._said: set[str] = set()
 
     def add(self, message: str) -> None:
         """Takes one more; what was said already is not said again."""
-        if message not in self.messages:
+        if message not in self._said:
+            self._said.add(message)
             self.messages.append(message)
 
     @contextmanager

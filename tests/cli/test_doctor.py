@@ -121,7 +121,7 @@ def test_heads_at_stride_4_are_told_to_be_finer(run, tmp_path):
         (["JSON"], "a JSON needs --images DIR and --panoptic DIR"),
         (["nuclei", "--images", "EMPTY"], "stand beside a panoptic JSON"),
         (["nuclei", "--split", "test"], "--split 'test': expected train or val"),
-        (["coco_panoptic"], "train is missing"),
+        (["coco_panoptic"], "coco_panoptic: no such file or folder; expected nuclei, shapes, "),
         (["nuclei", "input.stride=8"], "changes a setting of a configuration; give one with --config"),
         (["nuclei", "--config", "nowhere.yaml"], "nowhere.yaml: no such file"),
         (["nuclei", "--json", "EMPTY"], "is a folder; expected a file to write"),

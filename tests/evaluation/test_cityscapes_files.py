@@ -116,7 +116,7 @@ def test_folders_without_such_files_are_told(layout, tmp_path):
     gt, pred, _ = layout
     with pytest.raises(InputError, match=r"pred: no file CITY_SEQUENCE_FRAME_\*\.png in it or below"):
         read_cityscapes_files(None, gt, None, pred)
-    with pytest.raises(InputError, match=r"nowhere: no file CITY_SEQUENCE_FRAME_\*_gtFine_instanceIds\.png"):
+    with pytest.raises(InputError, match=r"nowhere: cannot list this folder \(No such file"):
         read_cityscapes_files(None, tmp_path / "nowhere", None, pred)
 
 

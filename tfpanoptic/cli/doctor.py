@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tfpanoptic.experiment import Experiment
 
 LAYOUT = "a folder with images/, panoptic/ and panoptic.json (or with one for each split), or a panoptic JSON"
+# Datasets that need no files of a person's own.
+BUNDLED = ("nuclei", "shapes")
 # Images of which the ceiling is measured unless --limit says otherwise.
 CEILING_IMAGES = 200
 
@@ -108,10 +110,8 @@ def _source(
     data: str | None, experiment: Experiment | None, split: str, images: Path | None, panoptic: Path | None
 ) -> Source:
     """Where the data are that the arguments mean."""
-    from tfpanoptic.data import DATASETS
-
     if data is None and experiment is None:
-        raise InputError(f"nothing to check: expected --config, or {', '.join(DATASETS)}, {LAYOUT}")
+        raise InputError(f"nothing to check: expected --config, or {', '.join(BUNDLED)}, {LAYOUT}")
     path = Path(data or "")
     if data is not None and path.is_file():
         if images is None or panoptic is None:
@@ -119,10 +119,10 @@ def _source(
         return _files((images, path, panoptic), None)
     if images is not None or panoptic is not None:
         raise InputError("--images and --panoptic stand beside a panoptic JSON")
-    if data is None or data in DATASETS:
+    if data is None or data in BUNDLED:
         return _named(data, experiment, split)
     if not path.is_dir():
-        raise InputError(f"{data}: no such file or folder; expected {', '.join(DATASETS)}, {LAYOUT}")
+        raise InputError(f"{data}: no such file or folder; expected {', '.join(BUNDLED)}, {LAYOUT}")
     folder = path / split if (path / split / "panoptic.json").is_file() else path
     if not (folder / "panoptic.json").is_file():
         raise InputError(f"{folder}: no panoptic.json in it; expected {LAYOUT}")

@@ -6,6 +6,7 @@ as the benchmark takes it, or a folder of PNGs of instance ids.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -98,7 +99,7 @@ def read_cityscapes_files(
 def _instance_ids(folder: Path, truth: bool, pattern: str, problems: Problems) -> dict[str, InstanceIdsFile]:
     """Files of instance ids below a folder, by image; two of one image go to `problems`."""
     files: dict[str, InstanceIdsFile] = {}
-    for path in sorted(folder.rglob(pattern)):
+    for path in _below(folder, pattern):
         key = image_key(f"{path.stem}_")
         if key is None:
             continue
@@ -109,6 +110,20 @@ def _instance_ids(folder: Path, truth: bool, pattern: str, problems: Problems) -
     if not files:
         raise InputError(f"{folder}: no file CITY_SEQUENCE_FRAME{pattern.replace('*', '_*', 1)} in it or below")
     return files
+
+
+def _below(folder: Path, pattern: str) -> list[Path]:
+    """The files below a folder whose names match, sorted.
+
+    Raises:
+        InputError: the folder or one in it cannot be read, which `Path.rglob` would pass over.
+    """
+
+    def fail(error: OSError) -> None:
+        raise InputError(f"{error.filename}: cannot list this folder ({error.strerror})")
+
+    found = [Path(place) / name for place, _, names in os.walk(folder, onerror=fail) for name in names]
+    return sorted(path for path in found if path.match(pattern))
 
 
 def _panoptic_pngs(pred: Path, pred_dir: Path, problems: Problems) -> dict[str, SegmentFile]:

@@ -22,7 +22,7 @@ from tfpanoptic.categories import Category, CategoryTable
 from tfpanoptic.data.cityscapes import image_key
 from tfpanoptic.data.coco_json import MAX_INT64, MAX_SIDE, parse_json
 from tfpanoptic.data.segment_png import load_pixels, open_image
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import InputError, Problems
 from tfpanoptic.evaluation.rle import checked_rle
 from tfpanoptic.json_entry import MAX_INT32, flag, integer, require_keys, text
 
@@ -60,6 +60,7 @@ def read_coco_results(
         raise InputError(f"{path}: expected a COCO results JSON, a list of detections, found {_kind(content)}")
     things = _things(categories)
     found: dict[ImageId, list[dict[str, Any]]] = {image: [] for image in images}
+    problems = Problems("in the instances")
     for number, entry in enumerate(content):
         try:
             require_keys(entry, RESULT_KEYS)
@@ -70,8 +71,10 @@ def read_coco_results(
                 "score": _number(entry, "score"),
             }
         except InputError as error:
-            raise InputError(f"{path}: [{number}]: {error}{_hint(entry)}") from None
+            problems.add(f"{path}: [{number}]: {error}{_hint(entry)}")
+            continue
         found[image_id].append(instance)
+    problems.check()
     return found
 
 
@@ -103,6 +106,7 @@ def read_coco_instances(
     things = _named_things(path, content["categories"], categories)
     found: dict[ImageId, list[dict[str, Any]]] = {image: [] for image in images}
     ids: set[int] = set()
+    problems = Problems("in the instances")
     for number, entry in enumerate(content["annotations"]):
         try:
             require_keys(entry, TRUTH_KEYS)
@@ -120,8 +124,10 @@ def read_coco_instances(
                 "area": _number(entry, "area", low=0),
             }
         except InputError as error:
-            raise InputError(f"{path}: annotations[{number}]: {error}{_hint(entry)}") from None
+            problems.add(f"{path}: annotations[{number}]: {error}{_hint(entry)}")
+            continue
         found[image_id].append(instance)
+    problems.check()
     return found
 
 
@@ -145,7 +151,10 @@ def find_cityscapes_results(folder: str | Path, file_names: Iterable[str]) -> di
     for name in file_names:
         key = image_key(f"{Path(name).stem}_")
         if key is None:
-            raise InputError(f"{name}: expected a Cityscapes name, city_sequence_frame_*")
+            raise InputError(
+                f"{folder}: Cityscapes results are for images named city_sequence_frame_*, found {name}; "
+                "results in COCO format are a JSON, no folder"
+            )
         paths = by_key.get(key, [])
         if len(paths) > 1:
             raise InputError(f"{paths[0]} and {paths[1]} both hold results of {name}; expected one")
