@@ -176,7 +176,7 @@ def test_a_runs_evaluation_has_a_state_that_is_continued(run, tiny_run, tmp_path
         (["--state", "no.jsonl"], "no.jsonl: no such file"),
         (["--state", "no.jsonl", "--shard", "1/2"], "--state alone reads saved counters"),
         (["--pred", "a", "--pred-dir", "a", "--gt", "b", "--gt-dir", "b", "--state", "a", "--state", "b"], "give one"),
-        (["--pred-dir", "a", "--gt-dir", "b", "--format", "cityscapes"], "b: no file CITY_SEQUENCE_FRAME"),
+        (["--pred-dir", "a", "--gt-dir", "b", "--format", "cityscapes"], "b: cannot list this folder (No such file"),
     ],
 )
 def test_arguments_that_do_not_fit_are_one_line(run, options, words, tmp_path, monkeypatch):
