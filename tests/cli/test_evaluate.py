@@ -171,7 +171,7 @@ def test_a_runs_evaluation_has_a_state_that_is_continued(run, tiny_run, tmp_path
         (["--gt", "a"], "nothing to evaluate"),
         (["--pred", "a"], "files need --gt-dir and --pred-dir"),
         (["--pred-dir", "a", "--gt-dir", "b"], "files in COCO format need --gt and --pred"),
-        (["run", "--workers", "2"], "--workers and --allow-missing are for files"),
+        (["run", "--workers", "2"], "--workers, --allow-missing, --instances and --gt-instances are for files"),
         (["run", "--pred", "a"], "a run folder makes its own predictions"),
         (["--state", "no.jsonl"], "no.jsonl: no such file"),
         (["--state", "no.jsonl", "--shard", "1/2"], "--state alone reads saved counters"),

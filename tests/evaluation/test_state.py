@@ -6,10 +6,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.evaluation.scenes import TABLE, random_pair
+from tests.evaluation.scenes import TABLE, paired, random_pair
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import InputError
-from tfpanoptic.evaluation.measures import FAST, measure_image
+from tfpanoptic.evaluation.measures import FAST, measure_pairs
 from tfpanoptic.evaluation.state import Evaluation, ImageCounts, merge, plain_columns
 from tfpanoptic.evaluation.state_file import StateFile, load_state
 from tfpanoptic.evaluation.summary import summarize
@@ -20,7 +20,7 @@ def evaluation():
     images = {}
     for seed in range(12):
         name = f"{seed:02d}.jpg"
-        rows = measure_image(*random_pair(seed), TABLE, FAST)
+        rows = measure_pairs(paired(*random_pair(seed)), TABLE, FAST)
         images[name] = ImageCounts(name, rows, {"city": "bern" if seed % 3 else "ulm", "hour": seed % 2})
     return Evaluation(TABLE, FAST, "source", images)
 

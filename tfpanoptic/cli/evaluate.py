@@ -80,7 +80,7 @@ def evaluate(
     """Measure PQ and the other published numbers, with their uncertainty and the reasons for what is lost."""
     states = state or []
     files = pred is not None or pred_dir is not None
-    _check_options(run, files, states, instances, gt_instances, (also, shard, workers, allow_missing, images))
+    _check_options(run, files, states, (workers, allow_missing, instances, gt_instances), (also, shard, images))
     _check_outputs([json_file, report, *(states if files or run else [])], [gt, pred, instances, gt_instances, *states])
     measures = [measure.value for measure in also or []]
     if instances is not None:
@@ -102,30 +102,21 @@ def evaluate(
     _tell(evaluation, by, json_file, report, str(run or pred or pred_dir or states[0]), scenes)
 
 
-def _check_options(
-    run: Path | None,
-    files: bool,
-    states: list[Path],
-    instances: Path | None,
-    gt_instances: Path | None,
-    others: tuple,
-) -> None:
+def _check_options(run: Path | None, files: bool, states: list[Path], of_files: tuple, of_images: tuple) -> None:
     """Raises:
-    InputError: options that do not go together.
+    InputError: options that do not go together. `of_files` are those for files alone, `of_images` those that choose
+        images or measures, which saved counters no longer have.
     """
-    if not files and (instances is not None or gt_instances is not None):
-        raise InputError("--instances and --gt-instances stand beside --pred and --pred-dir")
     if run is not None and files:
         raise InputError("a run folder makes its own predictions; leave it out with --pred and --pred-dir")
-    _, _, workers, allow_missing, _ = others
-    if run is not None and (workers or allow_missing):
-        raise InputError("--workers and --allow-missing are for files; a run makes its predictions itself")
+    if not files and any(of_files):
+        raise InputError(
+            "--workers, --allow-missing, --instances and --gt-instances are for files, with --pred and --pred-dir"
+        )
     if (run is not None or files) and len(states) > 1:
         raise InputError("several --state files are for reading saved counters alone; give one")
-    if states and run is None and not files and any(others):
-        raise InputError(
-            "--state alone reads saved counters; leave --also, --shard, --workers, --allow-missing and --images out"
-        )
+    if states and run is None and not files and any(of_images):
+        raise InputError("--state alone reads saved counters; leave --also, --shard and --images out")
 
 
 def _check_outputs(outputs: list[Path | None], inputs: list[Path | None]) -> None:

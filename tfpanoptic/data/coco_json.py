@@ -63,7 +63,7 @@ def checked_images(entries: list[Any], origin: Path) -> Iterator[dict[str, Any]]
     for number, entry in enumerate(entries):
         try:
             require_keys(entry, IMAGE_KEYS)
-            file_name, image_id = text(entry, "file_name"), _image_id(entry, "id")
+            file_name, image_id = text(entry, "file_name"), image_id_of(entry, "id")
             sides = {key: integer(entry, key, 1, MAX_SIDE) for key in ("height", "width")}
             if sides["height"] * sides["width"] > MAX_PIXELS:
                 raise InputError(f"{sides['height']} x {sides['width']} pixels, expected at most {MAX_PIXELS} in all")
@@ -102,7 +102,7 @@ def annotation_image_id(entry: Any, place: str) -> int | str:
         text(entry, "file_name")
         if not isinstance(entry["segments_info"], list):
             raise InputError(f"segments_info must be a list, found {reprlib.repr(entry['segments_info'])}")
-        return _image_id(entry, "image_id")
+        return image_id_of(entry, "image_id")
     except InputError as error:
         raise InputError(f"{place}{_named(entry)}: {error}") from None
 
@@ -173,7 +173,7 @@ def _named(entry: Any) -> str:
     return f" ({reprlib.repr(name)})" if isinstance(name, str) else ""
 
 
-def _image_id(entry: dict[str, Any], key: str) -> int | str:
+def image_id_of(entry: dict[str, Any], key: str) -> int | str:
     """An image's id: an integer, as in COCO, or a text, as in Cityscapes."""
     if isinstance(entry[key], str):
         return text(entry, key)

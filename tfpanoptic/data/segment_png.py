@@ -88,14 +88,15 @@ def require_same_ids(path: Path, found: Collection[int], listed: np.ndarray, ann
     pixels = np.fromiter(found, np.int64, len(found))
     unknown = np.setdiff1d(pixels[pixels != 0], listed)
     if unknown.size:
-        told = f"holds {_counted(unknown)}, which {annotation} does not list"
+        told = f"holds {counted_segments(unknown)}, which {annotation} does not list"
         raise InputError(f"{path}: {told}{palette_hint(path)}")
     absent = np.setdiff1d(listed, pixels)
     if absent.size:
-        raise InputError(f"{path}: lacks {_counted(absent)}, which {annotation} lists")
+        raise InputError(f"{path}: lacks {counted_segments(absent)}, which {annotation} lists")
 
 
-def _counted(ids: np.ndarray) -> str:
+def counted_segments(ids: np.ndarray) -> str:
+    """The first of some ids and how many more there are, for messages."""
     return f"segment {ids[0]}" + (f" and {len(ids) - 1} more" if len(ids) > 1 else "")
 
 

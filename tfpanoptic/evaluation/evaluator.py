@@ -23,7 +23,7 @@ from tfpanoptic.data.segment_png import palette_hint
 from tfpanoptic.errors import InputError, Problems, WorkFailed
 from tfpanoptic.evaluation.files import FilePair, FileSet
 from tfpanoptic.evaluation.matching import pair_segments, sum_by_row
-from tfpanoptic.evaluation.measures import FAST, MEASURES, check_measures
+from tfpanoptic.evaluation.measures import FAST, check_measures, measure_pairs
 from tfpanoptic.evaluation.state import Evaluation, ImageCounts
 from tfpanoptic.evaluation.state_file import StateFile
 from tfpanoptic.progress import progress
@@ -126,7 +126,7 @@ def count_maps(
             IoU is above 1.
     """
     pairs = pair_segments(truth, prediction, len(categories))
-    rows = {measure: MEASURES[measure].count_rows(pairs, categories) for measure in measures}
+    rows = measure_pairs(pairs, categories, measures)
     true_pixels = sum_by_row(pairs.true_row, pairs.area, len(truth.segments))
     too_large = np.flatnonzero(pairs.matches.iou > 1)
     if too_large.size:

@@ -20,7 +20,7 @@ import numpy as np
 
 from tfpanoptic.categories import Category, CategoryTable
 from tfpanoptic.data.cityscapes import image_key
-from tfpanoptic.data.coco_json import MAX_INT64, MAX_SIDE, parse_json
+from tfpanoptic.data.coco_json import MAX_INT64, MAX_SIDE, image_id_of, parse_json
 from tfpanoptic.data.segment_png import load_pixels, open_image
 from tfpanoptic.errors import InputError, Problems
 from tfpanoptic.evaluation.rle import checked_rle
@@ -217,15 +217,10 @@ def _things(categories: CategoryTable) -> dict[int, Category]:
 
 def _known_image(entry: dict[str, Any], images: Mapping[ImageId, Any]) -> ImageId:
     """The image of an entry, an integer as in COCO or a text."""
-    image_id = _image_id(entry, "image_id")
+    image_id = image_id_of(entry, "image_id")
     if image_id not in images:
         raise InputError(f"unknown image_id {image_id!r}, not in images")
     return image_id
-
-
-def _image_id(entry: dict[str, Any], key: str) -> ImageId:
-    value = entry[key]
-    return text(entry, key) if isinstance(value, str) else integer(entry, key, -MAX_INT64 - 1, MAX_INT64)
 
 
 def _known_category(entry: dict[str, Any], things: dict[int, Category], key: str = "category_id") -> Category:
@@ -273,7 +268,7 @@ def _given_images(
     for number, entry in enumerate(entries):
         try:
             require_keys(entry, frozenset(("id", "height", "width")))
-            image_id = _image_id(entry, "id")
+            image_id = image_id_of(entry, "id")
             size = (integer(entry, "height", 1, MAX_SIDE), integer(entry, "width", 1, MAX_SIDE))
             if image_id in given:
                 raise InputError(f"id {image_id!r} used twice")

@@ -19,6 +19,7 @@ from functools import cached_property
 
 import numpy as np
 
+from tfpanoptic.data.segment_png import counted_segments
 from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import SegmentMap
 
@@ -176,14 +177,12 @@ def _check_categories(side: str, segment_map: SegmentMap, num_categories: int) -
 def _check_ids(side: str, segment_map: SegmentMap, without_row: np.ndarray, areas: np.ndarray) -> None:
     unknown = np.unique(without_row[without_row != 0])
     if unknown.size:
-        raise InputError(f"{side} has pixels of {_counted(unknown)}, which its table does not list")
+        raise InputError(f"{side} has pixels of {counted_segments(unknown)}, which its table does not list")
     empty = segment_map.segments["id"][areas == 0]
     if empty.size:
-        raise InputError(f"{side} lists {_counted(empty)}, which {'have' if len(empty) > 1 else 'has'} no pixel")
-
-
-def _counted(ids: np.ndarray) -> str:
-    return f"segment {ids[0]}" + (f" and {len(ids) - 1} more" if len(ids) > 1 else "")
+        raise InputError(
+            f"{side} lists {counted_segments(empty)}, which {'have' if len(empty) > 1 else 'has'} no pixel"
+        )
 
 
 def _size(segment_map: SegmentMap) -> str:

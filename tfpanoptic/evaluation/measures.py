@@ -7,7 +7,7 @@ pixels are read once for all measures, and counters can be saved, merged and res
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -24,8 +24,7 @@ from tfpanoptic.evaluation import (
     semantic_iou,
     size_quality,
 )
-from tfpanoptic.evaluation.matching import SegmentPairs, pair_segments
-from tfpanoptic.segment_map import SegmentMap
+from tfpanoptic.evaluation.matching import SegmentPairs
 
 
 class Measure(NamedTuple):
@@ -62,13 +61,6 @@ def check_measures(names: tuple[str, ...]) -> None:
             raise InputError(f"measure {name!r}: expected one of {', '.join(MEASURES)}")
 
 
-def measure_image(
-    truth: SegmentMap, prediction: SegmentMap, categories: CategoryTable, measures: tuple[str, ...]
-) -> dict[str, np.ndarray]:
-    """The rows of each measure for one image.
-
-    Raises:
-        InputError: see `matching.pair_segments`.
-    """
-    pairs = pair_segments(truth, prediction, len(categories))
+def measure_pairs(pairs: SegmentPairs, categories: CategoryTable, measures: Iterable[str]) -> dict[str, np.ndarray]:
+    """The rows of each measure for one image."""
     return {name: MEASURES[name].count_rows(pairs, categories) for name in measures}

@@ -3,7 +3,8 @@
 from html.parser import HTMLParser
 
 from tests.evaluation.scenes import TABLE, random_pair
-from tfpanoptic.evaluation.measures import FAST, measure_image
+from tfpanoptic.evaluation.matching import pair_segments
+from tfpanoptic.evaluation.measures import FAST, measure_pairs
 from tfpanoptic.evaluation.report import write_report
 from tfpanoptic.evaluation.state import Evaluation, ImageCounts
 
@@ -49,7 +50,11 @@ class Page(HTMLParser):
 def evaluated(pairs, measures=FAST, categories=TABLE, columns=None):
     """The evaluation of {name: (truth, prediction)}."""
     images = {
-        name: ImageCounts(name, measure_image(*pair, categories, measures), (columns or {}).get(name, {}))
+        name: ImageCounts(
+            name,
+            measure_pairs(pair_segments(*pair, len(categories)), categories, measures),
+            (columns or {}).get(name, {}),
+        )
         for name, pair in pairs.items()
     }
     return Evaluation(categories, measures, "", images)
