@@ -6,7 +6,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
-VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "tfpanoptic/__init__.py").read_text(encoding="utf-8"))[1]
+VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "tfpanoptic/version.py").read_text(encoding="utf-8"))[1]
 NOTEBOOK = ["nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29"]
 VIZ = ["matplotlib>=3.8"]
 
@@ -23,8 +23,8 @@ setup(
         "tfpanoptic": [
             "py.typed",
             "demo.yaml",
-            "evaluation/report/*.css",
-            "evaluation/report/*.js",
+            "report/*.css",
+            "report/*.js",
             "data/bundled/**/*",
         ]
     },

@@ -17,7 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 
-from tfpanoptic.postprocess.panoptic_deeplab import group_and_merge, panoptic_deeplab_postprocess
+from tfpanoptic.postprocess.centers import group_and_merge, panoptic_deeplab_postprocess
 
 FIXTURE = Path(__file__).parents[1] / "tests" / "fixtures" / "postprocess" / "panoptic_deeplab.npz"
 NUM_CATEGORIES = 133

@@ -28,10 +28,10 @@ import numpy as np
 from PIL import Image
 
 from tfpanoptic.categories import Category, CategoryTable
-from tfpanoptic.evaluation.evaluator import count_image, evaluate_files
-from tfpanoptic.evaluation.files import FilePair, FileSet, SegmentFile
-from tfpanoptic.evaluation.matching import pair_segments
+from tfpanoptic.evaluation.counting import count_image, evaluate_files
 from tfpanoptic.evaluation.measures import FAST
+from tfpanoptic.evaluation.measures.matching import pair_segments
+from tfpanoptic.evaluation.pairs.coco import FilePair, FileSet, SegmentFile
 from tfpanoptic.segment_map import ids_to_rgb, pixel_areas, segment_rows
 
 THINGS, STUFF = 8, 11

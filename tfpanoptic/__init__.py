@@ -14,6 +14,8 @@ Names are loaded when first used, so that importing the package costs next to no
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tfpanoptic.version import __version__
+
 if TYPE_CHECKING:
     from tfpanoptic.categories import Category, CategoryTable
     from tfpanoptic.errors import InputError
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
     from tfpanoptic.result import PanopticResult
     from tfpanoptic.segment_map import SegmentMap
     from tfpanoptic.segmenter import PanopticSegmenter
-
-__version__ = "0.1.0"
 
 _HOME = {
     "Category": "categories",
@@ -51,6 +51,7 @@ __all__ = [
     "ParsingCovering",
     "SegmentMap",
     "SemanticIoU",
+    "__version__",
 ]
 
 

@@ -6,7 +6,7 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-import tfpanoptic
+from tfpanoptic.version import __version__
 
 _PACKAGES = (
     "keras",
@@ -26,7 +26,7 @@ _PACKAGES = (
 
 def describe_environment() -> dict:
     """Versions of what is installed, the Keras backend, cores and devices; no names of users or machines."""
-    packages = {"tfpanoptic": tfpanoptic.__version__}
+    packages = {"tfpanoptic": __version__}
     for name in _PACKAGES:
         try:
             packages[name] = version(name)

@@ -11,14 +11,14 @@ import yaml
 
 from tfpanoptic.architecture import Architecture
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.config import StrictConfig, read_yaml, validate
 from tfpanoptic.data import DATASETS
 from tfpanoptic.data.augment import AugmentConfig
 from tfpanoptic.data.dataset import Dataset
 from tfpanoptic.data.input_size import InputConfig
 from tfpanoptic.errors import InputError
 from tfpanoptic.models import ARCHITECTURES
-from tfpanoptic.train.settings import TrainingConfig
+from tfpanoptic.settings.config import StrictConfig, read_yaml, validate
+from tfpanoptic.settings.training import TrainingConfig
 
 # Panoptic-DeepLab on the bundled photos of nuclei, trained from scratch in minutes on two cores.
 DEMO_CONFIG = Path(__file__).with_name("demo.yaml")

@@ -18,10 +18,10 @@ from tfpanoptic.atomic import replace_file
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.dataset import Dataset, ImageRecord, image_pixels, read_image, read_segment_map
 from tfpanoptic.errors import InputError
-from tfpanoptic.evaluation.evaluator import collect, count_maps
-from tfpanoptic.evaluation.files import file_stamp
+from tfpanoptic.evaluation.counting import collect, count_maps
 from tfpanoptic.evaluation.measures import FAST
-from tfpanoptic.evaluation.panoptic_quality import summarize_rows
+from tfpanoptic.evaluation.measures.panoptic_quality import summarize_rows
+from tfpanoptic.evaluation.pairs.coco import file_stamp
 from tfpanoptic.evaluation.state import Evaluation, ImageCounts, plain_columns
 from tfpanoptic.experiment import Experiment
 from tfpanoptic.inference import segment_images

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from tfpanoptic.categories import Category, CategoryTable
 from tfpanoptic.cli.compare import compare
 from tfpanoptic.errors import InputError
-from tfpanoptic.evaluation.attribution import IMPRECISE
+from tfpanoptic.evaluation.measures.attribution import IMPRECISE
 from tfpanoptic.evaluation.state import Evaluation, ImageCounts
 from tfpanoptic.evaluation.state_file import StateFile
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpanoptic.config import validate
 from tfpanoptic.data.augment import AugmentConfig, augment
 from tfpanoptic.errors import InputError
+from tfpanoptic.settings.config import validate
 
 EVERYTHING = AugmentConfig(
     crop=(24, 40),

@@ -6,7 +6,6 @@ import pytest
 from PIL import Image
 
 from tfpanoptic.categories import Category, CategoryTable
-from tfpanoptic.config import validate
 from tfpanoptic.data.coco_panoptic import (
     CocoPanopticConfig,
     join_categories,
@@ -17,6 +16,7 @@ from tfpanoptic.data.coco_panoptic import (
 from tfpanoptic.data.dataset import read_image, read_segment_map
 from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import SegmentMap, segment_rows
+from tfpanoptic.settings.config import validate
 
 
 def table(*categories: tuple[str, bool, int]) -> CategoryTable:

@@ -3,9 +3,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tfpanoptic.config import validate
 from tfpanoptic.data.input_size import InputConfig, network_size, prepare, prepare_batch, resized_size
 from tfpanoptic.errors import InputError
+from tfpanoptic.settings.config import validate
 
 SHORT = InputConfig(short_side=800, max_long_side=1333)
 LONG = InputConfig(long_side=641, plus_one=True)

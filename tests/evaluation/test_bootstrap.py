@@ -13,7 +13,7 @@ from tfpanoptic.evaluation.bootstrap import (
     pq_intervals,
     resampled_qualities,
 )
-from tfpanoptic.evaluation.panoptic_quality import summarize_rows
+from tfpanoptic.evaluation.measures.panoptic_quality import summarize_rows
 from tfpanoptic.evaluation.state import Evaluation, ImageCounts
 
 TABLE = CategoryTable(tuple(Category(i, name, i <= 2, (0, 0, i), i) for i, name in enumerate("cdgs", start=1)))

@@ -5,8 +5,8 @@ import pytest
 
 from tfpanoptic.categories import Category, CategoryTable
 from tfpanoptic.errors import InputError
-from tfpanoptic.evaluation.attribution import IMPRECISE, MISSED, SPURIOUS
 from tfpanoptic.evaluation.compare import compare
+from tfpanoptic.evaluation.measures.attribution import IMPRECISE, MISSED, SPURIOUS
 from tfpanoptic.evaluation.state import Evaluation, ImageCounts
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.evaluation.panoptic_quality import PanopticCounts, summarize
+from tfpanoptic.evaluation.measures.panoptic_quality import PanopticCounts, summarize
 from tfpanoptic.evaluation.table import print_summary
 
 

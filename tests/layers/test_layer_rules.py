@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from tfpanoptic.layers.aspp import ASPP
 from tfpanoptic.layers.conv import ConvBN, DepthwiseConvBN, SeparableConvBN
-from tfpanoptic.layers.decoder import Decoder
 from tfpanoptic.layers.dense_head import DenseHead
 from tfpanoptic.layers.resize_like import ResizeLike
+from tfpanoptic.layers.skip_decoder import Decoder
 from tfpanoptic.layers.squeeze_excite import SqueezeExcite
 
 # name -> (how to make it, channels and relative stride of each input, whether they come as one list, output channels)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tfpanoptic.categories import Category, CategoryTable
-from tfpanoptic.evaluation.matching import pair_segments
+from tfpanoptic.evaluation.measures.matching import pair_segments
 from tfpanoptic.segment_map import from_panoptic_map
 
 TABLE = CategoryTable(tuple(Category(i, name, i <= 2, (0, 0, i), i) for i, name in enumerate("cdgs", start=1)))

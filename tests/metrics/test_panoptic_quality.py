@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tests.metrics.scenes import CROWD, TABLE, random_prediction, random_truth
-from tfpanoptic.evaluation.panoptic_quality import count, summarize
+from tfpanoptic.evaluation.measures.panoptic_quality import count, summarize
 from tfpanoptic.metrics.panoptic_quality import PanopticQuality
 from tfpanoptic.segment_map import from_panoptic_map
 

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tests.metrics.scenes import CROWD, TABLE, by_evaluation, random_pair, random_truth, updated
-from tfpanoptic.evaluation import parsing_covering
+from tfpanoptic.evaluation.measures import parsing_covering
 from tfpanoptic.metrics.parsing_covering import ParsingCovering
 
 

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tests.metrics.scenes import CROWD, TABLE, by_evaluation, random_pair, random_truth, updated
-from tfpanoptic.evaluation import semantic_iou
+from tfpanoptic.evaluation.measures import semantic_iou
 from tfpanoptic.metrics import METRICS
 from tfpanoptic.metrics.semantic_iou import SemanticIoU
 

@@ -15,7 +15,7 @@ SCRIPT = """
     sys.modules["tensorflow"] = None
     import jax
     import numpy as np
-    from tfpanoptic.postprocess.panoptic_deeplab import group_and_merge
+    from tfpanoptic.postprocess.centers import group_and_merge
     reference = np.load(sys.argv[1])
     threshold, divisor, stuff_area, _, kernel, count = reference["2/params"].tolist()
     things = tuple(reference["thing_ids"].tolist())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpanoptic.postprocess.panoptic_deeplab import group_and_merge, panoptic_deeplab_postprocess
+from tfpanoptic.postprocess.centers import group_and_merge, panoptic_deeplab_postprocess
 
 try:
     from ai_edge_litert.interpreter import Interpreter

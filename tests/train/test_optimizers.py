@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfpanoptic.settings.training import TrainingConfig
 from tfpanoptic.train.optimizers import apply_gradients, make_optimizer
-from tfpanoptic.train.settings import TrainingConfig
 
 
 @pytest.mark.parametrize("clip_norm, moved", [(None, [3.0, 4.0]), (1.0, [0.6, 0.8]), (10.0, [3.0, 4.0])])

@@ -1,7 +1,7 @@
 import pytest
 
+from tfpanoptic.settings.training import ScheduleConfig
 from tfpanoptic.train.schedules import learning_rate_schedule
-from tfpanoptic.train.settings import ScheduleConfig
 
 
 def rate(step, **settings):

@@ -51,12 +51,13 @@ def _copy_photos(experiment, folder: Path) -> list[Path]:
 
 
 def _train_and_use(experiment, out: Path, photos: list[Path], limit: int | None) -> None:
-    from tfpanoptic.evaluation.report.page import write_report
     from tfpanoptic.evaluation.summary import summarize
     from tfpanoptic.evaluation.table import print_evaluation
     from tfpanoptic.export.saved_model import export_saved_model
     from tfpanoptic.export.verify import verify_saved_model
-    from tfpanoptic.prediction import scenes_of, write_predictions
+    from tfpanoptic.predict.evaluate import scenes_of
+    from tfpanoptic.predict.files import write_predictions
+    from tfpanoptic.report.page import write_report
     from tfpanoptic.segmenter import PanopticSegmenter
     from tfpanoptic.train.loop import train
 

@@ -57,9 +57,9 @@ def doctor(
 ) -> None:
     """Check data, and measure the ceiling that a configuration sets on PQ, with the settings that cost most."""
     from tfpanoptic.atomic import require_file_place
-    from tfpanoptic.evaluation.doctor.check import check, error_line
-    from tfpanoptic.evaluation.doctor.entries import image_names
-    from tfpanoptic.evaluation.doctor.table import print_ceiling, print_census, print_findings
+    from tfpanoptic.doctor.check import check, error_line
+    from tfpanoptic.doctor.entries import image_names
+    from tfpanoptic.doctor.table import print_ceiling, print_census, print_findings
 
     if json_file is not None:
         require_file_place(json_file)
@@ -94,7 +94,7 @@ def doctor(
 
 
 def _ceiling(source: Source, config: Path, experiment: Experiment, limit: int | None) -> dict[str, Any]:
-    from tfpanoptic.evaluation.doctor.ceiling import ceiling
+    from tfpanoptic.doctor.ceiling import ceiling
 
     known = experiment.load_categories() if source.configured else None
     try:
@@ -131,8 +131,8 @@ def _source(
 
 def _named(name: str | None, experiment: Experiment | None, split: str) -> Source:
     """The data of the configuration, or of `DATASETS` by name."""
-    from tfpanoptic.config import validate
     from tfpanoptic.data import DATASETS
+    from tfpanoptic.settings.config import validate
 
     if split not in ("train", "val"):
         raise InputError(f"--split {split!r}: expected train or val")

@@ -15,9 +15,9 @@ from tfpanoptic.cli.quiet_tensorflow import import_tensorflow
 from tfpanoptic.errors import InputError
 
 if TYPE_CHECKING:
-    from tfpanoptic.evaluation.files import FileSet
-    from tfpanoptic.evaluation.report.scenes import Scenes
+    from tfpanoptic.evaluation.pairs.coco import FileSet
     from tfpanoptic.evaluation.state import Evaluation
+    from tfpanoptic.report.scenes import Scenes
 
 FORMS = (
     "expected --gt JSON --gt-dir DIR --pred JSON --pred-dir DIR for files, the run folder of a trained model, "
@@ -152,8 +152,8 @@ def _read_files(
     pred_dir: Path | None,
     allow_missing: bool,
 ) -> FileSet:
-    from tfpanoptic.evaluation.cityscapes_files import read_cityscapes_files
-    from tfpanoptic.evaluation.files import read_coco_files
+    from tfpanoptic.evaluation.pairs.cityscapes import read_cityscapes_files
+    from tfpanoptic.evaluation.pairs.coco import read_coco_files
 
     if gt_dir is None or pred_dir is None:
         raise InputError(f"files need --gt-dir and --pred-dir: {FORMS}")
@@ -167,7 +167,7 @@ def _read_files(
 def _with_instances(
     files: FileSet, measures: list[str], instances: Path | None, gt_instances: Path | None, allow_missing: bool
 ) -> FileSet:
-    from tfpanoptic.evaluation.instance_files import (
+    from tfpanoptic.evaluation.pairs.instances import (
         with_cityscapes_instances,
         with_coco_instances,
         with_panoptic_things,
@@ -200,7 +200,7 @@ def _evaluate_files(
     files: FileSet, measures: list[str], workers: int, states: list[Path], images: Path | None
 ) -> tuple[Evaluation, Scenes]:
     from tfpanoptic.data.dataset import read_image
-    from tfpanoptic.evaluation.evaluator import evaluate_files
+    from tfpanoptic.evaluation.counting import evaluate_files
     from tfpanoptic.evaluation.measures import FAST
 
     photos = {} if images is None else _find_photos(images, [pair.name for pair in files.pairs])
@@ -262,9 +262,9 @@ def _evaluate_run(
     by: str | None,
 ) -> tuple[Evaluation, Scenes]:
     import_tensorflow()
-    from tfpanoptic.evaluation.files import fingerprint
     from tfpanoptic.evaluation.measures import FAST
-    from tfpanoptic.prediction import matched_dataset, scenes_of, tell_unmatched
+    from tfpanoptic.evaluation.pairs.coco import fingerprint
+    from tfpanoptic.predict.evaluate import matched_dataset, scenes_of, tell_unmatched
     from tfpanoptic.run_folder import RunFolder
     from tfpanoptic.segmenter import PanopticSegmenter
 
@@ -314,11 +314,11 @@ def _tell(
     """Writes what is to be written, then prints: a closed pipe loses nothing."""
     import json
 
-    from tfpanoptic import __version__
     from tfpanoptic.atomic import replace_file
-    from tfpanoptic.evaluation.report.page import write_report
     from tfpanoptic.evaluation.summary import summarize
     from tfpanoptic.evaluation.table import print_evaluation
+    from tfpanoptic.report.page import write_report
+    from tfpanoptic.version import __version__
 
     summary = summarize(evaluation, by)
     if json_file is not None:

@@ -18,7 +18,7 @@ def predict(
 ) -> None:
     """Segment photos: overlays to look at, and COCO panoptic PNG and JSON."""
     import_tensorflow()
-    from tfpanoptic.prediction import find_images, write_predictions
+    from tfpanoptic.predict.files import find_images, write_predictions
     from tfpanoptic.segmenter import PanopticSegmenter
 
     images = find_images(paths)

@@ -14,7 +14,7 @@ import pydantic
 import tensorflow as tf
 from pydantic import Field
 
-from tfpanoptic.config import StrictConfig
+from tfpanoptic.settings.config import StrictConfig
 
 # RGB to luma and the two chroma axes. Source: NTSC YIQ, ITU-R BT.470.
 RGB_TO_YIQ = ((0.299, 0.587, 0.114), (0.595716, -0.274453, -0.321263), (0.211456, -0.522591, 0.311135))

@@ -16,7 +16,6 @@ import numpy as np
 from PIL import Image
 
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.config import StrictConfig
 from tfpanoptic.data.coco_json import (
     IMAGE_KEYS,
     annotations_by_image,
@@ -28,6 +27,7 @@ from tfpanoptic.data.coco_json import (
 from tfpanoptic.data.dataset import Dataset, ImageRecord
 from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import SegmentMap, ids_to_rgb, to_coco_segments
+from tfpanoptic.settings.config import StrictConfig
 
 
 class CocoSplitConfig(StrictConfig):

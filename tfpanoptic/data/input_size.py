@@ -12,7 +12,7 @@ import pydantic
 import tensorflow as tf
 from pydantic import Field
 
-from tfpanoptic.config import StrictConfig
+from tfpanoptic.settings.config import StrictConfig
 
 
 class InputConfig(StrictConfig):

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.config import StrictConfig
 from tfpanoptic.data.coco_panoptic import read_coco_panoptic
 from tfpanoptic.data.dataset import Dataset
 from tfpanoptic.errors import InputError
+from tfpanoptic.settings.config import StrictConfig
 
 FOLDER = Path(__file__).parent / "bundled" / "nuclei"
 SPLITS = ("train", "val")

@@ -20,11 +20,11 @@ import numpy as np
 from pydantic import Field
 
 from tfpanoptic.categories import Category, CategoryTable
-from tfpanoptic.config import StrictConfig
 from tfpanoptic.data.coco_panoptic import read_coco_panoptic, write_coco_panoptic
 from tfpanoptic.data.dataset import Dataset
 from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import SegmentMap, pixel_areas, segment_rows
+from tfpanoptic.settings.config import StrictConfig
 
 SPLITS = ("train", "val")
 THINGS = ("disc", "square", "triangle", "ring")

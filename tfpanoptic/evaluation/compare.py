@@ -17,8 +17,9 @@ import numpy as np
 
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import InputError
-from tfpanoptic.evaluation import attribution, bootstrap, panoptic_quality
+from tfpanoptic.evaluation import bootstrap
 from tfpanoptic.evaluation.bootstrap import GROUPS, QUALITIES
+from tfpanoptic.evaluation.measures import attribution, panoptic_quality
 from tfpanoptic.evaluation.state import Evaluation
 
 # Two sums of the same numbers in another order differ by less; such a difference is none.

@@ -17,9 +17,9 @@ import numpy as np
 from tfpanoptic.atomic import require_file_place
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import InputError
-from tfpanoptic.evaluation.attribution import CAUSES
 from tfpanoptic.evaluation.measures import MEASURES
-from tfpanoptic.evaluation.size_quality import SIZES
+from tfpanoptic.evaluation.measures.attribution import CAUSES
+from tfpanoptic.evaluation.measures.size_quality import SIZES
 from tfpanoptic.evaluation.state import Evaluation, ImageCounts
 
 try:

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfpanoptic.data.dataset import Dataset, read_image
 from tfpanoptic.errors import WorkFailed
-from tfpanoptic.evaluation.panoptic_quality import PanopticCounts, count, summarize
+from tfpanoptic.evaluation.measures.panoptic_quality import PanopticCounts, count, summarize
 from tfpanoptic.export.saved_model import SEGMENT_COLUMNS
 from tfpanoptic.segment_map import SegmentMap, segment_rows
 from tfpanoptic.segmenter import PanopticSegmenter

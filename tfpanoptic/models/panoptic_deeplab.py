@@ -16,18 +16,18 @@ from pydantic import Field
 from tfpanoptic.architecture import Architecture, Networks
 from tfpanoptic.backbones import BACKBONES
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.config import StrictConfig
 from tfpanoptic.errors import InputError
 from tfpanoptic.layers.aspp import ASPP
 from tfpanoptic.layers.conv import ConvBN
-from tfpanoptic.layers.decoder import Decoder
 from tfpanoptic.layers.dense_head import DenseHead
 from tfpanoptic.layers.normalize_image import NormalizeImage
-from tfpanoptic.losses.panoptic_deeplab import panoptic_deeplab_loss
-from tfpanoptic.models.panoptic_deeplab_relaxations import head_stride, relaxations
+from tfpanoptic.layers.skip_decoder import Decoder
+from tfpanoptic.losses.centers import panoptic_deeplab_loss
+from tfpanoptic.oracles.center_settings import head_stride, relaxations
+from tfpanoptic.oracles.centers import panoptic_deeplab_perfect_outputs
 from tfpanoptic.panoptic_map import MAX_INSTANCE, category_of, encode, instance_of
-from tfpanoptic.postprocess.panoptic_deeplab import panoptic_deeplab_postprocess
-from tfpanoptic.postprocess.perfect_outputs import panoptic_deeplab_perfect_outputs
+from tfpanoptic.postprocess.centers import panoptic_deeplab_postprocess
+from tfpanoptic.settings.config import StrictConfig
 
 
 class BackboneConfig(StrictConfig):
@@ -211,7 +211,7 @@ def _head(name: str, branch: BranchConfig, outputs: int, config: PanopticDeepLab
 def targets(panoptic, config: PanopticDeepLabConfig, categories: CategoryTable) -> dict[str, Any]:
     """Training targets of one panoptic map int32 [H, W]; see `targets/panoptic_deeplab.py`."""
     # Here and not above: targets are TensorFlow, the network must import without it.
-    from tfpanoptic.targets.panoptic_deeplab import panoptic_deeplab_targets
+    from tfpanoptic.targets.centers import panoptic_deeplab_targets
 
     return panoptic_deeplab_targets(panoptic, categories.thing_ids, **config.targets.model_dump())
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from tfpanoptic.settings.training import TrainingConfig
 from tfpanoptic.train.schedules import learning_rate_schedule
-from tfpanoptic.train.settings import TrainingConfig
 
 _NO_DECAY = ("bias", "gamma", "beta")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from tfpanoptic.train.settings import ScheduleConfig
+from tfpanoptic.settings.training import ScheduleConfig
 
 
 @keras.saving.register_keras_serializable("tfpanoptic")

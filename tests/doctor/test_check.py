@@ -1,0 +1,364 @@
+"""Every finding once, on a small dataset that is broken in one way."""
+
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.doctor.small_data import COW, GRASS, SCENE, Data
+from tfpanoptic.data.coco_panoptic import read_coco_panoptic
+from tfpanoptic.data.dataset import check_records
+from tfpanoptic.data.nuclei import FOLDER
+from tfpanoptic.doctor.check import check, error_line
+from tfpanoptic.doctor.findings import KINDS, MOST_EXAMPLES
+from tfpanoptic.errors import InputError
+
+
+@pytest.fixture
+def data(tmp_path):
+    return Data(tmp_path / "data")
+
+
+def no_json(d):
+    d.content = None
+
+
+def instances(d):
+    d.content["annotations"] = [{"image_id": 10, "bbox": [0, 0, 1, 1], "segmentation": [[0, 0, 1, 1, 0, 1]]}]
+
+
+def without_lists(d):
+    del d.content["annotations"], d.content["categories"]
+
+
+def no_images(d):
+    d.content["images"] = d.content["annotations"] = []
+
+
+def without_isthing(d):
+    del d.content["categories"][1]["isthing"]
+    for number in range(3):
+        del d.segments(number)[0]
+        d.draw("abc"[number] + ".png", np.where(SCENE == 2, 0, SCENE))
+
+
+def with_one_more(key, entry):
+    return lambda d: d.content[key].append(entry)
+
+
+def segment(**changes):
+    """A change of the cow of the first image."""
+    return lambda d: d.segments()[2].update(changes)
+
+
+def one_more_image(d, name="d.png", **changes):
+    """An image whose annotation was forgotten, unless `changes` mend it."""
+    d.content["images"].append({"id": 13, "file_name": name, "height": 8, "width": 10, **changes})
+
+
+def listed_twice(d):
+    one_more_image(d, "a.png")
+
+
+def same_id(d):
+    one_more_image(d, id=10)
+
+
+def broken_height(d):
+    one_more_image(d, height="eight")
+
+
+def shared_png(d):
+    d.content["annotations"][1]["file_name"] = "a.png"
+
+
+def unknown_annotation(d):
+    d.content["annotations"].append({"image_id": 99, "file_name": "z.png", "segments_info": []})
+
+
+def second_annotation(d):
+    d.content["annotations"].append(d.content["annotations"][0])
+
+
+def herd(d):
+    ids = np.full((100, 101), 1)
+    ids[:, 1:] = 2 + np.arange(10_000).reshape(100, 100)
+    d.draw("a.png", ids)
+    d.photo("a.png", 10, ids.shape)
+    d.content["images"][0].update(height=100, width=101)
+    cows = [{"id": 2 + i, "category_id": COW, "area": 1} for i in range(10_000)]
+    d.content["annotations"][0]["segments_info"] = [{"id": 1, "category_id": GRASS, "area": 100}, *cows]
+
+
+def cut_photo(d):
+    path = d.images / "a.png"
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def webp(d):
+    Image.new("RGB", (10, 8)).save(d.images / "a.webp")
+    (d.images / "a.webp").replace(d.images / "a.png")
+
+
+def cut_truth(d):
+    path = d.panoptic / "a.png"
+    path.write_bytes(path.read_bytes()[:60])
+
+
+def grey_truth(d):
+    Image.fromarray((SCENE % 256).astype(np.uint8)).save(d.panoptic / "a.png")
+
+
+def palette_truth(d):
+    # Colours (1, 0, 0), (2, 0, 0) and (112, 17, 1) are the ids 1, 2 and 70000.
+    image = Image.fromarray(np.select([SCENE == 1, SCENE == 2, SCENE == 70_000], [1, 2, 3], 0).astype(np.uint8), "P")
+    image.putpalette([0, 0, 0, 1, 0, 0, 2, 0, 0, 112, 17, 1])
+    image.save(d.panoptic / "a.png")
+
+
+def unlisted_id(d):
+    d.draw("a.png", np.where(SCENE == 0, 5, SCENE))
+
+
+def absent_id(d):
+    d.segments().append({"id": 6, "category_id": COW, "area": 0})
+
+
+def stuff_in_pieces(d):
+    ids = SCENE.copy()
+    ids[4:, 8:] = 9
+    d.draw("a.png", ids)
+    d.segments()[1].update(area=12, bbox=[0, 4, 3, 4])
+    d.segments().append({"id": 9, "category_id": GRASS, "area": 8, "bbox": [8, 4, 2, 4]})
+
+
+def empty_annotation(d):
+    d.content["annotations"][0]["segments_info"] = []
+    d.draw("a.png", 0 * SCENE)
+
+
+def half_void(d):
+    d.content["annotations"][0]["segments_info"] = d.segments()[1:]
+    ids = np.where(SCENE == 2, 0, SCENE)
+    ids[4, 0] = 0
+    d.segments()[0].update(area=19)
+    d.draw("a.png", ids)
+
+
+def tiny_cow(d):
+    ids = np.where(SCENE == 70_000, 1, SCENE)
+    ids[4, 3:8] = 70_000
+    d.draw("a.png", ids)
+    d.segments()[1].update(area=35)
+    d.segments()[2].update(area=5, bbox=[3, 4, 5, 1])
+
+
+def only(isthing):
+    def change(d):
+        for category in d.content["categories"]:
+            category["isthing"] = isthing
+
+    return change
+
+
+def copied_photo(d):
+    shutil.copy(d.images / "a.png", d.images / "b.png")
+
+
+# Code of a finding -> what makes it, and how often it is found then.
+BREAKS = {
+    "json-unreadable": (no_json, 1),
+    "json-instances": (instances, 1),
+    "json-other": (without_lists, 1),
+    "folder-missing": (lambda d: shutil.rmtree(d.panoptic), 1),
+    "no-images": (no_images, 1),
+    "no-category": (lambda d: d.content["categories"].clear(), 1),
+    "isthing-missing": (without_isthing, 1),
+    "category-invalid": (with_one_more("categories", {"id": "8", "name": "pig", "isthing": 1}), 1),
+    "category-twice": (with_one_more("categories", {"id": COW, "name": "pig", "isthing": 1}), 1),
+    "image-invalid": (broken_height, 1),
+    "image-id-twice": (same_id, 1),
+    "file-name-twice": (listed_twice, 1),
+    "annotation-invalid": (with_one_more("annotations", {"image_id": 13, "file_name": "d.png"}), 1),
+    "annotation-twice": (second_annotation, 1),
+    "image-without-annotation": (one_more_image, 1),
+    "annotation-without-image": (unknown_annotation, 1),
+    "png-shared": (shared_png, 1),
+    "segment-invalid": (segment(iscrowd=2), 1),
+    "segment-twice": (lambda d: d.segments().append(d.segments()[0]), 1),
+    "category-unknown": (segment(category_id=3), 1),
+    "stuff-crowd": (lambda d: d.segments()[0].update(iscrowd=1), 1),
+    "too-many-instances": (herd, 1),
+    "image-missing": (lambda d: (d.images / "b.png").unlink(), 1),
+    "image-unreadable": (cut_photo, 1),
+    "image-format": (webp, 1),
+    "image-size": (lambda d: d.photo("a.png", 10, (10, 8)), 1),
+    "png-missing": (lambda d: [path.unlink() for path in d.panoptic.iterdir()], 3),
+    "png-unreadable": (cut_truth, 1),
+    "png-kind": (grey_truth, 1),
+    "png-size": (lambda d: d.draw("a.png", SCENE.T), 1),
+    "id-unlisted": (unlisted_id, 1),
+    "id-absent": (absent_id, 1),
+    "area-differs": (segment(area=21), 1),
+    "bbox-differs": (segment(bbox=[3, 4, 8, 8]), 1),
+    "png-palette": (palette_truth, 1),
+    "stuff-pieces": (stuff_in_pieces, 1),
+    "no-segment": (empty_annotation, 1),
+    "much-void": (half_void, 1),
+    "category-unseen": (with_one_more("categories", {"id": 8, "name": "pig", "isthing": 1}), 1),
+    "image-copy": (copied_photo, 1),
+    "no-things": (only(0), 1),
+    "no-stuff": (only(1), 1),
+    "crowd": (segment(iscrowd=1), 1),
+    "tiny": (tiny_cow, 1),
+    "unlisted-file": (lambda d: d.photo("holiday.png", 99), 1),
+}
+# What follows from the break, beside the finding that it is for.
+ALSO = {
+    "no-images": {"category-unseen"},
+    "no-category": {"category-unknown"},
+    "no-segment": {"much-void"},
+    "id-unlisted": {"tiny"},
+    "too-many-instances": {"tiny"},
+    "stuff-pieces": {"tiny"},
+}
+# Errors that the strict reader lets pass: it takes what it is told for true.
+UNSEEN_BY_THE_READER = {"area-differs", "stuff-crowd", "png-shared"}
+
+
+def test_sound_data_have_no_finding(data):
+    assert data.check()["findings"] == []
+
+
+@pytest.mark.parametrize("code", BREAKS)
+def test_every_break_is_found_as_what_it_is(code, data):
+    change, count = BREAKS[code]
+    change(data)
+    codes = data.codes()
+    assert codes.pop(code) == count
+    assert set(codes) <= ALSO.get(code, set())
+
+
+def test_every_kind_of_finding_is_tested():
+    assert set(KINDS) == {*BREAKS, "split-copy"}
+
+
+@pytest.mark.parametrize("code", sorted(set(BREAKS) - UNSEEN_BY_THE_READER))
+def test_errors_are_what_the_reader_refuses(code, data):
+    BREAKS[code][0](data)
+    errors = [finding for finding in data.check()["findings"] if finding["level"] == "error"]
+    try:
+        dataset = read_coco_panoptic(data.images, data.json, data.panoptic)
+        check_records(dataset)
+    except InputError:
+        assert errors
+    else:
+        assert not errors or code in ("image-format", "too-many-instances")  # TensorFlow and panoptic maps refuse
+
+
+def test_several_breaks_are_all_found(data):
+    for code in ("image-missing", "png-unreadable", "segment-twice", "annotation-without-image"):
+        BREAKS[code][0](data)
+    found = {"image-missing": 1, "png-unreadable": 1, "segment-twice": 1, "annotation-without-image": 1}
+    assert data.codes() == found
+
+
+def test_a_palette_whose_indices_are_meant_shows_as_unknown_ids(data):
+    # The indices 1 and 2 of grass and sky are shown as (255, 0, 0) = 255 and (0, 255, 0) = 65280.
+    image = Image.fromarray(np.where(SCENE == 70_000, 0, SCENE).astype(np.uint8), "P")
+    image.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0])
+    image.save(data.panoptic / "a.png")
+    assert data.codes() == {"png-palette": 1, "id-unlisted": 2, "id-absent": 3}
+
+
+def test_sixteen_bits_are_told_by_the_header(data):
+    # A 16-bit RGB PNG of one pixel: signature, IHDR with depth 16 and colour type 2, the rest does not matter.
+    header = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x0a\x00\x00\x00\x08\x10\x02\x00\x00\x00"
+    (data.panoptic / "a.png").write_bytes(header)
+    finding = data.check()["findings"][0]
+    assert (finding["code"], finding["examples"]) == ("png-kind", ["a.png: 16-bit RGB"])
+
+
+def test_a_photo_of_the_other_split_is_found(data, tmp_path):
+    other = Data(tmp_path / "other")
+    for number, path in enumerate(sorted(other.images.iterdir())):
+        other.photo(path.name, 50 + number)
+    shutil.copy(data.images / "b.png", other.images / "c.png")
+    findings = data.check(other_images=sorted(other.images.iterdir()))["findings"]
+    assert [finding["code"] for finding in findings] == ["split-copy"]
+    assert findings[0]["examples"] == [f"b.png equals {other.images / 'c.png'}"]
+
+
+def test_a_finding_names_file_segment_and_numbers(data):
+    BREAKS["area-differs"][0](data)
+    finding = data.check()["findings"][0]
+    assert finding["level"] == "error" and finding["examples"] == ["a.png: segment 70000: area 21, 20 pixels"]
+
+
+def test_many_cases_are_counted_and_the_first_are_named(data):
+    data.content["annotations"][0]["segments_info"] += [{"id": 0, "category_id": COW, "area": 1}] * 50
+    finding = next(f for f in data.check()["findings"] if f["code"] == "segment-invalid")
+    assert finding["count"] == 50 and len(finding["examples"]) == MOST_EXAMPLES
+
+
+def test_the_census_counts_what_is_there(data):
+    data.segments(1)[2]["iscrowd"] = 1
+    census = data.check()["census"]
+    # Three images of 80 pixels, of which 2 each are void; sky 38, grass 20, cow 20, once a crowd.
+    assert (census["images"], census["images_read"], census["segments"], census["crowds"]) == (3, 3, 9, 1)
+    assert census["void_share"] == pytest.approx(6 / 240)
+    assert [row["file_name"] for row in census["most_void"]] == ["c.png", "b.png", "a.png"]
+    cow = census["categories"][2]
+    assert cow == {
+        "id": COW,
+        "name": "cow",
+        "isthing": True,
+        "images": 3,
+        "segments": 3,
+        "crowds": 1,
+        "pixel_share": pytest.approx(60 / 240),
+        "median_area": 20,
+    }
+
+
+def test_a_limit_spreads_over_the_images_and_checks_the_json_of_all(data):
+    BREAKS["png-unreadable"][0](data)  # of the first image, which is among one of three
+    BREAKS["segment-twice"][0](data)
+    data.segments(2)[0]["area"] = 37  # only the pixels tell
+    checked = data.check(limit=1)
+    assert {f["code"] for f in checked["findings"]} == {"png-unreadable", "segment-twice"}
+    assert checked["census"]["images"] == 3 and checked["census"]["images_read"] == 1
+
+
+def test_errors_are_summed_up_in_one_line(data):
+    assert error_line(data.check()["findings"], "x.json") is None
+    for code in ("image-missing", "png-unreadable", "area-differs", "segment-twice"):
+        BREAKS[code][0](data)
+    line = error_line(data.check()["findings"], "x.json")
+    # a.png has no truth that could be read, so its areas are not compared.
+    assert line == (
+        "x.json: errors in the data: segment id used twice in an image (1); image file not found (1); "
+        "truth PNG damaged (1)"
+    )
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_the_bundled_nuclei_are_sound(split):
+    folder, other = FOLDER / split, FOLDER / ("val" if split == "train" else "train")
+    checked = check(
+        folder / "images",
+        folder / "panoptic.json",
+        folder / "panoptic",
+        sorted((other / "images").iterdir()),
+        limit=10,
+    )
+    assert checked["findings"] == []
+
+
+def test_no_tensorflow_is_needed():
+    import subprocess
+    import sys
+
+    code = "import sys, tfpanoptic.doctor.check; print({'tensorflow', 'keras'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"

@@ -1,0 +1,274 @@
+import io
+import json
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from tests.evaluation.conftest import FIXTURE, PanopticFiles
+from tfpanoptic.errors import InputError
+from tfpanoptic.evaluation.counting import count_image, evaluate_files
+from tfpanoptic.evaluation.pairs.coco import read_coco_files
+
+
+def refused(files, words):
+    with pytest.raises(InputError, match=words):
+        evaluate_files(read_coco_files(*files.paths()))
+
+
+def png(array, **options):
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, "PNG", **options)
+    return buffer.getvalue()
+
+
+def sixteen_bits(height, width):
+    """A PNG of 16 bits a channel, which Pillow can read but not write."""
+    import struct
+    import zlib
+
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    pixels = zlib.compress((b"\0" + b"\0\1" * 3 * width) * height)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+@pytest.fixture
+def first(files):
+    """The PNG of the first prediction, its ids and its segments."""
+    path = files.pred_dir / files.pred["annotations"][0]["file_name"]
+    rgb = np.asarray(Image.open(path)).astype(int)
+    return path, rgb[..., 0] + 256 * rgb[..., 1] + 65536 * rgb[..., 2], files.pred["annotations"][0]["segments_info"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "00.png: not an image"),
+        (b"\x89PNG\r\n\x1a\n", "00.png: "),
+        (png(np.zeros((9, 9), np.uint8)), "expected an RGB PNG of segment ids, 8 bits a channel, found Pillow mode L"),
+        (
+            png(np.zeros((9, 9), np.uint16)),
+            "expected an RGB PNG of segment ids, 8 bits a channel, found Pillow mode I;16",
+        ),
+        (sixteen_bits(9, 9), "8 bits a channel, found 16 bits a channel"),
+        (png(np.zeros((9, 9, 3), np.uint8)), r"the prediction is 9 x 9 \(height x width\), the truth is "),
+    ],
+    ids=["empty", "signature", "grey", "grey16", "rgb16", "size"],
+)
+def test_a_png_of_another_kind_is_named(files, first, content, words):
+    first[0].write_bytes(content)
+    refused(files, words)
+
+
+def test_the_colours_of_a_palette_are_ids(files, first):
+    path, _, _ = first
+    pair = next(p for p in read_coco_files(*files.paths()).pairs if p.prediction.path == path)
+    before = pair.prediction.read().ids
+    with Image.open(path) as image:
+        image.convert("RGB").quantize(16, dither=Image.Dither.NONE).save(path)
+    np.testing.assert_array_equal(pair.prediction.read().ids, before)
+
+
+def test_a_palette_of_other_colours_is_named_as_the_reason(files, first):
+    path, ids, _ = first
+    indices = Image.fromarray(np.unique(ids, return_inverse=True)[1].reshape(ids.shape).astype(np.uint8), "L")
+    indices.putpalette([channel for k in range(256) for channel in (k, 255 - k, 7)])
+    indices.save(path)
+    refused(files, "00.png: prediction has pixels of segment .*; a palette PNG, whose colours were read as ids")
+
+
+def test_pixels_of_a_segment_that_the_json_lacks_are_named(files, first):
+    _, _, segments = first
+    gone = segments.pop()["id"]
+    refused(files, rf"00\.png: prediction has pixels of segment {gone}, which its table does not list")
+
+
+def test_a_segment_without_pixels_is_named(files, first):
+    first[2].append({"id": 77, "category_id": 3})
+    refused(files, r"00\.png: prediction lists segment 77, which has no pixel")
+
+
+def test_the_truth_is_checked_as_well(files):
+    gone = files.gt["annotations"][2]["segments_info"].pop()["id"]
+    refused(files, rf"gt/02\.png: truth has pixels of segment {gone}, which its table does not list")
+
+
+def test_a_size_other_than_the_annotation_says_is_named(files):
+    files.gt["images"][0]["height"] += 1
+    refused(files, r"gt/00\.png: the PNG is \d+ x \d+ \(height x width\), the annotation says ")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda f: f.pred["annotations"].pop(3), "no prediction for 1 of 16 images, first 03.jpg; --allow-missing"),
+        (
+            lambda f: f.pred["annotations"].append(f.pred["annotations"][3]),
+            r"\(03.png\): a second prediction for image_id 997",
+        ),
+        (lambda f: f.pred["annotations"][3].update(image_id=5), "1 predictions of images that the truth does not list"),
+        (lambda f: f.pred["annotations"][3].update(file_name="x.png"), "x.png: no such file, but .*pred.json lists it"),
+        (lambda f: f.pred["annotations"][3].update(file_name="a\0b.png"), "file_name must be a text of one line"),
+        (lambda f: f.pred["annotations"][3].pop("segments_info"), "lacks segments_info"),
+        (
+            lambda f: f.pred["annotations"][3]["segments_info"][0].update(category_id=4),
+            "unknown category_id 4, not in cat",
+        ),
+        (
+            lambda f: f.pred["annotations"][3]["segments_info"][0].update(id=1 << 24),
+            "id must be an integer 1..16777215",
+        ),
+        (lambda f: f.pred["annotations"][3]["segments_info"][0].update(id=0), "id must be an integer 1..16777215"),
+        (lambda f: f.pred["annotations"][3]["segments_info"][0].update(score=None), "score must be a finite number"),
+        (lambda f: f.pred["annotations"][3]["segments_info"][0].update(score=10**400), "score must be a finite number"),
+        (lambda f: f.pred["annotations"][3]["segments_info"][0].update(score=1e39), "score must be a finite number"),
+        (lambda f: f.gt["images"][3].update(height=1 << 20, width=1 << 20), "expected at most 178956970 in all"),
+        (lambda f: f.pred["annotations"].__setitem__(3, {"segmentation": [], "bbox": []}), "of an instances JSON"),
+        (lambda f: f.gt["annotations"].pop(3), r"image 03.jpg \(id 997\) has no annotation"),
+        (lambda f: f.gt["annotations"][3]["segments_info"][0].update(area=-1), "area must be an integer 0.."),
+        (lambda f: f.gt.update(images=[], annotations=[]), "predictions of images|no image to evaluate"),
+    ],
+)
+def test_what_is_wrong_in_a_json_is_named(files, change, words):
+    change(files)
+    refused(files, words)
+
+
+def test_a_prediction_that_numbers_its_images_anew_is_paired_by_file_name(files):
+    """`tfpanoptic predict` knows nothing of the truth's ids."""
+    expected = [pair.prediction.path for pair in read_coco_files(*files.paths()).pairs]
+    new_ids = {image["id"]: 985 + (7 * k) % 16 for k, image in enumerate(files.gt["images"])}
+    files.pred["images"] = [{**image, "id": new_ids[image["id"]]} for image in files.gt["images"]]
+    for annotation in files.pred["annotations"]:
+        annotation["image_id"] = new_ids[annotation["image_id"]]
+    found = read_coco_files(*files.paths())
+    assert [pair.prediction.path for pair in found.pairs] == expected
+    assert len(found.notes) == 1 and "paired by the file names" in found.notes[0]
+    files.pred["images"][0]["file_name"] = "other.jpg"
+    refused(
+        files, "gives images other file names than the truth has for their ids, and not all of them are in the truth"
+    )
+
+
+def test_segments_without_a_score_are_counted(files):
+    assert read_coco_files(*files.paths()).without_score == 0
+    for segment in files.pred["annotations"][0]["segments_info"][:2]:
+        del segment["score"]
+    assert read_coco_files(*files.paths()).without_score == 2
+
+
+def test_a_wrong_truth_entry_is_the_only_problem(files):
+    files.gt["annotations"][3]["segments_info"][0]["area"] = -1
+    with pytest.raises(InputError) as error:
+        read_coco_files(*files.paths())
+    assert "area must be" in str(error.value) and "problems" not in str(error.value)
+
+
+def test_an_empty_set_is_told(files):
+    files.gt.update(images=[], annotations=[])
+    files.pred.update(annotations=[])
+    refused(files, "no image to evaluate: the truth lists none")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "not valid JSON"),
+        ("[]", "expected a COCO panoptic JSON with the list annotations, found a list"),
+        ('[{"image_id": 1, "segmentation": {}}]', "a list is the format of instance results"),
+        ('{"images": []}', "expected a COCO panoptic JSON with the list annotations"),
+        ("[" * 100_000, "not valid JSON"),
+    ],
+)
+def test_a_prediction_that_is_no_panoptic_json_is_told(files, content, words):
+    paths = files.paths()
+    paths[2].write_text(content)
+    with pytest.raises(InputError, match=words):
+        read_coco_files(*paths)
+
+
+def test_the_first_problems_are_listed_with_their_number(files):
+    for annotation in files.pred["annotations"]:
+        annotation["segments_info"][0]["category_id"] = 99
+    with pytest.raises(InputError) as error:
+        read_coco_files(*files.paths())
+    lines = str(error.value).splitlines()
+    assert lines[0] == "16 problems in the files:" and lines[-1].strip() == "and 8 more" and len(lines) == 10
+
+
+def test_another_name_for_a_category_id_is_noted(files):
+    files.pred["categories"] = [{**c, "name": "bus" if c["id"] == 7 else c["name"]} for c in files.gt["categories"]]
+    (note,) = read_coco_files(*files.paths()).notes
+    assert "category 7 is 'bus', in the truth it is 'car'" in note
+
+
+def test_what_the_file_says_of_an_image_becomes_its_columns(files):
+    assert {pair.columns["scene"] for pair in read_coco_files(*files.paths()).pairs} == {"day", "night"}
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=4,
+)
+FUZZ = settings(max_examples=60, deadline=2000, suppress_health_check=list(HealthCheck))
+
+
+def _places(node, path=()):
+    """Every place in a JSON, as a path of keys."""
+    yield path
+    entries = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in entries:
+        yield from _places(value, (*path, key))
+
+
+@pytest.fixture(scope="module")
+def fuzzed(tmp_path_factory):
+    """One copy of the files for all examples: their JSONs are written anew by each."""
+    import shutil
+
+    return PanopticFiles(shutil.copytree(FIXTURE, tmp_path_factory.mktemp("fuzzed") / "files"))
+
+
+@pytest.mark.parametrize("side", ["gt", "pred"])
+@FUZZ
+@given(data=st.data())
+def test_no_json_makes_it_crash(fuzzed, side, data):
+    content = json.loads((FIXTURE / f"{side}.json").read_text())
+    *path, last = data.draw(st.sampled_from([place for place in _places(content) if place]))
+    node = content
+    for key in path:
+        node = node[key]
+    node[last] = data.draw(VALUES)
+    fuzzed.gt, fuzzed.pred = (json.loads((FIXTURE / name).read_text()) for name in ("gt.json", "pred.json"))
+    setattr(fuzzed, side, content)
+    try:
+        files = read_coco_files(*fuzzed.paths())
+        for pair in files.pairs[:2]:
+            count_image(pair, files.categories, ("pq",))
+    except InputError as error:
+        assert str(error)
+
+
+@FUZZ
+@given(data=st.data())
+def test_no_png_makes_it_crash(fuzzed, data):
+    fuzzed.gt, fuzzed.pred = (json.loads((FIXTURE / name).read_text()) for name in ("gt.json", "pred.json"))
+    files = read_coco_files(*fuzzed.paths())
+    pair = files.pairs[0]
+    good = (FIXTURE / "pred" / pair.prediction.path.name).read_bytes()
+    start = data.draw(st.integers(0, len(good)))
+    length = data.draw(st.integers(0, 40))
+    broken = good[:start] + data.draw(st.binary(max_size=40)) + good[start + length :]
+    pair.prediction.path.write_bytes(
+        broken[: data.draw(st.integers(0, len(broken)))] if data.draw(st.booleans()) else broken
+    )
+    try:
+        count_image(pair, files.categories, ("pq",))
+    except InputError as error:
+        assert pair.prediction.path.name in str(error)

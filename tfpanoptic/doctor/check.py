@@ -1,0 +1,173 @@
+"""What is wrong with panoptic data in COCO format, all of it, and what is in them; before any training.
+
+The readers of `data/` stop at the first problem; this goes on past every one. It needs no TensorFlow, and holds the
+JSON and one image at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+from array import array
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from tfpanoptic.doctor.entries import Entry, read_categories, read_entries, read_lists
+from tfpanoptic.doctor.files import check_photo, check_truth, find_copies
+from tfpanoptic.doctor.findings import Findings
+from tfpanoptic.progress import progress
+
+# Images that the census names as those with the largest share of void.
+WORST = 5
+
+
+def check(
+    images: str | Path,
+    annotations: str | Path,
+    panoptic: str | Path,
+    other_images: Iterable[Path] = (),
+    limit: int | None = None,
+) -> dict[str, Any]:
+    """Findings about a dataset in COCO panoptic format, and its census.
+
+    Args:
+        images: folder of the photos.
+        annotations: the panoptic JSON.
+        panoptic: folder of the truth's PNGs.
+        other_images: photos of the other split, which should not be among these.
+        limit: look at the pixels of only so many images, evenly spread; everything else is checked of all.
+
+    Returns:
+        A dict that JSON can hold:
+            `findings`: list of `{"level", "code", "what", "count", "examples", "advice"}`, errors first
+            `census`: None where the JSON cannot be used, else `{"images", "images_read", "segments", "crowds",
+                "void_share" of the pixels read, "most_void", "categories"}`. A category is `{"id", "name", "isthing",
+                "images", "segments", "crowds", "pixel_share", "median_area"}`; areas are those of the JSON, shares are
+                of the pixels of all images, the median is of segments that are no crowds.
+    """
+    images, annotations, panoptic = Path(images), Path(annotations), Path(panoptic)
+    findings = Findings()
+    lists = read_lists(annotations, findings)
+    if lists is None:
+        return {"findings": findings.to_list(), "census": None}
+    categories = read_categories(lists["categories"], findings)
+    entries = read_entries(lists, categories, findings)
+    del lists
+    if not entries:
+        findings.add("no-images", annotations.name)
+    photos = _present(images, [e.file_name for e in entries], "image-missing", findings)
+    truths = _present(panoptic, [e.png_name for e in entries], "png-missing", findings)
+    others = list(other_images)
+    _find_unlisted(images, entries, photos, others, findings)
+    find_copies([images / e.file_name for e in entries if e.file_name in photos], others, findings)
+    read = entries if limit is None else [entries[i * len(entries) // limit] for i in range(min(limit, len(entries)))]
+    void: list[tuple[str, int, int]] = []
+    with progress("check", len(read)) as track:
+        for entry in read:
+            if entry.file_name in photos:
+                check_photo(images / entry.file_name, entry, findings)
+            pixels = check_truth(panoptic / entry.png_name, entry, findings) if entry.png_name in truths else None
+            if pixels is not None:
+                void.append((entry.file_name, pixels, entry.height * entry.width))
+            track.advance()
+    census = _census(entries, categories, findings)
+    return {"findings": findings.to_list(), "census": {**census, **_void(void, len(read))}}
+
+
+def error_line(findings: Sequence[dict[str, Any]], where: str) -> str | None:
+    """One line that sums up the errors among findings; None without any."""
+    errors = [finding for finding in findings if finding["level"] == "error"]
+    if not errors:
+        return None
+    told = "; ".join(f"{finding['what']} ({finding['count']})" for finding in errors[:3])
+    more = f"; and {len(errors) - 3} other kinds" if len(errors) > 3 else ""
+    return f"{where}: errors in the data: {told}{more}"
+
+
+def _present(folder: Path, names: list[str], code: str, findings: Findings) -> set[str]:
+    """The names whose files exist; a finding for each other one, or one for a folder that is missing altogether."""
+    if not folder.is_dir():
+        findings.add("folder-missing", str(folder))
+        return set()
+    listed: dict[Path, set[str]] = {}
+    present = set()
+    for name in names:
+        path = folder / name
+        if path.parent not in listed:
+            listed[path.parent] = _listing(path.parent)
+        if path.name in listed[path.parent]:
+            present.add(name)
+        else:
+            findings.add(code, name)
+    return present
+
+
+def _listing(folder: Path) -> set[str]:
+    """Names in a folder; listing it once is fast for 100,000 files."""
+    try:
+        return set(os.listdir(folder))
+    except OSError:
+        return set()
+
+
+def _find_unlisted(
+    folder: Path, entries: list[Entry], present: set[str], others: list[Path], findings: Findings
+) -> None:
+    """Findings about photos in the folder that neither this JSON nor that of the other split lists."""
+    suffixes = {PurePosixPath(name).suffix.lower() for name in present}
+    known = {entry.file_name for entry in entries} | {path.name for path in others if path.parent == folder}
+    for name in sorted(_listing(folder) - known):
+        if PurePosixPath(name).suffix.lower() in suffixes:
+            findings.add("unlisted-file", name)
+
+
+def _census(entries: list[Entry], categories: dict[int, dict[str, Any]], findings: Findings) -> dict[str, Any]:
+    """Images, segments and categories, by the JSON alone; a finding for each category without a segment."""
+    images = dict.fromkeys(categories, 0)
+    crowds = dict.fromkeys(categories, 0)
+    crowd_areas = dict.fromkeys(categories, 0)
+    areas = {category_id: array("q") for category_id in categories}
+    for entry in entries:
+        for category_id in {segment["category_id"] for segment in entry.segments}:
+            images[category_id] += 1
+        for segment in entry.segments:
+            if segment["iscrowd"]:
+                crowds[segment["category_id"]] += 1
+                crowd_areas[segment["category_id"]] += segment["area"]
+            else:
+                areas[segment["category_id"]].append(segment["area"])
+    pixels = sum(entry.height * entry.width for entry in entries)
+    rows = []
+    for category_id, category in sorted(categories.items()):
+        sizes = areas[category_id]
+        if not sizes and not crowds[category_id]:
+            findings.add("category-unseen", category["name"])
+        rows.append(
+            {
+                "id": category_id,
+                **category,
+                "images": images[category_id],
+                "segments": len(sizes) + crowds[category_id],
+                "crowds": crowds[category_id],
+                "pixel_share": (sum(sizes) + crowd_areas[category_id]) / pixels if pixels else 0.0,
+                "median_area": statistics.median(sizes) if sizes else None,
+            }
+        )
+    return {
+        "images": len(entries),
+        "segments": sum(row["segments"] for row in rows),
+        "crowds": sum(row["crowds"] for row in rows),
+        "categories": rows,
+    }
+
+
+def _void(void: list[tuple[str, int, int]], images_read: int) -> dict[str, Any]:
+    """The census' entries about void, of (file name, void pixels, pixels) of the images whose truth could be read."""
+    total = sum(pixels for _, _, pixels in void)
+    shares = sorted(((part / pixels, name) for name, part, pixels in void if part), reverse=True)
+    return {
+        "images_read": images_read,
+        "void_share": sum(part for _, part, _ in void) / total if total else None,
+        "most_void": [{"file_name": name, "void_share": share} for share, name in shares[:WORST]],
+    }

@@ -1,0 +1,1 @@
+"""Truth and prediction of images as files, paired and checked: one file a format."""

@@ -1,0 +1,141 @@
+"""Truth and prediction in the Cityscapes layout: `gtFine/val/CITY/CITY_SEQUENCE_FRAME_gtFine_instanceIds.png`.
+
+The truth is read as the Cityscapes scripts turn it into panoptic images; a prediction is a panoptic JSON with its PNGs,
+as the benchmark takes it, or a folder of PNGs of instance ids.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tfpanoptic.data.cityscapes import cityscapes_categories, image_key, read_instance_ids
+from tfpanoptic.data.coco_json import predicted_segments
+from tfpanoptic.errors import InputError, Problems
+from tfpanoptic.evaluation.pairs.coco import (
+    FilePair,
+    FileSet,
+    Folders,
+    SegmentFile,
+    check_pairs,
+    fingerprint,
+    missing_note,
+    read_coco_files,
+    read_predictions,
+)
+from tfpanoptic.segment_map import SegmentMap
+
+TRUTH_SUFFIX = "_gtFine_instanceIds.png"
+
+
+@dataclass(frozen=True)
+class InstanceIdsFile:
+    """A PNG of instance ids, not yet read; `truth` says what a thing without a number is."""
+
+    path: Path
+    truth: bool
+
+    def read(self) -> SegmentMap:
+        """The segment map.
+
+        Raises:
+            InputError: the PNG cannot be read.
+        """
+        return read_instance_ids(self.path, self.truth)
+
+
+def read_cityscapes_files(
+    gt: str | Path | None,
+    gt_dir: str | Path,
+    pred: str | Path | None,
+    pred_dir: str | Path,
+    allow_missing: bool = False,
+) -> FileSet:
+    """The pairs of the Cityscapes layout; the images' table gets a column `city`.
+
+    Args:
+        gt: `cityscapes_panoptic_val.json`, for a `gt_dir` of panoptic PNGs; None for one of instance ids.
+        gt_dir: folder of the truth; instance ids are found in all folders below it.
+        pred: the prediction's panoptic JSON; None for a `pred_dir` of instance ids.
+        pred_dir: folder of the predicted PNGs; instance ids are found in all folders below it, by the
+            `city_sequence_frame` that their names start with.
+        allow_missing: take images without a prediction as such in which nothing was found.
+
+    Raises:
+        InputError: as `files.read_coco_files`; or a folder without such PNGs.
+    """
+    if gt is not None:
+        if pred is None:
+            raise InputError("a truth in panoptic JSON (--gt) needs a prediction in panoptic JSON (--pred)")
+        files = read_coco_files(gt, gt_dir, pred, pred_dir, allow_missing)
+        return replace(files, pairs=tuple(map(_with_city, files.pairs)))
+    problems = Problems("in the files")
+    predicted: Mapping[str, InstanceIdsFile | SegmentFile]
+    truth = _instance_ids(Path(gt_dir), True, f"*{TRUTH_SUFFIX}", problems)
+    if pred is None:
+        predicted = _instance_ids(Path(pred_dir), False, "*.png", problems)
+    else:
+        predicted = _panoptic_pngs(Path(pred), Path(pred_dir), problems)
+    strange = sorted(set(predicted) - set(truth))
+    if strange:
+        problems.add(
+            f"{pred or pred_dir}: {len(strange)} predictions of images that the truth does not hold, first {strange[0]}"
+        )
+    pairs = [_with_city(FilePair(key, key, None, None, truth[key], predicted.get(key))) for key in sorted(truth)]
+    without = [pair.name for pair in pairs if pair.prediction is None]
+    check_pairs(pairs, without, str(pred or pred_dir), problems, allow_missing)
+    return FileSet(
+        cityscapes_categories(),
+        tuple(pairs),
+        fingerprint([pred] if pred else [], sorted(str(file.path) for file in [*truth.values(), *predicted.values()])),
+        (missing_note(without),) if without else (),
+        len(pairs),
+        sum(isinstance(pair.prediction, InstanceIdsFile) for pair in pairs),
+    )
+
+
+def _instance_ids(folder: Path, truth: bool, pattern: str, problems: Problems) -> dict[str, InstanceIdsFile]:
+    """Files of instance ids below a folder, by image; two of one image go to `problems`."""
+    files: dict[str, InstanceIdsFile] = {}
+    for path in _below(folder, pattern):
+        key = image_key(f"{path.stem}_")
+        if key is None:
+            continue
+        if key in files:
+            problems.add(f"{path}: a second file for image {key}, after {files[key].path}")
+            continue
+        files[key] = InstanceIdsFile(path, truth)
+    if not files:
+        raise InputError(f"{folder}: no file CITY_SEQUENCE_FRAME{pattern.replace('*', '_*', 1)} in it or below")
+    return files
+
+
+def _below(folder: Path, pattern: str) -> list[Path]:
+    """The files below a folder whose names match, sorted.
+
+    Raises:
+        InputError: the folder or one in it cannot be read, which `Path.rglob` would pass over.
+    """
+
+    def fail(error: OSError) -> None:
+        raise InputError(f"{error.filename}: cannot list this folder ({error.strerror})")
+
+    found = [Path(place) / name for place, _, names in os.walk(folder, onerror=fail) for name in names]
+    return sorted(path for path in found if path.match(pattern))
+
+
+def _panoptic_pngs(pred: Path, pred_dir: Path, problems: Problems) -> dict[str, SegmentFile]:
+    """Predicted panoptic PNGs by image."""
+    ids = {c.source_id: c.id for c in cityscapes_categories()}
+    folders, files = Folders(), {}
+    for image_id, annotation in read_predictions(pred, problems).annotations.items():
+        with problems.noted():
+            path = folders.require(pred_dir / annotation["file_name"], pred)
+            files[str(image_id)] = SegmentFile(path, predicted_segments(annotation, ids, pred))
+    return files
+
+
+def _with_city(pair: FilePair) -> FilePair:
+    return replace(pair, columns={**pair.columns, "city": pair.name.split("_")[0]})

@@ -1,5 +1,0 @@
-"""The report of an evaluation as one HTML file."""
-
-from tfpanoptic.evaluation.report.page import WORST, write_report
-
-__all__ = ["WORST", "write_report"]

@@ -1,0 +1,214 @@
+"""Post-processing of Panoptic-DeepLab and Axial-DeepLab: centres, grouping, majority vote, merging.
+
+Source: Cheng et al. 2020, section 3.4; DeepLab2 `model/post_processor/panoptic_deeplab.py` (its
+TensorFlow path). Two differences: exactly the best `max_centers` peaks are kept (see
+`ops.pooling.best_peaks`), and the instances of a category are numbered from the highest centre down.
+
+A table of N = max_centers + (number of stuff categories) rows describes the segments of an image: one
+row a centre, then one row a stuff category. `labels` holds their panoptic-map labels, 0 in empty rows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from keras import ops
+
+from tfpanoptic.ops.argmax import argmax
+from tfpanoptic.ops.center_offset import enlarge_offset
+from tfpanoptic.ops.enlarged_logits import best_channel, channel_logit
+from tfpanoptic.ops.nearest_point import nearest_point
+from tfpanoptic.ops.pooling import best_peaks
+from tfpanoptic.ops.resize import resize_bilinear
+from tfpanoptic.ops.segments import count_keys, look_up, sum_by_segment
+from tfpanoptic.panoptic_map import category_of, encode
+
+
+def panoptic_deeplab_postprocess(
+    outputs: dict,
+    size,
+    valid_size,
+    channels: tuple[int, ...],
+    thing_ids: tuple[int, ...],
+    num_categories: int,
+    align_corners: bool,
+    center_threshold: float,
+    nms_kernel: int,
+    max_centers: int,
+    stuff_area: int,
+) -> dict:
+    """Segments of each image at network size, with their scores.
+
+    Args:
+        outputs: `semantic_logits` `[B, h, w, K]`, `center_heatmap` `[B, h, w, 1]`, `center_offset`
+            `[B, h, w, 2]` in pixels of that grid.
+        size: (H, W) of the network's input.
+        valid_size: int32 `[B, 2]`; pixels outside are void and hold no centre.
+        channels: category id of each of the K channels; a channel of 0 that wins makes a pixel void.
+        align_corners: the grid rule of the enlargement.
+        thing_ids, num_categories, center_threshold, nms_kernel, max_centers, stuff_area: as in
+            `group_and_merge`.
+
+    Returns:
+        `segment_ids` int32 `[B, H, W]`, 0 void, else row + 1
+        `labels` int32 `[B, N]`
+        `scores` float32 `[B, N]`: mean probability of the segment's category over its pixels, for
+        things times the height of the centre; 0 in empty rows
+    """
+    logits = ops.cast(outputs["semantic_logits"], "float32")
+    valid = _valid_pixels(valid_size, size)
+    channel, log_sum_exp = best_channel(logits, size, align_corners)
+    semantic = ops.where(valid, ops.take(np.asarray(channels, np.int32), channel, axis=0), 0)
+    heatmap = resize_bilinear(ops.cast(outputs["center_heatmap"], "float32"), size, align_corners)
+    offset = enlarge_offset(ops.cast(outputs["center_offset"], "float32"), size, align_corners)
+    segments = group_and_merge(
+        semantic,
+        ops.where(valid, ops.squeeze(heatmap, -1), 0.0),
+        offset,
+        thing_ids,
+        num_categories,
+        center_threshold,
+        nms_kernel,
+        max_centers,
+        stuff_area,
+    )
+    probability = _mean_probability(segments, logits, log_sum_exp, channels, num_categories, align_corners)
+    return {
+        "segment_ids": segments["segment_ids"],
+        "labels": segments["labels"],
+        "scores": probability * segments["center_scores"],
+    }
+
+
+def group_and_merge(
+    semantic,
+    heatmap,
+    offset,
+    thing_ids: tuple[int, ...],
+    num_categories: int,
+    center_threshold: float,
+    nms_kernel: int,
+    max_centers: int,
+    stuff_area: int,
+) -> dict:
+    """Segments of each image, from full-size maps.
+
+    Every thing pixel joins the centre that is nearest to where its offset points; the pixels of a
+    centre take the thing category that most of them have (the lowest id of equal ones). Thing pixels
+    of an image without any centre are void, and so is stuff below the area limit.
+
+    Args:
+        semantic: int32 `[B, H, W]`, category ids, 0 where void.
+        heatmap: float32 `[B, H, W]`.
+        offset: float32 `[B, H, W, 2]`, (dy, dx) in pixels.
+        thing_ids: category ids of the things; all other ids in 1..num_categories are stuff.
+        num_categories: C.
+        center_threshold: a centre is higher than this; at least 0.
+        nms_kernel: side of the window, in pixels, of which a centre is the maximum.
+        max_centers: at most so many centres an image, the highest.
+        stuff_area: stuff categories with fewer pixels become void.
+
+    Returns:
+        `segment_ids` int32 `[B, H, W]`, 0 void, else row + 1
+        `labels` int32 `[B, N]`, panoptic-map label of each row, 0 in empty rows
+        `areas` int32 `[B, N]`, pixels of each row
+        `center_scores` float32 `[B, N]`, height of the centre; 1 in the rows of stuff, 0 in empty rows
+    """
+    batch, height, width = ops.shape(semantic)
+    semantic = ops.reshape(semantic, (batch, -1))  # [B, H*W]
+    position, center_height = best_peaks(heatmap, center_threshold, nms_kernel, max_centers)
+    instance = _instance_of_pixels(position, center_height > 0, offset)  # [B, H*W]
+
+    # One key holds instance and category; the instance `max_centers` stands for "none". Counting the
+    # keys gives the votes and the areas, and a table over them gives every pixel its segment.
+    isthing = np.zeros(num_categories + 1, bool)
+    isthing[list(thing_ids)] = True
+    any_center = center_height[:, :1] > 0
+    grouped = ops.logical_and(ops.take(isthing, semantic, axis=0), any_center)
+    key = ops.where(grouped, instance, max_centers) * (num_categories + 1) + semantic
+    counts = count_keys(key, (max_centers + 1) * (num_categories + 1))
+    counts = ops.reshape(counts, (batch, max_centers + 1, num_categories + 1))
+
+    stuff_ids = np.flatnonzero(~isthing[1:]) + 1
+    labels, areas, scores = _segment_table(counts, center_height, stuff_ids, stuff_area)
+    row_of_key = _row_of_key(stuff_ids, max_centers, num_categories)
+    exists = ops.cast(ops.pad(labels, ((0, 0), (0, 1))) > 0, "int32")  # row N is void
+    segment_of_key = ops.take(exists, row_of_key, axis=1) * (row_of_key + 1)
+    return {
+        "segment_ids": ops.reshape(look_up(segment_of_key, key), (batch, height, width)),
+        "labels": labels,
+        "areas": areas,
+        "center_scores": scores,
+    }
+
+
+def _instance_of_pixels(position, exists, offset):
+    """Index of the centre that each pixel's offset points to most nearly, int32 `[B, H*W]`."""
+    batch, height, width = ops.shape(offset)[:3]
+    middle = ops.cast(ops.stack([height, width]), "float32") / 2
+    rows = ops.expand_dims(ops.arange(height, dtype="int32"), 1)
+    columns = ops.expand_dims(ops.arange(width, dtype="int32"), 0)
+    pixel = ops.stack([rows + columns * 0, rows * 0 + columns], axis=-1)  # [H, W, 2]
+    pointed = offset + (ops.cast(pixel, "float32") - middle)
+    centers = ops.cast(ops.stack([position // width, position % width], axis=-1), "float32") - middle
+    return nearest_point(ops.reshape(pointed, (batch, -1, 2)), centers, exists)
+
+
+def _segment_table(counts, center_height, stuff_ids: np.ndarray, stuff_area: int):
+    """Labels, areas and centre scores of all rows, `[B, N]` each; see `group_and_merge`.
+
+    Args:
+        counts: int32 `[B, max_centers + 1, C + 1]`, pixels of each instance and category.
+        center_height: float32 `[B, max_centers]`.
+    """
+    thing_labels, thing_areas = _vote(counts[:, :-1])
+    stuff_areas = ops.take(counts[:, -1], stuff_ids, axis=1)
+    stuff_labels = encode(ops.convert_to_tensor(stuff_ids, "int32"), 0)
+    stuff_labels = ops.where(stuff_areas >= max(1, stuff_area), stuff_labels, 0)
+    labels = ops.concatenate([thing_labels, stuff_labels], axis=1)
+    areas = ops.concatenate([thing_areas, stuff_areas], axis=1)
+    scores = ops.concatenate([center_height, ops.ones_like(ops.cast(stuff_areas, "float32"))], axis=1)
+    return labels, ops.where(labels > 0, areas, 0), ops.where(labels > 0, scores, 0.0)
+
+
+def _vote(counts):
+    """Labels and areas of the instances, int32 `[B, max_centers]` each.
+
+    Args:
+        counts: int32 `[B, max_centers, C + 1]`, pixels of each category.
+    """
+    category = argmax(counts)  # 0 where there is no pixel
+    count = ops.shape(category)[1]
+    earlier = np.tril(np.ones((count, count), bool))
+    same = ops.expand_dims(category, 2) == ops.expand_dims(category, 1)
+    number = ops.sum(ops.cast(ops.logical_and(same, earlier), "int32"), axis=2)
+    return ops.where(category > 0, encode(category, number), 0), ops.sum(counts, axis=2)
+
+
+def _row_of_key(stuff_ids: np.ndarray, max_centers: int, num_categories: int) -> np.ndarray:
+    """Table row of each (instance, category) key, int32 `[(max_centers + 1) * (C + 1)]`; N for void."""
+    rows = np.full((max_centers + 1, num_categories + 1), max_centers + len(stuff_ids), np.int32)
+    rows[:max_centers] = np.arange(max_centers)[:, None]
+    rows[max_centers, stuff_ids] = max_centers + np.arange(len(stuff_ids))
+    return rows.reshape(-1)
+
+
+def _mean_probability(segments: dict, logits, log_sum_exp, channels, num_categories: int, align_corners: bool):
+    """Mean probability of each segment's category over its pixels, float32 `[B, N]`."""
+    segment_ids, labels = segments["segment_ids"], segments["labels"]
+    batch, height, width = ops.shape(segment_ids)
+    channel_of_category = np.zeros(num_categories + 1, np.int32)
+    channel_of_category[list(channels)] = np.arange(len(channels))
+    channel_of_row = ops.take(channel_of_category, category_of(labels), axis=0)
+    channel_of_segment = ops.concatenate([ops.zeros_like(labels[:, :1]), channel_of_row], axis=1)
+    channel = look_up(channel_of_segment, ops.reshape(segment_ids, (batch, -1)))
+    channel = ops.reshape(channel, (batch, height, width))
+    probability = ops.exp(channel_logit(logits, channel, align_corners) - log_sum_exp)
+    total = sum_by_segment(probability, segment_ids, labels.shape[1] + 1)[:, 1:]
+    return total / ops.cast(ops.maximum(segments["areas"], 1), "float32")
+
+
+def _valid_pixels(valid_size, size):
+    """Bool `[B, H, W]`, True in each image's un-padded part."""
+    rows = ops.expand_dims(ops.arange(size[0], dtype="int32"), 0) < valid_size[:, :1]  # [B, H]
+    columns = ops.expand_dims(ops.arange(size[1], dtype="int32"), 0) < valid_size[:, 1:]  # [B, W]
+    return ops.logical_and(ops.expand_dims(rows, 2), ops.expand_dims(columns, 1))

@@ -1,0 +1,1 @@
+"""A model over many images: predictions as files, and evaluation on a dataset."""

@@ -1,0 +1,1 @@
+"""Settings of an experiment and the arithmetic of sizes; imports no TensorFlow and no Keras."""
