@@ -1,6 +1,7 @@
+import numpy as np
 import tensorflow as tf
 
-from tfpanoptic.ops.replicas import replicas_in_sync
+from tfpanoptic.ops.replicas import global_sums, replicas_in_sync
 
 
 def test_one_replica_without_a_strategy():
@@ -10,3 +11,8 @@ def test_one_replica_without_a_strategy():
 def test_a_strategy_of_one_device_is_one_replica():
     with tf.distribute.OneDeviceStrategy("/cpu:0").scope():
         assert replicas_in_sync() == 1
+
+
+def test_on_one_device_the_sums_are_those_of_the_elements():
+    sums = global_sums({"a": np.array([1.0, 2.0], "float32"), "b": np.array(5.0, "float32")})
+    assert {name: float(value) for name, value in sums.items()} == {"a": 3.0, "b": 5.0}

@@ -1,8 +1,9 @@
-"""How many replicas train in step, on the backend in use."""
+"""The replicas that train in step, on the backend in use."""
 
 from __future__ import annotations
 
 import keras
+from keras import ops
 
 
 def replicas_in_sync() -> int:
@@ -12,3 +13,22 @@ def replicas_in_sync() -> int:
     import tensorflow as tf
 
     return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def global_sums(values: dict) -> dict:
+    """Each value summed over its own elements and over all replicas: one message, whatever their number.
+
+    Args:
+        values: name -> float32 tensor of any shape.
+
+    Returns:
+        name -> float32 scalar, the same on every replica.
+    """
+    sums = {name: ops.sum(value) for name, value in values.items()}
+    if replicas_in_sync() == 1:
+        return sums
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    total = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.stack(list(sums.values())))
+    return dict(zip(sums, tf.unstack(total), strict=True))

@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfpanoptic.errors import InputError, SettingError
+from tfpanoptic.settings.config import validate
+from tfpanoptic.settings.input_size import Grid, InputConfig, network_size, require_fitting, resized_size
+
+SHORT = InputConfig(short_side=800, max_long_side=1333)
+LONG = InputConfig(long_side=641)
+COCO = InputConfig(long_side=641, pad_to=(641, 641))
+PLUS_ONE = Grid(32, plus_one=True, align_corners=True)
+
+
+@pytest.mark.parametrize(
+    ("config", "size", "expected"),
+    [
+        (InputConfig(), (427, 640), (427, 640)),
+        (LONG, (480, 640), (481, 641)),  # 480 * 641 / 640 = 480.75
+        (LONG, (640, 427), (641, 428)),  # 427 * 641 / 640 = 427.67
+        (SHORT, (480, 640), (800, 1067)),  # 640 * 800 / 480 = 1066.67
+        (SHORT, (300, 900), (444, 1333)),  # 900 * 800 / 300 = 2400 is too long; 300 * 1333 / 900 = 444.33
+        (SHORT, (900, 300), (1333, 444)),
+        (InputConfig(short_side=100), (50, 500), (100, 1000)),
+        (InputConfig(long_side=100), (1, 1000), (1, 100)),  # 0.1 rounds to 0, a side has at least a pixel
+        (InputConfig(size=(512, 1024)), (7, 9), (512, 1024)),
+    ],
+)
+def test_the_resized_size(config, size, expected):
+    assert resized_size(*size, config) == expected
+
+
+@pytest.mark.parametrize(
+    ("grid", "side", "expected"),
+    [
+        (Grid(32), 640, 640),
+        (Grid(32), 641, 672),
+        (Grid(32), 1, 32),
+        (Grid(32, plus_one=True), 641, 641),
+        (Grid(32, plus_one=True), 642, 673),
+        (Grid(32, plus_one=True), 640, 641),
+        (Grid(32, plus_one=True), 1, 33),
+    ],
+)
+def test_sides_are_padded_to_the_grid(grid, side, expected):
+    assert network_size(side, side, InputConfig(), grid) == (expected, expected)
+
+
+@pytest.mark.parametrize(
+    ("config", "grid", "size", "expected"),
+    [
+        # Resized 481 x 641: the stride alone would give 481 = 15 * 32 + 1.
+        (COCO, PLUS_ONE, (480, 640), (641, 641)),
+        (COCO, PLUS_ONE, (640, 427), (641, 641)),
+        (COCO, PLUS_ONE, (3, 3), (641, 641)),
+        # Nothing is resized; 100 -> 128 and 96 stays, 97 -> 128, 200 -> 224 = 7 * 32 beyond the 160.
+        (InputConfig(pad_to=(96, 160)), Grid(32), (90, 100), (96, 160)),
+        (InputConfig(pad_to=(96, 160)), Grid(32), (97, 100), (128, 160)),
+        (InputConfig(pad_to=(96, 160)), Grid(32), (96, 200), (96, 224)),
+    ],
+)
+def test_inputs_are_padded_to_a_least_size(config, grid, size, expected):
+    assert network_size(*size, config, grid) == expected
+
+
+@pytest.mark.parametrize("config", [InputConfig(), LONG, SHORT, COCO, InputConfig(size=(64, 96))])
+def test_ints_and_tensors_give_the_same_size(config):
+    for height, width in np.random.default_rng(0).integers(1, 3000, (50, 2)).tolist():
+        in_graph = network_size(tf.constant(height), tf.constant(width), config, PLUS_ONE)
+        assert tuple(int(side) for side in in_graph) == network_size(height, width, config, PLUS_ONE)
+
+
+@pytest.mark.parametrize(
+    ("grid", "size", "words"),
+    [
+        (Grid(32), (640, 641), r"sides of k \* 32, found \[640, 641\]; nearest are \[640, 640\] or \[640, 672\]"),
+        (Grid(32, plus_one=True), (640, 641), r"sides of k \* 32 \+ 1, .*nearest are \[609, 641\] or \[641, 641\]"),
+        (Grid(32), (5, 32), r"nearest are \[32, 32\]$"),
+    ],
+)
+def test_a_size_that_the_grid_does_not_fit_is_an_error_with_the_nearest_that_do(grid, size, words):
+    with pytest.raises(SettingError, match=words) as error:
+        require_fitting("augment.crop", size, grid)
+    assert error.value.path == "augment.crop" and str(error.value).startswith("augment.crop: ")
+
+
+@pytest.mark.parametrize(("grid", "size"), [(Grid(32), (640, 32)), (Grid(32, plus_one=True), (641, 33))])
+def test_a_size_that_the_grid_fits_is_none(grid, size):
+    require_fitting("augment.crop", size, grid)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"short_side": 8, "long_side": 8}, "at most one of short_side, long_side and size"),
+        ({"max_long_side": 8}, "max_long_side limits short_side"),
+        ({"size": [0, 8]}, "size must be two positive numbers"),
+        ({"pad_to": [0, 32]}, "pad_to must be two positive numbers"),
+        ({"stride": 32}, "unknown key input.stride"),
+    ],
+)
+def test_a_wrong_policy_is_told_in_one_line(settings, message):
+    with pytest.raises(InputError, match=message):
+        validate(InputConfig, settings, "a.yaml", "input")

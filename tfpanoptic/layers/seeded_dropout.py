@@ -1,0 +1,42 @@
+"""Dropout whose mask belongs to the image, whichever device computes it."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+from tfpanoptic.ops.sampling import random_uniform
+
+
+@keras.saving.register_keras_serializable(package="tfpanoptic")
+class SeededDropout(keras.layers.Layer):
+    """In training, a share of the values of `x` [B, ...] set to 0 and the others scaled up; else `x` as it is.
+
+    The mask of an image is a function of its seed, so one device and several replicas drop the same values, before
+    and after a resume. `keras.layers.Dropout` draws from a state of its own on each replica.
+
+    Args:
+        rate: the share, 0 to below 1.
+        draw: sets the dropouts of one network apart; see `ops.sampling`.
+
+    Source: Srivastava et al. 2014, scaled in training as Keras does.
+    """
+
+    def __init__(self, rate: float, draw: int = 0, **kwargs):
+        super().__init__(**kwargs)
+        if not 0 <= rate < 1:
+            raise ValueError(f"rate must be in 0 to below 1, got {rate}")
+        self.rate, self.draw = rate, draw
+        self.built = True
+
+    def call(self, x, seed=None, training=None):
+        """`x` with its mask in training.
+
+        Args:
+            x: float [B, ...].
+            seed: int32 [B, 2]; None, as in inference, drops nothing.
+        """
+        if not training or not self.rate or seed is None:
+            return x
+        kept = random_uniform(seed, ops.shape(x)[1:], self.draw) >= self.rate
+        return ops.where(kept, x / ops.cast(1.0 - self.rate, x.dtype), ops.zeros_like(x))
