@@ -5,11 +5,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import pytest
 
 TINY = {
-    "architecture": "panoptic_deeplab",
     "data": {"name": "nuclei"},
-    "input": {"stride": 16},
     "augment": {"crop": [64, 64], "flip_vertical": True},
     "model": {
+        "name": "panoptic_deeplab",
         "backbone": {"name": "resnet10", "output_stride": 16, "width_multiplier": 0.0625},
         "normalization": "per_image",
         "align_corners": False,

@@ -1,3 +1,7 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from tfpanoptic.errors import InputError
@@ -17,7 +21,9 @@ def test_the_resolved_configuration_holds_the_defaults(tiny_experiment):
 @pytest.mark.parametrize(
     "path, value, words",
     [
-        (("architecture",), "mask_rcnn", "architecture: expected one of panoptic_deeplab.*found 'mask_rcnn'"),
+        (("model", "name"), "mask_rcnn", "model.name: expected one of panoptic_deeplab.*found 'mask_rcnn'"),
+        (("augment", "crop"), [60, 64], r"augment.crop: .*found \[60, 64\]; nearest are \[48, 64\] or \[64, 64\]"),
+        (("input",), {"pad_to": [64, 65]}, r"input.pad_to: .*found \[64, 65\]; nearest are \[64, 64\] or \[64, 80\]"),
         (("data", "name"), "coco", "data.name: expected one of .*nuclei.*found 'coco'"),
         (("model", "sigma"), 3, "unknown key model.sigma"),
         (("model", "backbone", "output_stride"), 7, "model.backbone.output_stride"),
@@ -42,3 +48,21 @@ def test_a_missing_section_is_named(tiny_settings):
     del tiny_settings["augment"]
     with pytest.raises(InputError, match="augment is missing"):
         Experiment.from_dict(tiny_settings)
+
+
+def test_a_configuration_is_read_and_described_without_tensorflow_and_keras(tmp_path):
+    code = """
+import json, sys
+sys.modules["tensorflow"] = sys.modules["keras"] = None
+from tfpanoptic.experiment import DEMO_CONFIG, Experiment
+experiment = Experiment.from_yaml(DEMO_CONFIG)
+print(experiment.grid, json.dumps(Experiment.model_json_schema())[:1])
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    assert run.stdout.strip() == "k * 16 {", run.stderr[-2000:]
+
+
+def test_the_schema_for_editors_knows_every_section(tiny_experiment):
+    schema = Experiment.model_json_schema()
+    assert set(schema["properties"]) == {"data", "input", "augment", "model", "training"}
+    assert schema["properties"]["model"]["discriminator"]["propertyName"] == "name"

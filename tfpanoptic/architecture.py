@@ -1,22 +1,50 @@
-"""The Architecture record: what the rest of the library needs to know of a panoptic architecture."""
+"""The Architecture record: what the rest of the library needs to know of a panoptic architecture.
+
+A record is plain functions; each takes the architecture's own configuration, a `StrictConfig`, and most the
+`CategoryTable`. Neither TensorFlow nor Keras is imported here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import keras
+from tfpanoptic.settings.config import StrictConfig
+from tfpanoptic.settings.input_size import Grid
+
+if TYPE_CHECKING:
+    import keras
 
 
 class Networks(NamedTuple):
     """Two functional models wired from the same layers, with one set of weights.
 
-    Both take `image` float32 `[B, H, W, 3]`, RGB 0..255, and `valid_size` int32 `[B, 2]`, and return a
-    dict of tensors at the heads' own strides. `train` may take truth as further inputs.
+    Both take their inputs by name, as a dict, and return a dict of tensors at the heads' own strides.
+
+    Attributes:
+        train: takes what it declares of the batch and of its targets, by their names: `image` float32
+            `[B, H, W, 3]`, RGB 0..255; `valid_size` int32 `[B, 2]`; `seed` int32 `[B, 2]`; `step` int32 `[B]`; and
+            any of the architecture's own targets. All its randomness comes from `seed`, through `ops.sampling`.
+        infer: takes `image` and `valid_size`.
     """
 
     train: keras.Model
     infer: keras.Model
+
+
+class Segments(NamedTuple):
+    """Panoptic segments of a batch, what post-processing returns.
+
+    Attributes:
+        segment_ids: int32 `[B, H, W]`, 0 void, else row + 1 of the tables.
+        labels: int32 `[B, N]`, panoptic-map label of each row, 0 in empty rows.
+        scores: float32 `[B, N]`, 0 in empty rows.
+    """
+
+    segment_ids: Any
+    labels: Any
+    scores: Any
 
 
 class Relaxation(NamedTuple):
@@ -39,32 +67,49 @@ class Relaxation(NamedTuple):
     possible: bool = True
 
 
-class Architecture(NamedTuple):
+class Oracle(NamedTuple):
+    """What the doctor needs to measure the ceiling of a configuration.
+
+    Attributes:
+        perfect_outputs: (panoptic int32 `[H, W]`, config, categories) -> dict of NumPy arrays, a batch of one: what
+            heads that learned their targets would say of this truth, at their own strides.
+        settings: (config, the most instances in one image) -> tuple of `Relaxation`: the settings that can keep such
+            outputs from giving the truth back.
+    """
+
+    perfect_outputs: Callable[..., dict[str, Any]]
+    settings: Callable[..., tuple[Relaxation, ...]]
+
+
+@dataclass(frozen=True)
+class Architecture:
     """One architecture; one per file in `models/`.
 
     Attributes:
-        name: key in `ARCHITECTURES`.
+        name: key in `ARCHITECTURES`, and the literal of `config.name`.
         config: class of its configuration, a `StrictConfig`.
-        build: (config, categories) -> `Networks`.
-        targets: (panoptic int32 `[H, W]`, config, categories) -> dict of target tensors; TensorFlow, inside tf.data.
-        loss: (outputs, targets, config, categories) -> dict of float32 `[B]`, to be weighted by `config.loss_weights`.
-        postprocess: (outputs, size, valid_size, config, categories) -> dict, see `postprocess/`:
-            `segment_ids` int32 `[B, H, W]`, 0 void, else row + 1 of the tables
-            `labels` int32 `[B, N]`, panoptic-map label of each row, 0 in empty rows
-            `scores` float32 `[B, N]`
+        grid: (config) -> `Grid`.
         channels: (config, categories) -> dict: head -> tuple with the category id of each channel, 0 for void.
-        perfect_outputs: (panoptic int32 `[H, W]`, config, categories) -> dict of NumPy arrays, a batch of
-            one: what a perfect network would say of this truth, at the heads' own strides.
-        relaxations: (config, the most instances in one image) -> tuple of `Relaxation`: the settings that can keep
-            such outputs from giving the truth back.
+        build: (config, categories) -> `Networks`.
+        targets: (example, config, categories) -> dict of target tensors of fixed shapes; TensorFlow, inside tf.data.
+            `example` is one image of a batch: `image`, `panoptic`, `valid_size`, `seed`, `step`.
+        loss: (outputs of the train network, targets, config, categories) -> dict of float32 `[B]`, unweighted.
+        loss_weights: (config) -> dict: weight of each of these terms.
+        postprocess: (outputs of the infer network, (height, width), valid_size int32 `[B, 2]`, config, categories) ->
+            `Segments` at network size; in graph, fixed shapes, LiteRT built-in operators only.
+        counts: (outputs of the train network, targets, config) -> dict: term -> float32 `[B]`, what the sum of the
+            term is divided by, over the global batch; terms without one are divided by the number of images.
+        oracle: what the doctor needs; without one it says that it cannot tell the ceiling.
     """
 
     name: str
-    config: type
+    config: type[StrictConfig]
+    grid: Callable[..., Grid]
+    channels: Callable[..., dict[str, tuple[int, ...]]]
     build: Callable[..., Networks]
     targets: Callable[..., dict[str, Any]]
     loss: Callable[..., dict[str, Any]]
-    postprocess: Callable[..., dict[str, Any]]
-    channels: Callable[..., dict[str, tuple[int, ...]]]
-    perfect_outputs: Callable[..., dict[str, Any]]
-    relaxations: Callable[..., tuple[Relaxation, ...]]
+    loss_weights: Callable[..., dict[str, float]]
+    postprocess: Callable[..., Segments]
+    counts: Callable[..., dict[str, Any]] | None = None
+    oracle: Oracle | None = None

@@ -14,6 +14,21 @@ class InputError(ValueError):
     """
 
 
+class SettingError(InputError):
+    """A setting of an experiment that does not fit the others, the data or the network.
+
+    The message is `path: reason`. Who knows the file that has the setting puts its name in front.
+
+    Args:
+        path: of the setting in the experiment's file, such as `model.backbone.name`.
+        reason: the value found and what was expected.
+    """
+
+    def __init__(self, path: str, reason: str):
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+
+
 class WorkFailed(RuntimeError):
     """The input was right and the work failed: a loss that is not finite, an export that differs.
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 from keras import ops
 
+from tfpanoptic.architecture import Segments
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.input_size import prepare_batch
 from tfpanoptic.experiment import Experiment
@@ -18,7 +17,7 @@ from tfpanoptic.panoptic_map import category_of
 SEGMENT_COLUMNS = ("id", "category_id", "isthing", "score", "area", "y1", "x1", "y2", "x2")
 
 
-def segment_images(network: keras.Model, images, experiment: Experiment, categories: CategoryTable) -> dict[str, Any]:
+def segment_images(network: keras.Model, images, experiment: Experiment, categories: CategoryTable) -> Segments:
     """Segments of images of one size.
 
     Args:
@@ -28,28 +27,30 @@ def segment_images(network: keras.Model, images, experiment: Experiment, categor
         categories: the model's.
 
     Returns:
-        `segment_ids` int32 `[B, H, W]` at the images' own size, 0 void, else row + 1 of
-        `labels` int32 `[B, N]`, panoptic-map label of each row, 0 in empty rows, and
-        `scores` float32 `[B, N]`.
+        The segments at the images' own size.
     """
-    shape = ops.shape(images)
-    prepared, valid_size = prepare_batch(images, experiment.input)
+    height, width = ops.shape(images)[1:3]
+    prepared, valid_size = prepare_batch(images, experiment.input, experiment.grid)
     outputs = network({"image": prepared, "valid_size": valid_size}, training=False)
     size = ops.shape(prepared)[1:3]
-    found = experiment.architecture.postprocess(outputs, size, valid_size, experiment.model, categories)
+    segments = experiment.architecture.postprocess(outputs, size, valid_size, experiment.model, categories)
     own_size = nearest_to_size(
-        found["segment_ids"], (valid_size[0, 0], valid_size[0, 1]), shape[1:3], experiment.input.align_corners
+        segments.segment_ids,
+        (valid_size[0, 0], valid_size[0, 1]),
+        (height, width),
+        experiment.grid.align_corners,
     )
-    return {"segment_ids": own_size, "labels": found["labels"], "scores": found["scores"]}
+    return segments._replace(segment_ids=own_size)
 
 
-def segment_table(segment_ids, labels, scores, categories: CategoryTable):
+def segment_table(segments: Segments, categories: CategoryTable):
     """The padded table of segments, float32 `[B, N, 9]`, columns `SEGMENT_COLUMNS`.
 
     `category_id` is the dataset's own, `area` counts pixels, boxes are in pixels with y2 and x2 one
     past the last. Rows without a pixel are all zeros. float32 is exact for integers up to 2**24: an area
     beyond 16.7 million pixels is rounded by a pixel or two.
     """
+    segment_ids, labels, scores = segments
     rows = labels.shape[1]
     shape = ops.shape(segment_ids)
     areas = count_keys(ops.reshape(segment_ids, (shape[0], -1)), rows + 1)[:, 1:]  # [B, N]

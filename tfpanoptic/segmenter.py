@@ -25,7 +25,7 @@ from tfpanoptic.evaluation.pairs.coco import file_stamp
 from tfpanoptic.evaluation.state import Evaluation, ImageCounts, plain_columns
 from tfpanoptic.experiment import Experiment
 from tfpanoptic.inference import segment_images
-from tfpanoptic.ops.replicas import replicas_in_sync
+from tfpanoptic.ops.replicas import global_sums, replicas_in_sync
 from tfpanoptic.panoptic_map import category_of
 from tfpanoptic.result import PanopticResult
 from tfpanoptic.run_folder import RunFolder
@@ -38,7 +38,7 @@ class PanopticSegmenter(keras.Model):
     """A panoptic segmentation model with its configuration and categories.
 
     Calling it gives the outputs of the heads; `segment` gives results. It trains with plain
-    `compile` and `fit` on the batches of `data.pipeline.training_batches`: the losses are built in.
+    `compile` and `fit` on `batches("train")`: the losses are built in.
 
     Args:
         experiment: an `Experiment`, or the mapping that its `to_dict` gives.
@@ -56,6 +56,8 @@ class PanopticSegmenter(keras.Model):
         finally:
             keras.config.set_dtype_policy(policy)
         self.train_network, self.infer_network = networks
+        terms = self.experiment.architecture.loss_weights(self.experiment.model)
+        self._term_means = {name: keras.metrics.Mean(name) for name in terms}
         self.built = True
         self._segment_function: Any = None
 
@@ -112,52 +114,77 @@ class PanopticSegmenter(keras.Model):
 
     # -- training -----------------------------------------------------------------------------
 
+    def batches(self, split: str, batch_size: int | None = None) -> Any:
+        """The batches of a split as a `tf.data.Dataset`, for `fit`.
+
+        Args:
+            split: "train", endless, shuffled and augmented, or "val", each image once as in inference.
+            batch_size: images of a batch, over all replicas; by default `training.batch_size`.
+
+        Raises:
+            InputError: another split, or files are wrong.
+        """
+        from tfpanoptic.data.pipeline import training_batches, validation_batches
+
+        experiment = self.experiment
+        dataset = experiment.load_data(split)
+        common = (dataset, experiment.input, experiment.grid)
+        batch_size = batch_size or experiment.training.batch_size
+        if split == "train":
+            return training_batches(*common, experiment.augment, self.targets, batch_size, experiment.training.seed)
+        return validation_batches(*common, self.targets, batch_size)
+
     def call(self, inputs, training: bool = False) -> dict[str, Any]:
         """Outputs of the heads, float32, at their own stride.
 
         Args:
-            inputs: images `[B, H, W, 3]`, RGB 0..255, or a batch with `image` and `valid_size`
-                (int32 `[B, 2]`, the part that is not padding; all of it where absent).
+            inputs: images `[B, H, W, 3]`, RGB 0..255, or a batch with `image` and `valid_size` (int32 `[B, 2]`, the
+                part that is not padding; all of it where absent). A batch that carries `targets` goes through the
+                train network, which takes by name what it needs of both.
             training: batch statistics and dropout.
         """
-        batch = inputs if isinstance(inputs, dict) else {"image": inputs}
-        image = ops.cast(batch["image"], "float32")
-        valid_size = batch.get("valid_size")
-        if valid_size is None:
-            size = ops.cast(ops.stack(ops.shape(image)[1:3]), "int32")
-            valid_size = ops.tile(ops.expand_dims(size, 0), (ops.shape(image)[0], 1))
-        network = self.train_network if training else self.infer_network
-        return network({"image": image, "valid_size": valid_size}, training=training)
+        batch = dict(inputs) if isinstance(inputs, dict) else {"image": inputs}
+        batch["image"] = ops.cast(batch["image"], "float32")
+        if "valid_size" not in batch:
+            size = ops.cast(ops.stack(ops.shape(batch["image"])[1:3]), "int32")
+            batch["valid_size"] = ops.tile(ops.expand_dims(size, 0), (ops.shape(batch["image"])[0], 1))
+        network = self.train_network if "targets" in batch else self.infer_network
+        given = {**batch.get("targets", {}), **batch}
+        return network({name: given[name] for name in network.input}, training=training)
 
-    def targets(self, panoptic) -> dict[str, Any]:
-        """Training targets of one panoptic map, int32 `[H, W]`; TensorFlow, for tf.data."""
-        return self.experiment.architecture.targets(panoptic, self.experiment.model, self.categories)
+    def targets(self, example: dict[str, Any]) -> dict[str, Any]:
+        """Training targets of one image of a batch; TensorFlow, for tf.data."""
+        return self.experiment.architecture.targets(example, self.experiment.model, self.categories)
 
-    def loss_terms(self, batch: dict[str, Any], training: bool) -> dict[str, Any]:
-        """Loss terms of each image of a batch, float32 `[B]`, unweighted."""
-        return self._terms(self(batch, training=training), batch["targets"])
+    def loss_shares(self, outputs: dict[str, Any], targets: dict[str, Any]) -> dict[str, Any]:
+        """The part of this replica of each weighted loss term; scalars.
 
-    def loss_shares(self, terms: dict[str, Any], global_batch) -> dict[str, Any]:
-        """Each term weighted, summed over its images and divided by the images of the global batch; scalars.
+        A term is summed over the images and divided by the sum of its counts over the global batch, by the images
+        where the architecture declares none. The parts of all terms and replicas add up to the loss, under `fit`
+        and in the training loop alike.
 
-        Their sum is the loss, under `fit` and in the training loop alike.
+        Args:
+            outputs: of the train network.
+            targets: of the batch.
         """
-        weights = vars(self.experiment.model.loss_weights)
-        return {name: weights[name] * ops.sum(term) / global_batch for name, term in terms.items()}
-
-    def _terms(self, outputs, targets) -> dict[str, Any]:
-        return self.experiment.architecture.loss(outputs, targets, self.experiment.model, self.categories)
+        architecture, model = self.experiment.architecture, self.experiment.model
+        terms = architecture.loss(outputs, targets, model, self.categories)
+        weights = architecture.loss_weights(model)
+        declared = architecture.counts(outputs, targets, model) if architecture.counts else {}
+        counts = global_sums({"": ops.ones_like(next(iter(terms.values()))), **declared})
+        # A term of which no image of the batch has anything to count is 0.
+        shares = {name: ops.divide_no_nan(ops.sum(term), counts.get(name, counts[""])) for name, term in terms.items()}
+        return {name: weights[name] * share for name, share in shares.items()}
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """The weighted sum of the terms over the images, divided by the global batch; for `fit`.
-
-        `x` is a batch with `targets`, or `y` is the targets.
-        """
-        targets = y if y is not None else x["targets"]
-        terms = self._terms(y_pred, targets)
-        images = ops.cast(ops.shape(next(iter(terms.values())))[0], "float32")
+        """The weighted sum of the terms of a batch `x` with `targets`, and each term for the history; for `fit`."""
+        shares = self.loss_shares(y_pred, x["targets"])
+        images = ops.shape(x["image"])[0]
+        for name, share in shares.items():
+            # The history takes the mean of the replicas; these are parts of a sum.
+            self._term_means[name].update_state(share * replicas_in_sync(), sample_weight=images)
         # Keras sums the gradients of the replicas, so each one's share is of the global batch.
-        return sum(self.loss_shares(terms, images * replicas_in_sync()).values())
+        return sum(shares.values())
 
     # -- use ----------------------------------------------------------------------------------
 
@@ -187,7 +214,7 @@ class PanopticSegmenter(keras.Model):
         if self._segment_function is None:
             self._segment_function = self._make_segment_function()
         found = self._segment_function(image[None])
-        ids, labels, scores = (ops.convert_to_numpy(found[k])[0] for k in ("segment_ids", "labels", "scores"))
+        ids, labels, scores = (ops.convert_to_numpy(part)[0] for part in found)
         numbers = np.arange(1, len(labels) + 1, dtype=np.int32)
         areas = pixel_areas(ids, numbers)
         seen = areas > 0

@@ -96,7 +96,7 @@ def wrong_inputs(tmp_path, tiny_run, photo):
     (tmp_path / "full").mkdir()
     (tmp_path / "full/file").touch()
     (tmp_path / "broken.png").write_bytes(photo.read_bytes()[:200])
-    (tmp_path / "typo.yaml").write_text("architecture: panoptic_deeplab\nmodle: {}\n")
+    (tmp_path / "typo.yaml").write_text("modle: {}\n")
     out = ["--out", tmp_path / "out"]
     return {
         "missing image": (["predict", tiny_run, tmp_path / "none.png", *out], "none.png: no such file or folder"),

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpanoptic.data.augment import AugmentConfig, augment
+from tfpanoptic.data.augment import augment
 from tfpanoptic.errors import InputError
+from tfpanoptic.settings.augmentation import AugmentConfig
 from tfpanoptic.settings.config import validate
 
 EVERYTHING = AugmentConfig(
@@ -91,9 +92,9 @@ def test_a_pipeline_gives_what_an_eager_call_gives():
 def test_a_small_view_lies_at_the_top_left_and_the_rest_is_padding():
     image, panoptic = random_scene(20, 30)
     config = AugmentConfig(crop=(32, 32), min_scale=0.5, max_scale=0.5, **NOTHING)
-    view, labels, valid_size = augment(image, panoptic, seed(0), config, pad_value=9.0)
+    view, labels, valid_size = augment(image, panoptic, seed(0), config)
     assert valid_size.numpy().tolist() == [10, 15]
-    assert (view[10:].numpy() == 9).all() and (view[:, 15:].numpy() == 9).all()
+    assert (view[10:].numpy() == 0).all() and (view[:, 15:].numpy() == 0).all()
     assert (labels[10:].numpy() == 0).all() and (labels[:, 15:].numpy() == 0).all()
 
 

@@ -4,21 +4,27 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpanoptic.data.augment import AugmentConfig
-from tfpanoptic.data.input_size import InputConfig
-from tfpanoptic.data.pipeline import record_number, training_batches
-from tfpanoptic.errors import InputError
+from tfpanoptic.data.dataset import read_image, read_segment_map
+from tfpanoptic.data.input_size import prepare_batch
+from tfpanoptic.data.pipeline import record_number, training_batches, validation_batches
+from tfpanoptic.errors import SettingError
+from tfpanoptic.ops.resize import nearest_to_size
 from tfpanoptic.panoptic_map import category_of
+from tfpanoptic.segment_map import to_panoptic_map
+from tfpanoptic.settings.augmentation import AugmentConfig
+from tfpanoptic.settings.input_size import Grid, InputConfig
 
-INPUT = InputConfig(long_side=33, stride=16, plus_one=True)
+INPUT, GRID = InputConfig(long_side=33), Grid(16, plus_one=True, align_corners=True)
 AUGMENT = AugmentConfig(crop=(17, 33), min_scale=0.5, max_scale=2, quarter_turns=True, hue=0.1, contrast=0.2)
+
+
+def category_map(example):
+    return {"category": category_of(example["panoptic"])}
 
 
 def batches(coco, count: int, batch_size: int = 4, seed: int = 5, **arguments):
     """The first batches as NumPy arrays."""
-    data = training_batches(
-        coco.read(), INPUT, AUGMENT, lambda panoptic: {"category": category_of(panoptic)}, batch_size, seed, **arguments
-    )
+    data = training_batches(coco.read(), INPUT, GRID, AUGMENT, category_map, batch_size, seed, **arguments)
     return list(itertools.islice(data.as_numpy_iterator(), count))
 
 
@@ -33,13 +39,14 @@ def test_a_batch_has_the_declared_shapes_and_types(several):
         "image": ((4, 17, 33, 3), "float32"),
         "panoptic": ((4, 17, 33), "int32"),
         "valid_size": ((4, 2), "int32"),
-        "original_size": ((4, 2), "int32"),
+        "seed": ((4, 2), "int32"),
+        "step": ((4,), "int32"),
         "targets": {"category": ((4, 17, 33), "int32")},
     }
 
 
 def test_shapes_are_known_before_the_first_batch(several):
-    data = training_batches(several.read(), INPUT, AUGMENT, lambda panoptic: {}, 4, 5)
+    data = training_batches(several.read(), INPUT, GRID, AUGMENT, lambda example: {}, 4, 5)
     assert data.element_spec["image"].shape == (4, 17, 33, 3)
     assert data.element_spec["valid_size"].shape == (4, 2)
 
@@ -69,6 +76,50 @@ def test_another_seed_gives_other_batches(several):
     assert (first["image"] != second["image"]).any()
 
 
+def test_every_image_has_a_seed_of_its_own_and_the_step_of_its_batch(several):
+    first, second = batches(several, 2, start_step=7)
+    # Positions 28..31 and 32..35 of the run of seed 5.
+    assert first["seed"].tolist() == [[5, n] for n in range(28, 32)]
+    assert second["seed"].tolist() == [[5, n] for n in range(32, 36)]
+    assert first["step"].tolist() == [7] * 4 and second["step"].tolist() == [8] * 4
+
+
+def test_targets_see_the_image_and_its_seed(several):
+    seen = {}
+
+    def targets(example):
+        seen.update({name: (tuple(value.shape), value.dtype.name) for name, value in example.items()})
+        return {}
+
+    training_batches(several.read(), INPUT, GRID, AUGMENT, targets, 4, 5)
+    assert seen == {
+        "image": ((17, 33, 3), "float32"),
+        "panoptic": ((17, 33), "int32"),
+        "valid_size": ((2,), "int32"),
+        "seed": ((2,), "int32"),
+        "step": ((), "int32"),
+    }
+
+
+def test_validation_shows_each_image_once_in_order_and_as_in_inference(several):
+    dataset = several.read()
+    data = list(validation_batches(dataset, INPUT, GRID, category_map, 3).as_numpy_iterator())
+    assert [len(batch["image"]) for batch in data] == [3] * (len(dataset) // 3) + [len(dataset) % 3] * (
+        len(dataset) % 3 > 0
+    )
+    for number, record in enumerate(dataset.records):
+        batch, place = data[number // 3], number % 3
+        image = read_image(record)
+        expected, valid_size = prepare_batch(image[None], INPUT, GRID)
+        height, width = valid_size[0].numpy()
+        assert batch["valid_size"][place].tolist() == [height, width]
+        np.testing.assert_array_equal(batch["image"][place][:height, :width], expected[0][:height, :width])
+        assert not batch["image"][place][height:].any() and not batch["panoptic"][place][:, width:].any()
+        panoptic, _ = to_panoptic_map(read_segment_map(record), dataset.categories)
+        resized = nearest_to_size(panoptic[None], panoptic.shape, (height, width), True)[0]
+        np.testing.assert_array_equal(batch["panoptic"][place][:height, :width], resized)
+
+
 def test_two_views_of_one_image_differ(coco):
     (batch,) = batches(coco, 1)
     assert (batch["image"][0] != batch["image"][1]).any()
@@ -86,21 +137,19 @@ def test_epochs_have_different_orders():
     assert numbers[:50] != numbers[50:] and numbers[:50] != list(range(50))
 
 
-def test_a_crop_that_the_strides_do_not_fit_is_an_error(several):
+def test_a_crop_that_the_grid_does_not_fit_is_an_error(several):
     config = AugmentConfig(crop=(16, 33))
-    with pytest.raises(
-        InputError, match=r"augment.crop \[16, 33\]: input.stride asks for k \* 16 \+ 1; the next is \[17"
-    ):
-        training_batches(several.read(), INPUT, config, lambda panoptic: {}, 2, 0)
+    with pytest.raises(SettingError, match=r"augment.crop: .* k \* 16 \+ 1, found \[16, 33\]; nearest are \[17, 33\]"):
+        training_batches(several.read(), INPUT, GRID, config, lambda example: {}, 2, 0)
 
 
 def test_a_batch_that_the_workers_cannot_share_is_an_error(several):
     with pytest.raises(ValueError, match="multiple of the 3 workers, got 4"):
-        training_batches(several.read(), INPUT, AUGMENT, lambda panoptic: {}, 4, 0, workers=3)
+        training_batches(several.read(), INPUT, GRID, AUGMENT, lambda example: {}, 4, 0, workers=3)
 
 
 def test_two_replicas_share_a_batch(several):
     # `rebatch` is how a strategy cuts the worker's part for its replicas.
-    data = training_batches(several.read(), INPUT, AUGMENT, lambda panoptic: {}, 4, 5).rebatch(2)
+    data = training_batches(several.read(), INPUT, GRID, AUGMENT, lambda example: {}, 4, 5).rebatch(2)
     halves = [part["image"] for part in itertools.islice(data.as_numpy_iterator(), 2)]
     np.testing.assert_array_equal(np.concatenate(halves), batches(several, 1)[0]["image"])

@@ -1,18 +1,19 @@
 """The ceiling of a made-up architecture, whose grouping forgets some categories."""
 
 import json
-from typing import NamedTuple
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpanoptic.architecture import Relaxation
+from tfpanoptic.architecture import Oracle, Relaxation, Segments
 from tfpanoptic.categories import Category, CategoryTable
 from tfpanoptic.data.coco_panoptic import read_coco_panoptic, write_coco_panoptic
-from tfpanoptic.data.input_size import InputConfig
 from tfpanoptic.doctor.ceiling import ceiling, spread, verdict
+from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import SegmentMap, segment_rows
+from tfpanoptic.settings.input_size import Grid, InputConfig
 
 COW, GRASS, SKY = 1, 2, 3
 TABLE = CategoryTable(
@@ -22,24 +23,33 @@ TABLE = CategoryTable(
 LABELS = (10_001, 10_002, 20_000, 30_000)
 
 
-class Forgetful(NamedTuple):
-    """Its configuration is the tuple of the categories that are forgotten; the rest comes back as it is."""
+def perfect_outputs(panoptic, forgotten, categories):
+    return {"labels": panoptic[None, ..., None].astype(np.float32)}
 
-    def perfect_outputs(self, panoptic, forgotten, categories):
-        return {"labels": panoptic[None, ..., None].astype(np.float32)}
 
-    def postprocess(self, outputs, size, valid_size, forgotten, categories):
-        rows = tf.constant([0 if label // 10_000 in forgotten else label for label in LABELS])
-        equal = tf.cast(outputs["labels"], tf.int32) == rows
-        number = tf.where(tf.reduce_any(equal, -1), tf.argmax(equal, -1, tf.int32) + 1, 0)
-        return {"segment_ids": tf.where(outputs["labels"][..., 0] > 0, number, 0), "labels": rows[None]}
+def postprocess(outputs, size, valid_size, forgotten, categories):
+    rows = tf.constant([0 if label // 10_000 in forgotten else label for label in LABELS])
+    equal = tf.cast(outputs["labels"], tf.int32) == rows
+    number = tf.where(tf.reduce_any(equal, -1), tf.argmax(equal, -1, tf.int32) + 1, 0)
+    segment_ids = tf.where(outputs["labels"][..., 0] > 0, number, 0)
+    return Segments(segment_ids, rows[None], tf.ones((1, len(LABELS))))
 
-    def relaxations(self, forgotten, most_instances):
-        return tuple(
-            Relaxation(f"model.forget.{c}", "yes", f"no ({most_instances})", rest, "keep it", possible=c != GRASS)
-            for c in forgotten
-            for rest in [tuple(other for other in forgotten if other != c)]
-        )
+
+def settings(forgotten, most_instances):
+    return tuple(
+        Relaxation(f"model.forget.{c}", "yes", f"no ({most_instances})", rest, "keep it", possible=c != GRASS)
+        for c in forgotten
+        for rest in [tuple(other for other in forgotten if other != c)]
+    )
+
+
+# Its configuration is the tuple of the categories that are forgotten; the rest comes back as it is.
+FORGETFUL = SimpleNamespace(
+    name="forgetful",
+    grid=lambda forgotten: Grid(8, align_corners=True),
+    postprocess=postprocess,
+    oracle=Oracle(perfect_outputs, settings),
+)
 
 
 def scene(ids, rows):
@@ -65,7 +75,7 @@ def dataset(tmp_path):
 
 
 def measure(dataset, forgotten=(), **arguments):
-    return ceiling(dataset, Forgetful(), forgotten, InputConfig(stride=8), **arguments)
+    return ceiling(dataset, FORGETFUL, forgotten, InputConfig(), **arguments)
 
 
 def by_setting(found):
@@ -148,3 +158,8 @@ def test_everything_can_be_written_as_json(dataset):
 def test_an_empty_truth_has_no_ceiling():
     nothing = {group: {"pq": None} for group in ("all", "things", "stuff")}
     assert verdict({"pq": nothing, "images": 1}) == ["The truth has no segment: there is nothing to reach."]
+
+
+def test_an_architecture_without_an_oracle_is_named(dataset):
+    with pytest.raises(InputError, match="no oracle for blind"):
+        ceiling(dataset, SimpleNamespace(**{**vars(FORGETFUL), "name": "blind", "oracle": None}), (), InputConfig())

@@ -1,5 +1,5 @@
-from tfpanoptic.data.input_size import InputConfig, resized_size
 from tfpanoptic.doctor.input_relaxations import LARGEST, input_relaxations
+from tfpanoptic.settings.input_size import InputConfig, resized_size
 
 
 def relaxed(sizes, **settings):

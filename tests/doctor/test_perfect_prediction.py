@@ -3,13 +3,13 @@ import pytest
 
 from tfpanoptic.categories import Category, CategoryTable
 from tfpanoptic.data.dataset import read_segment_map
-from tfpanoptic.data.input_size import InputConfig
 from tfpanoptic.data.nuclei import nuclei
 from tfpanoptic.doctor.perfect_prediction import perfect_predictor
 from tfpanoptic.evaluation.measures.panoptic_quality import PanopticCounts, count, summarize
 from tfpanoptic.experiment import DEMO_CONFIG, Experiment
 from tfpanoptic.models.panoptic_deeplab import ARCHITECTURE, PanopticDeepLabConfig
 from tfpanoptic.segment_map import SegmentMap, segment_rows
+from tfpanoptic.settings.input_size import InputConfig
 
 CELL, DOT, GROUND = 1, 2, 3
 TABLE = CategoryTable(
@@ -26,7 +26,7 @@ MODEL = PanopticDeepLabConfig.model_validate(
         "postprocess": {"nms_kernel": 3, "max_centers": 5, "stuff_area": 0},
     }
 )
-INPUT = InputConfig(stride=16, align_corners=False)
+INPUT = InputConfig()
 
 
 def segments(ids, rows):
@@ -73,8 +73,7 @@ def test_the_input_size_policy_shrinks_the_truth_and_enlarges_the_segments():
     ids[8:16, 8:16] = 1
     ids[20, 20] = 2  # one pixel, which the nearest neighbours of a quarter of the size pass over
     truth = segments(ids, {1: CELL, 2: CELL, 3: GROUND})
-    small = InputConfig(size=(8, 8), stride=8, align_corners=False)
-    predicted = perfect_predictor(ARCHITECTURE, MODEL, small, TABLE)(truth)
+    predicted = perfect_predictor(ARCHITECTURE, MODEL, InputConfig(size=(8, 8)), TABLE)(truth)
     assert predicted.shape == (32, 32)
     assert sorted(predicted.segments["category"].tolist()) == [CELL, GROUND]
 

@@ -138,7 +138,7 @@ def panoptic_map(height=33, width=49):
 def test_the_loss_of_every_term_reaches_every_weight():
     config, categories = tiny(), table(2, 1)
     model = network(config, categories)
-    one = ARCHITECTURE.targets(panoptic_map(), config, categories)
+    one = ARCHITECTURE.targets({"panoptic": panoptic_map()}, config, categories)
     truth = {key: tf.stack([value, value]) for key, value in one.items()}
     # A fresh residual branch multiplies by 0; give it a part so that its gradient can be seen.
     for weight in model.trainable_weights:
@@ -160,7 +160,7 @@ def test_postprocessing_gives_segments_at_network_size():
         network(config, categories)(inputs), (33, 49), inputs["valid_size"], config, categories
     )
     # 5 centres and 1 stuff category.
-    assert found["segment_ids"].shape == (2, 33, 49) and found["labels"].shape == found["scores"].shape == (2, 6)
+    assert found.segment_ids.shape == (2, 33, 49) and found.labels.shape == found.scores.shape == (2, 6)
 
 
 @pytest.mark.parametrize(

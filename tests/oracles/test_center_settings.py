@@ -42,7 +42,7 @@ def test_perfect_outputs_have_the_shapes_of_the_networks(settings, size, align_c
     network = ARCHITECTURE.build(made, TABLE).infer
     image, valid_size = np.zeros((1, *size, 3), np.float32), np.array([size], np.int32)
     real = network({"image": image, "valid_size": valid_size})
-    perfect = ARCHITECTURE.perfect_outputs(np.zeros(size, np.int32), made, TABLE)
+    perfect = ARCHITECTURE.oracle.perfect_outputs(np.zeros(size, np.int32), made, TABLE)
     assert {key: tuple(value.shape) for key, value in real.items()} == {k: v.shape for k, v in perfect.items()}
 
 
@@ -50,7 +50,7 @@ def test_a_crowd_gets_a_center_and_a_category_of_its_own():
     panoptic = np.full((16, 16), 20_000, np.int32)
     panoptic[4:8, 4:8] = 10_000  # a thing with instance 0
     made = config(("res2", "res1"), ("res2", "res1"), align_corners=False, targets={"crowd_in_semantic": False})
-    outputs = ARCHITECTURE.perfect_outputs(panoptic, made, TABLE)
+    outputs = ARCHITECTURE.oracle.perfect_outputs(panoptic, made, TABLE)
     assert outputs["semantic_logits"][0, 2, 2].argmax() == 0
     # The mean pixel 5.5 is rounded to even, 6; the cell at (2, 2) covers the pixels 4 and 5: on average 1.5 away.
     np.testing.assert_allclose(outputs["center_offset"][0, 2, 2], [0.75, 0.75])

@@ -28,6 +28,10 @@ def merge(semantic, centers, offset=None, max_centers=4, stuff_area=0, threshold
     return panoptic_of(made), {name: np.asarray(value)[0] for name, value in made.items()}
 
 
+def postprocessed(*arguments):
+    return panoptic_deeplab_postprocess(*arguments)._asdict()
+
+
 def panoptic_of(made, image=0):
     labels = np.concatenate([[0], np.asarray(made["labels"])[image]])
     return labels[np.asarray(made["segment_ids"])[image]]
@@ -236,7 +240,7 @@ def random_outputs(seed, batch=1, height=9, width=11):
 def test_scores_are_the_mean_probability_times_the_center(align_corners):
     outputs, size = random_outputs(2), (33, 41)
     settings = (CHANNELS, THINGS, NUM_CATEGORIES, align_corners, 0.1, 5, 40, 10)
-    made = panoptic_deeplab_postprocess(outputs, size, np.array([[30, 41]], np.int32), *settings)
+    made = postprocessed(outputs, size, np.array([[30, 41]], np.int32), *settings)
     resize = {"align_corners": align_corners, "half_pixel_centers": not align_corners}
     logits = tf.raw_ops.ResizeBilinear(images=outputs["semantic_logits"], size=size, **resize)
     heatmap = tf.raw_ops.ResizeBilinear(images=outputs["center_heatmap"], size=size, **resize)[0, :, :, 0].numpy()
@@ -257,14 +261,14 @@ def test_a_confident_network_gives_its_segments_and_scores():
     heatmap = np.zeros((1, 3, 4, 1), np.float32)
     heatmap[0, 0, 0] = 0.5
     outputs = {"semantic_logits": logits, "center_heatmap": heatmap, "center_offset": np.zeros((1, 3, 4, 2))}
-    made = panoptic_deeplab_postprocess(outputs, (3, 4), np.array([[3, 4]]), CHANNELS, THINGS, 4, True, 0.1, 3, 2, 0)
+    made = postprocessed(outputs, (3, 4), np.array([[3, 4]]), CHANNELS, THINGS, 4, True, 0.1, 3, 2, 0)
     np.testing.assert_array_equal(panoptic_of(made), [[10_001, 10_001, 30_000, 30_000]] * 2 + [[30_000] * 4])
     np.testing.assert_allclose(made["scores"], [[0.3, 0, 0.6, 0]], rtol=1e-5)
 
 
 def test_padding_is_void_and_holds_no_center():
     outputs = random_outputs(4)
-    made = panoptic_deeplab_postprocess(outputs, (33, 41), np.array([[20, 25]], np.int32), *SETTINGS)
+    made = postprocessed(outputs, (33, 41), np.array([[20, 25]], np.int32), *SETTINGS)
     ids = np.asarray(made["segment_ids"])[0]
     assert not ids[20:].any() and not ids[:, 25:].any() and ids[:20, :25].any()
 
@@ -277,7 +281,7 @@ def test_offsets_are_enlarged_to_pixels_of_the_input():
         "center_heatmap": np.array([[1, 0, 0.5], [0, 0, 0]], np.float32).reshape(1, 2, 3, 1),
         "center_offset": np.broadcast_to(np.float32([0, 1]), (1, 2, 3, 2)),  # each points 4 pixels to the right
     }
-    made = panoptic_deeplab_postprocess(outputs, (5, 9), np.array([[5, 9]]), CHANNELS, THINGS, 4, True, 0.1, 3, 2, 0)
+    made = postprocessed(outputs, (5, 9), np.array([[5, 9]]), CHANNELS, THINGS, 4, True, 0.1, 3, 2, 0)
     # Centres at x = 0 and x = 8; x + 4 is nearer to 8 from x = 1 on.
     np.testing.assert_array_equal(panoptic_of(made), [[10_001] + [10_002] * 8] * 5)
 
@@ -293,21 +297,19 @@ def test_sizes_known_only_when_run_give_the_same_segments():
         tf.TensorSpec([None, 2], tf.int32),
     ]
     traced = tf.function(
-        lambda outputs, size, valid: panoptic_deeplab_postprocess(outputs, (size[0], size[1]), valid, *SETTINGS),
+        lambda outputs, size, valid: postprocessed(outputs, (size[0], size[1]), valid, *SETTINGS),
         input_signature=signature,
     )
     for batch, height, width in ((1, 9, 11), (2, 5, 8)):
         outputs, size = random_outputs(5, batch, height, width), (4 * height - 3, 4 * width - 3)
         valid = np.array([size] * batch, np.int32)
-        made, eager = traced(outputs, size, valid), panoptic_deeplab_postprocess(outputs, size, valid, *SETTINGS)
+        made, eager = traced(outputs, size, valid), postprocessed(outputs, size, valid, *SETTINGS)
         np.testing.assert_array_equal(made["segment_ids"], eager["segment_ids"])
         np.testing.assert_allclose(made["scores"], eager["scores"], rtol=1e-5)
 
 
 def test_it_compiles_with_xla():
     outputs, valid = random_outputs(6), np.array([[33, 41]], np.int32)
-    compiled = tf.function(
-        lambda outputs: panoptic_deeplab_postprocess(outputs, (33, 41), valid, *SETTINGS), jit_compile=True
-    )
-    made, eager = compiled(outputs), panoptic_deeplab_postprocess(outputs, (33, 41), valid, *SETTINGS)
+    compiled = tf.function(lambda outputs: postprocessed(outputs, (33, 41), valid, *SETTINGS), jit_compile=True)
+    made, eager = compiled(outputs), postprocessed(outputs, (33, 41), valid, *SETTINGS)
     np.testing.assert_array_equal(made["segment_ids"], eager["segment_ids"])

@@ -72,7 +72,7 @@ def test_the_whole_way_at_one_size_gives_the_segments_of_the_graph():
         made = panoptic_deeplab_postprocess(
             outputs, (33, 41), valid, (0, 1, 2, 3, 4), THINGS, NUM_CATEGORIES, True, 0.1, 5, MAX_CENTERS, 10
         )
-        return made["segment_ids"]
+        return made.segment_ids
 
     random = np.random.default_rng(1)
     outputs = [random.uniform(size=(1, 9, 11, channels)).astype(np.float32) for channels in (5, 1, 2)]

@@ -76,7 +76,6 @@ def files_and_times(run: Path) -> dict[Path, int]:
     "group, key, value, words",
     [
         ("model", "backbone", {"name": "resnet9"}, "model.backbone.name 'resnet9'"),
-        ("augment", "crop", [60, 64], "crop"),
         ("training", "initial_weights", "none.safetensors", "none.safetensors: no such file"),
     ],
 )
@@ -195,15 +194,13 @@ def test_two_replicas_train_the_weights_of_one_device(tiny_settings, tmp_path):
 
 def test_fit_has_the_gradients_of_the_loop(tiny_experiment):
     """Plain SGD with rate 1: one step moves every weight by its gradient."""
-    from tfpanoptic.data.pipeline import training_batches
     from tfpanoptic.train.optimizers import apply_gradients
 
-    dataset = tiny_experiment.load_data("train")
-    start = PanopticSegmenter(tiny_experiment, dataset.categories)
-    fitted = PanopticSegmenter(tiny_experiment, dataset.categories)
+    categories = tiny_experiment.load_categories()
+    start, fitted = (PanopticSegmenter(tiny_experiment, categories) for _ in range(2))
     fitted.set_weights(start.get_weights())
     before = start.get_weights()
-    batches = training_batches(dataset, tiny_experiment.input, tiny_experiment.augment, start.targets, 2, 0).take(1)
+    batches = start.batches("train").take(1)
 
     import keras
 
@@ -214,7 +211,9 @@ def test_fit_has_the_gradients_of_the_loop(tiny_experiment):
     loss_weights = tiny_experiment.model.loss_weights.model_dump()
     for batch in batches:
         with tf.GradientTape() as tape:
-            terms = start.loss_terms(batch, training=True)
+            outputs = start(batch, training=True)
+            experiment = start.experiment
+            terms = experiment.architecture.loss(outputs, batch["targets"], experiment.model, start.categories)
             loss = tf.add_n([loss_weights[k] * tf.reduce_sum(v) / 2 for k, v in terms.items()])
         variables = start.trainable_variables
         apply_gradients(optimizer, tape.gradient(loss, variables), variables, None)

@@ -8,46 +8,14 @@ cannot appear, and only pixels that stay are computed.
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any
 
-import pydantic
 import tensorflow as tf
-from pydantic import Field
 
-from tfpanoptic.settings.config import StrictConfig
+from tfpanoptic.settings.augmentation import AugmentConfig
 
 # RGB to luma and the two chroma axes. Source: NTSC YIQ, ITU-R BT.470.
 RGB_TO_YIQ = ((0.299, 0.587, 0.114), (0.595716, -0.274453, -0.321263), (0.211456, -0.522591, 0.311135))
-
-
-class AugmentConfig(StrictConfig):
-    """What may happen to a training image."""
-
-    # (height, width) of the training images.
-    crop: tuple[int, int]
-    # Range of the random scale, beside the input policy's own resize.
-    min_scale: float = Field(1.0, gt=0)
-    max_scale: float = Field(1.0, gt=0)
-    # "log" draws halving and doubling equally often.
-    scale_distribution: Literal["uniform", "log"] = "uniform"
-    flip_horizontal: bool = True
-    # For images without an up: microscopy, aerial.
-    flip_vertical: bool = False
-    quarter_turns: bool = False
-    # Largest change, as a fraction: of 255, of the distance to the mean, of the colourfulness.
-    brightness: float = Field(0.0, ge=0, le=1)
-    contrast: float = Field(0.0, ge=0, lt=1)
-    saturation: float = Field(0.0, ge=0, le=1)
-    # Largest turn of the hue, as a fraction of the colour circle.
-    hue: float = Field(0.0, ge=0, le=0.5)
-
-    @pydantic.model_validator(mode="after")
-    def _ordered(self) -> AugmentConfig:
-        if self.min_scale > self.max_scale:
-            raise ValueError(f"min_scale {self.min_scale} is above max_scale {self.max_scale}")
-        if min(self.crop) < 1:
-            raise ValueError(f"crop must be two positive numbers, found {self.crop}")
-        return self
 
 
 def augment(
@@ -56,7 +24,6 @@ def augment(
     seed: tf.Tensor,
     config: AugmentConfig,
     size: tuple[Any, Any] | None = None,
-    pad_value: float = 127.5,
     align_corners: bool = True,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """A random view of an image with its panoptic map; a function of `seed` alone.
@@ -67,11 +34,10 @@ def augment(
         seed: int32 or int64 `[2]`.
         config: what may happen.
         size: (height, width) that the image has at scale 1; its own by default.
-        pad_value: of the image where the view ends before the crop does.
         align_corners: grid of the resize: aligned corners, or half-pixel centres.
 
     Returns:
-        float32 `[h, w, 3]` and int32 `[h, w]` of the crop's size, the view in the top-left part, then `pad_value`
+        float32 `[h, w, 3]` and int32 `[h, w]` of the crop's size, the view in the top-left part, then 0
         and void; int32 `[2]`, (height, width) of the view.
 
     Source: order of scale, crop and flip: DeepLab2, data/preprocessing/input_preprocessing.py. It pads at a random
@@ -92,7 +58,7 @@ def augment(
     panoptic = tf.gather(tf.gather(panoptic, _nearest(rows)), _nearest(columns), axis=1)
     valid_size = tf.shape(panoptic)
     bottom, right = tf.unstack(tf.constant(config.crop) - valid_size)
-    image = tf.pad(image, [[0, bottom], [0, right], [0, 0]], constant_values=pad_value)
+    image = tf.pad(image, [[0, bottom], [0, right], [0, 0]])
     panoptic = tf.pad(panoptic, [[0, bottom], [0, right]])
     return tf.ensure_shape(image, (*config.crop, 3)), tf.ensure_shape(panoptic, config.crop), valid_size
 

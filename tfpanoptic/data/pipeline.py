@@ -1,4 +1,4 @@
-"""Training batches of a dataset.
+"""Batches of a dataset, for training and for its validation.
 
 The batch of a training step is a function of the seed and the step: the order of an epoch is a stateless
 permutation, every image's randomness a stateless seed. A run resumes by its step alone.
@@ -6,25 +6,31 @@ permutation, every image's randomness a stateless seed. A run resumes by its ste
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from tfpanoptic.data.augment import AugmentConfig, augment
+from tfpanoptic.data.augment import augment
 from tfpanoptic.data.dataset import Dataset
-from tfpanoptic.data.examples import decoded_bytes, file_reader, memory_reader
-from tfpanoptic.data.input_size import InputConfig, padded_side, resized_size, size_rule
-from tfpanoptic.errors import InputError
+from tfpanoptic.data.examples import Reader, decoded_bytes, file_reader, memory_reader
+from tfpanoptic.data.input_size import prepare_batch, prepare_labels
+from tfpanoptic.settings.augmentation import AugmentConfig
+from tfpanoptic.settings.input_size import Grid, InputConfig, network_size, require_fitting, resized_size
 
 # Decoded datasets up to this size stay in memory. Own choice: 700 images of 320 x 320.
 MEMORY_LIMIT = 512 << 20
+# One image of a batch -> its training targets.
+Targets = Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]
 
 
 def training_batches(
     dataset: Dataset,
     input_config: InputConfig,
+    grid: Grid,
     augment_config: AugmentConfig,
-    target_fn: Callable[[tf.Tensor], dict[str, tf.Tensor]],
+    targets: Targets,
     batch_size: int,
     seed: int,
     start_step: int = 0,
@@ -39,8 +45,9 @@ def training_batches(
     Args:
         dataset: the training images.
         input_config: the input-size policy; its resize comes before the random scale.
+        grid: the architecture's.
         augment_config: its `crop` is the size of the batches' images.
-        target_fn: panoptic map int32 `[h, w]` -> dict of training targets.
+        targets: from one image, the dict of the batch without its first axis, to its training targets.
         batch_size: of the whole batch, over all workers.
         seed: of order and augmentation.
         start_step: the first step; the batch of a step does not depend on it.
@@ -54,50 +61,113 @@ def training_batches(
             `image` float32 `[B, h, w, 3]`, RGB 0..255
             `panoptic` int32 `[B, h, w]`
             `valid_size` int32 `[B, 2]`, (height, width) of the part that is no padding
-            `original_size` int32 `[B, 2]`, (height, width) of the file
-            `targets`, what `target_fn` returned, batched.
+            `seed` int32 `[B, 2]`, the image's own, for randomness inside the network
+            `step` int32 `[B]`, counted from 0, the same for the whole batch
+            `targets`, what `targets` returned, batched.
 
     Raises:
-        InputError: wrong files (as `file_reader`), or a crop that the policy's stride does not fit.
+        SettingError: a crop that the grid does not fit.
+        InputError: wrong files (as `file_reader`).
         ValueError: `batch_size` is not a multiple of `workers`.
     """
     if batch_size % workers:
         raise ValueError(f"batch_size must be a multiple of the {workers} workers, got {batch_size}")
-    _require_fitting_crop(augment_config.crop, input_config)
-    read = (memory_reader if decoded_bytes(dataset) <= memory_limit else file_reader)(dataset)
+    require_fitting("augment.crop", augment_config.crop, grid)
+    read = _reader(dataset, memory_limit)
 
-    def example(position: tf.Tensor) -> dict:
+    def example(position: tf.Tensor) -> dict[str, Any]:
         image, panoptic = read(record_number(position, len(dataset), seed))
-        original_size = tf.shape(panoptic)
-        view, view_panoptic, valid_size = augment(
+        height, width = tf.unstack(tf.shape(panoptic))
+        image, panoptic, valid_size = augment(
             image,
             panoptic,
             tf.stack([tf.constant(seed, tf.int64), position]),
             augment_config,
-            resized_size(original_size[0], original_size[1], input_config),
-            input_config.pad_value,
-            input_config.align_corners,
+            resized_size(height, width, input_config),
+            grid.align_corners,
         )
-        return {
-            "image": view,
-            "panoptic": view_panoptic,
-            "valid_size": valid_size,
-            "original_size": original_size,
-            "targets": target_fn(view_panoptic),
-        }
+        return _with_targets(image, panoptic, valid_size, (seed, position), position // batch_size, targets)
 
-    # Nothing in it is a Python loop or condition on tensors; AutoGraph would only warn about what it cannot convert.
-    prepared = tf.autograph.experimental.do_not_convert(example)
     share = batch_size // workers
 
     def position_of(count: tf.Tensor) -> tf.Tensor:
         """Position among all training examples of the `count`-th one of this worker."""
         return count // share * batch_size + worker * share + count % share
 
+    positions = tf.data.Dataset.counter(start_step * share).map(position_of)
+    return _batched(positions, example, share, parallel_calls, drop_remainder=True)
+
+
+def validation_batches(
+    dataset: Dataset,
+    input_config: InputConfig,
+    grid: Grid,
+    targets: Targets,
+    batch_size: int,
+    *,
+    parallel_calls: int = tf.data.AUTOTUNE,
+    memory_limit: int = MEMORY_LIMIT,
+) -> tf.data.Dataset:
+    """All images of a dataset once, in its order, as in inference and with targets, for the loss on them.
+
+    Every image is resized by the policy and padded to the size that all of them need, so that they form batches.
+
+    Args:
+        dataset, input_config, grid, targets, parallel_calls, memory_limit: as of `training_batches`.
+        batch_size: of the batches; the last one may be smaller.
+
+    Returns:
+        Batches as those of `training_batches`; `step` is 0.
+
+    Raises:
+        InputError: wrong files (as `file_reader`).
+    """
+    read = _reader(dataset, memory_limit)
+    common = common_size([(record.height, record.width) for record in dataset.records], input_config, grid)
+    padded = input_config.model_copy(update={"pad_to": common})
+
+    def example(position: tf.Tensor) -> dict[str, Any]:
+        image, panoptic = read(position)
+        images, valid_sizes = prepare_batch(image[None], padded, grid)
+        image = tf.ensure_shape(images[0], (*common, 3))
+        panoptic = tf.ensure_shape(prepare_labels(panoptic, padded, grid), common)
+        return _with_targets(image, panoptic, valid_sizes[0], (0, position), tf.zeros([], tf.int64), targets)
+
+    positions = tf.data.Dataset.range(len(dataset))
+    return _batched(positions, example, batch_size, parallel_calls, drop_remainder=False)
+
+
+def common_size(sizes: Sequence[tuple[int, int]], input_config: InputConfig, grid: Grid) -> tuple[int, int]:
+    """(height, width) of the smallest network input that holds each of the images of these sizes."""
+    heights, widths = zip(*(network_size(*size, input_config, grid) for size in sizes), strict=True)
+    return max(heights), max(widths)
+
+
+def _reader(dataset: Dataset, memory_limit: int) -> Reader:
+    return (memory_reader if decoded_bytes(dataset) <= memory_limit else file_reader)(dataset)
+
+
+def _with_targets(image, panoptic, valid_size, seed: tuple[int, tf.Tensor], step: tf.Tensor, targets: Targets) -> dict:
+    """One image of a batch; `seed` is a Python int and an int64 position."""
+    example = {
+        "image": image,
+        "panoptic": panoptic,
+        "valid_size": valid_size,
+        # Beyond 2**31 training images the numbers begin again.
+        "seed": tf.stack([tf.constant(seed[0], tf.int32), tf.cast(seed[1] % np.iinfo(np.int32).max, tf.int32)]),
+        "step": tf.cast(step, tf.int32),
+    }
+    return {**example, "targets": targets(example)}
+
+
+def _batched(
+    positions: tf.data.Dataset, example: Callable, batch_size: int, parallel_calls: int, drop_remainder: bool
+) -> tf.data.Dataset:
+    # Nothing in it is a Python loop or condition on tensors; AutoGraph would only warn about what it cannot convert.
+    prepared = tf.autograph.experimental.do_not_convert(example)
     batches = (
-        tf.data.Dataset.counter(start_step * share)
-        .map(lambda count: prepared(position_of(count)), parallel_calls, deterministic=True)
-        .batch(share, drop_remainder=True)
+        positions.map(lambda position: prepared(position), parallel_calls, deterministic=True)
+        .batch(batch_size, drop_remainder=drop_remainder)
         .prefetch(2)
     )
     options = tf.data.Options()
@@ -111,10 +181,3 @@ def record_number(position: tf.Tensor, records: int, seed: int) -> tf.Tensor:
     epoch = position // records
     epoch_seed = tf.stack([tf.constant(seed, tf.int64), epoch])
     return tf.random.experimental.index_shuffle(position % records, epoch_seed, tf.constant(records - 1, tf.int64))
-
-
-def _require_fitting_crop(crop: tuple[int, int], config: InputConfig) -> None:
-    fitting = tuple(padded_side(side, config) for side in crop)
-    if fitting != tuple(crop):
-        rule = size_rule(config)
-        raise InputError(f"augment.crop {list(crop)}: input.stride asks for {rule}; the next is {list(fitting)}")

@@ -12,14 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from tfpanoptic.architecture import Architecture
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.dataset import Dataset, ImageRecord, read_segment_map
 from tfpanoptic.doctor.input_relaxations import input_relaxations
-from tfpanoptic.doctor.perfect_prediction import perfect_predictor
+from tfpanoptic.doctor.perfect_prediction import perfect_predictor, require_oracle
 from tfpanoptic.evaluation.measures import panoptic_quality, size_quality
 from tfpanoptic.evaluation.measures.matching import pair_segments
 from tfpanoptic.progress import progress
 from tfpanoptic.segment_map import SegmentMap, from_panoptic_map, to_panoptic_map
+from tfpanoptic.settings.input_size import InputConfig
 
 GROUPS = ("all", "things", "stuff")
 # A sensible configuration allows more than GOOD in total. Own choice, as are the other two: below WEAK a category
@@ -36,9 +38,9 @@ Rows = dict[str, np.ndarray]
 
 def ceiling(
     dataset: Dataset,
-    architecture: Any,
+    architecture: Architecture,
     model: Any,
-    input_config: Any,
+    input_config: InputConfig,
     known: CategoryTable | None = None,
     limit: int | None = None,
     cost_images: int = COST_IMAGES,
@@ -47,7 +49,7 @@ def ceiling(
 
     Args:
         dataset: images with truth; only the truth is read.
-        architecture: an `Architecture`.
+        architecture: the record.
         model: its configuration.
         input_config: the input-size policy.
         known: the network's categories, if it lacks the last ones of the dataset.
@@ -65,7 +67,7 @@ def ceiling(
             `verdict`: sentences
 
     Raises:
-        InputError: a file of the truth cannot be read, or the configuration is wrong.
+        InputError: a file of the truth cannot be read, the configuration is wrong, or the architecture has no oracle.
     """
     records = spread(dataset.records, limit)
     chosen = spread(range(len(records)), cost_images)
@@ -145,7 +147,7 @@ def _variants(architecture: Any, model: Any, input_config: Any, dataset: Dataset
     things = list(dataset.categories.thing_ids)
     most = max((int(np.isin(r.segments["category"], things).sum()) for r in dataset.records), default=0)
     variants: list[tuple[dict, Any, Any]] = []
-    for relaxation in architecture.relaxations(model, most):
+    for relaxation in require_oracle(architecture).settings(model, most):
         told = relaxation._asdict()
         variants.append((told, told.pop("config"), input_config))
     sizes = [(record.height, record.width) for record in dataset.records]

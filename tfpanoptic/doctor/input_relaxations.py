@@ -6,20 +6,20 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from tfpanoptic.settings.input_size import InputConfig, resized_size
+
 RULES = ("short_side", "long_side", "size")
 # Longest side of a doubled input that is tried. Own choice: larger ones hardly fit a GPU in training.
 LARGEST = 2048
 
 
-def input_relaxations(config: Any, sizes: Sequence[tuple[int, int]]) -> list[tuple[dict[str, Any], Any]]:
+def input_relaxations(config: InputConfig, sizes: Sequence[tuple[int, int]]) -> list[tuple[dict[str, Any], Any]]:
     """What is told of each relaxation (as of `architecture.Relaxation`), and the policy with it.
 
     Args:
-        config: the policy, `data.input_size.InputConfig`.
+        config: the policy.
         sizes: (height, width) of the files.
     """
-    from tfpanoptic.data.input_size import resized_size
-
     rule = next((name for name in RULES if getattr(config, name) is not None), None)
     resized = [resized_size(*size, config) for size in sizes]
     found = []
@@ -32,7 +32,7 @@ def input_relaxations(config: Any, sizes: Sequence[tuple[int, int]]) -> list[tup
     return found
 
 
-def _doubled(config: Any, rule: str | None, resized: list[tuple[int, int]]) -> tuple[dict[str, Any], Any]:
+def _doubled(config: InputConfig, rule: str | None, resized: list[tuple[int, int]]) -> tuple[dict[str, Any], Any]:
     """Twice the sides."""
     twice: Any
     if rule is None:

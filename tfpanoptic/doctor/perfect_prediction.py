@@ -12,55 +12,81 @@ from typing import Any
 
 import numpy as np
 
+from tfpanoptic.architecture import Architecture, Oracle
 from tfpanoptic.categories import CategoryTable
+from tfpanoptic.errors import InputError
 from tfpanoptic.panoptic_map import category_of
 from tfpanoptic.segment_map import SegmentMap, pixel_areas, segment_rows, to_panoptic_map
+from tfpanoptic.settings.input_size import InputConfig, padded_side, resized_size
 
 
 def perfect_predictor(
-    architecture: Any, model: Any, input_config: Any, categories: CategoryTable, known: CategoryTable | None = None
+    architecture: Architecture,
+    model: Any,
+    input_config: InputConfig,
+    categories: CategoryTable,
+    known: CategoryTable | None = None,
 ) -> Callable[[SegmentMap], SegmentMap]:
     """A function: true segment map of one image -> the one that a perfect network predicts, at the same size.
 
     Args:
-        architecture: an `Architecture`.
+        architecture: the record, with an oracle.
         model: its configuration.
-        input_config: the input-size policy, `data.input_size.InputConfig`.
+        input_config: the input-size policy.
         categories: those of the truth.
         known: the network's own, if it lacks the last ones of `categories`; those it cannot predict.
     """
     import tensorflow as tf
 
-    from tfpanoptic.data.input_size import network_size, resized_size
+    from tfpanoptic.data.input_size import prepare_labels
     from tfpanoptic.ops.resize import nearest_to_size
 
     known = known or categories
-    aligned = input_config.align_corners
+    grid = architecture.grid(model)
+    oracle = require_oracle(architecture)
 
     def group(outputs, size, valid_size, own_size):
-        found = architecture.postprocess(outputs, tf.unstack(size), valid_size[None], model, known)
-        own = nearest_to_size(found["segment_ids"], tf.unstack(valid_size), tf.unstack(own_size), aligned)
-        return own[0], found["labels"][0]
+        segments = architecture.postprocess(outputs, tf.unstack(size), valid_size[None], model, known)
+        own = nearest_to_size(segments.segment_ids, tf.unstack(valid_size), tf.unstack(own_size), grid.align_corners)
+        return own[0], segments.labels[0]
 
-    # With every side left open one trace is enough, which takes as long as twenty images.
-    example = architecture.perfect_outputs(np.zeros((32, 32), np.int32), model, known)
-    outputs_spec = {name: tf.TensorSpec((1, None, None, maps.shape[-1])) for name, maps in example.items()}
-    sides = tf.TensorSpec((2,), tf.int32)
-    traced = tf.function(group, autograph=False).get_concrete_function(outputs_spec, sides, sides, sides)
+    # Sides that differ between two inputs are left open, so that one trace, which takes as long as twenty images,
+    # is enough.
+    sizes = [(padded_side(n * grid.stride, grid), padded_side(2 * n * grid.stride, grid)) for n in (1, 2)]
+    small, large = (oracle.perfect_outputs(np.zeros(size, np.int32), model, known) for size in sizes)
+    outputs_spec = {name: _open_spec(maps, large[name]) for name, maps in small.items()}
+    pair = tf.TensorSpec((2,), tf.int32)
+    traced = tf.function(group, autograph=False).get_concrete_function(outputs_spec, pair, pair, pair)
 
     def predict(truth: SegmentMap) -> SegmentMap:
         panoptic, _ = to_panoptic_map(truth, categories)
         panoptic = np.where(category_of(panoptic) <= len(known), panoptic, 0)
-        valid_size = resized_size(*truth.shape, input_config)
-        size = network_size(*truth.shape, input_config)
-        resized = np.asarray(nearest_to_size(panoptic[None], truth.shape, valid_size, aligned))[0]
-        padded = np.pad(resized, [(0, whole - part) for whole, part in zip(size, valid_size, strict=True)])
-        outputs = architecture.perfect_outputs(padded, model, known)
+        padded = prepare_labels(panoptic, input_config, grid).numpy()
+        outputs = oracle.perfect_outputs(padded, model, known)
         tensors = {name: tf.constant(maps) for name, maps in outputs.items()}
-        sizes = (tf.constant(pair, tf.int32) for pair in (size, valid_size, truth.shape))
-        return _segment_map(*(tensor.numpy() for tensor in traced(tensors, *sizes)))
+        sizes = (padded.shape, resized_size(*truth.shape, input_config), truth.shape)
+        return _segment_map(*(tensor.numpy() for tensor in traced(tensors, *(tf.constant(s, tf.int32) for s in sizes))))
 
     return predict
+
+
+def _open_spec(first: np.ndarray, second: np.ndarray):
+    """A TensorSpec of both arrays."""
+    import tensorflow as tf
+
+    shape = [a if a == b else None for a, b in zip(first.shape, second.shape, strict=True)]
+    return tf.TensorSpec(shape, first.dtype)
+
+
+def require_oracle(architecture: Architecture) -> Oracle:
+    """The architecture's oracle.
+
+    Raises:
+        InputError: it has none.
+    """
+    if architecture.oracle is None:
+        raise InputError(f"no oracle for {architecture.name}: nobody has said yet what its perfect heads would predict")
+    return architecture.oracle
 
 
 def _segment_map(ids: np.ndarray, labels: np.ndarray) -> SegmentMap:

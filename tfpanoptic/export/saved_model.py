@@ -33,9 +33,9 @@ class _Served(tf.Module):
 
         @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="image")], autograph=False)
         def serve(image):
-            found = segment_images(segmenter.infer_network, image, segmenter.experiment, segmenter.categories)
-            table = segment_table(found["segment_ids"], found["labels"], found["scores"], segmenter.categories)
-            return {"panoptic": found["segment_ids"], "segments": table}
+            segments = segment_images(segmenter.infer_network, image, segmenter.experiment, segmenter.categories)
+            table = segment_table(segments, segmenter.categories)
+            return {"panoptic": segments.segment_ids, "segments": table}
 
         self.serve = serve
 

@@ -9,6 +9,7 @@ from keras import ops
 
 from tfpanoptic.layers.conv import ConvBN
 from tfpanoptic.layers.resize_like import ResizeLike
+from tfpanoptic.layers.seeded_dropout import SeededDropout
 
 
 @keras.saving.register_keras_serializable(package="tfpanoptic")
@@ -24,6 +25,7 @@ class ASPP(keras.layers.Layer):
         pool_window: (height, width) in cells of the image pooling's window; None pools over the whole map. A side
             longer than the map's is cut to it.
         dropout: share of the result that training drops.
+        dropout_draw: sets the dropouts of one network apart; see `layers.seeded_dropout`.
         align_corners: how the pooled map is enlarged again.
         epsilon, momentum: of the batch normalisations.
 
@@ -36,6 +38,7 @@ class ASPP(keras.layers.Layer):
         rates: tuple[int, ...],
         pool_window: tuple[int, int] | None = None,
         dropout: float = 0.1,
+        dropout_draw: int = 0,
         align_corners: bool = True,
         epsilon: float = 1e-3,
         momentum: float = 0.99,
@@ -47,6 +50,7 @@ class ASPP(keras.layers.Layer):
             "rates": tuple(rates),
             "pool_window": pool_window and tuple(pool_window),
             "dropout": dropout,
+            "dropout_draw": dropout_draw,
             "align_corners": align_corners,
             "epsilon": epsilon,
             "momentum": momentum,
@@ -60,7 +64,7 @@ class ASPP(keras.layers.Layer):
         self.pool = ConvBN(channels, 1, name="pool", **shared)
         self.resize = ResizeLike(align_corners, dtype=self.dtype_policy, name="resize")
         self.project = ConvBN(channels, 1, name="project", **shared)
-        self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
+        self.dropout = SeededDropout(dropout, dropout_draw, dtype=self.dtype_policy, name="dropout")
 
     def build(self, input_shape):
         """Creates the weights of all branches and of the projection."""
@@ -69,12 +73,18 @@ class ASPP(keras.layers.Layer):
         branches = len(self.atrous) + 2
         self.project.build((*input_shape[:-1], branches * self._arguments["channels"]))
 
-    def call(self, x, training=None):
-        """The projected pyramid of `x`."""
+    def call(self, x, seed=None, training=None):
+        """The projected pyramid of `x`.
+
+        Args:
+            x: float [B, h, w, C].
+            seed: int32 [B, 2], of each image; None drops nothing.
+        """
         branches = [branch(x, training=training) for branch in (self.pointwise, *self.atrous)]
         pooled = self.pool(_pool(x, self._arguments["pool_window"]), training=training)
         branches.append(self.resize(pooled, x))
-        return self.dropout(self.project(ops.concatenate(branches, axis=-1), training=training), training=training)
+        projected = self.project(ops.concatenate(branches, axis=-1), training=training)
+        return self.dropout(projected, seed, training=training)
 
     def compute_output_shape(self, input_shape):
         """The input's grid, `channels` wide."""

@@ -1,33 +1,29 @@
 """Panoptic-DeepLab: dual ASPP and decoders, class-agnostic centres and offsets.
 
 Cheng et al. 2020, in the form of DeepLab2 (`model/decoder/panoptic_deeplab.py` and its configurations).
-The configuration stops at this file; layers, losses, targets and post-processing take plain arguments.
+The configuration stops at this file; layers, losses, targets and post-processing take plain arguments. Whatever needs
+Keras or TensorFlow is imported where it is used: a configuration is read and checked without them.
 """
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any, Literal
 
-import keras
 import numpy as np
 from pydantic import Field
 
-from tfpanoptic.architecture import Architecture, Networks
-from tfpanoptic.backbones import BACKBONES
+from tfpanoptic.architecture import Architecture, Networks, Oracle, Segments
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.errors import InputError
-from tfpanoptic.layers.aspp import ASPP
-from tfpanoptic.layers.conv import ConvBN
-from tfpanoptic.layers.dense_head import DenseHead
-from tfpanoptic.layers.normalize_image import NormalizeImage
-from tfpanoptic.layers.skip_decoder import Decoder
-from tfpanoptic.losses.centers import panoptic_deeplab_loss
+from tfpanoptic.errors import InputError, SettingError
 from tfpanoptic.oracles.center_settings import head_stride, relaxations
-from tfpanoptic.oracles.centers import panoptic_deeplab_perfect_outputs
 from tfpanoptic.panoptic_map import MAX_INSTANCE, category_of, encode, instance_of
-from tfpanoptic.postprocess.centers import panoptic_deeplab_postprocess
 from tfpanoptic.settings.config import StrictConfig
+from tfpanoptic.settings.input_size import Grid
+
+# The two branches, in the order of their dropouts.
+BRANCHES = ("semantic", "instance")
 
 
 class BackboneConfig(StrictConfig):
@@ -85,6 +81,7 @@ class PostprocessConfig(StrictConfig):
 class PanopticDeepLabConfig(StrictConfig):
     """All settings of the model; defaults are DeepLab2's where it has one."""
 
+    name: Literal["panoptic_deeplab"] = "panoptic_deeplab"
     backbone: BackboneConfig
     # "symmetric": x / 127.5 - 1. "per_image": zero mean and unit deviation of the image's valid pixels.
     normalization: Literal["symmetric", "per_image"] = "symmetric"
@@ -118,42 +115,63 @@ class PanopticDeepLabConfig(StrictConfig):
     postprocess: PostprocessConfig = PostprocessConfig()
 
 
+def grid(config: PanopticDeepLabConfig) -> Grid:
+    """The backbone's stride; with aligned corners inputs have a pixel more than a multiple of it."""
+    return Grid(config.backbone.output_stride, plus_one=config.align_corners, align_corners=config.align_corners)
+
+
 def channels(config: PanopticDeepLabConfig, categories: CategoryTable) -> dict[str, tuple[int, ...]]:
     """Category id of each channel of the classification heads, 0 for void."""
     return {"semantic_logits": ((0,) if config.void_channel else ()) + categories.ids}
 
 
 def build(config: PanopticDeepLabConfig, categories: CategoryTable) -> Networks:
-    """The network; training and inference use the same one.
+    """The networks; only the dropout of the pyramids, which takes `seed`, is different in training.
 
-    Inputs `image` float32 [B, H, W, 3], RGB 0..255, and `valid_size` int32 [B, 2]. Outputs, float32 under any policy,
-    at the stride of the last skip of each branch: `semantic_logits` [B, h, w, K], `center_heatmap` [B, h, w, 1] and
-    `center_offset` [B, h, w, 2], (dy, dx) in pixels of that grid.
+    Inputs `image` float32 [B, H, W, 3], RGB 0..255, `valid_size` int32 [B, 2] and, for training with dropout, `seed`
+    int32 [B, 2]. Outputs, float32 under any policy, at the stride of the last skip of each branch: `semantic_logits`
+    [B, h, w, K], `center_heatmap` [B, h, w, 1] and `center_offset` [B, h, w, 2], (dy, dx) in pixels of that grid.
 
     Raises:
-        InputError: an unknown backbone, an option or an endpoint that it does not have.
+        SettingError: a backbone's option or an endpoint that it does not have.
     """
+    import keras
+
+    from tfpanoptic.layers.normalize_image import NormalizeImage
+
     image = keras.Input((None, None, 3), dtype="float32", name="image")
     valid_size = keras.Input((2,), dtype="int32", name="valid_size")
+    seed = keras.Input((2,), dtype="int32", name="seed")
     endpoints = _backbone(NormalizeImage(config.normalization, name="normalize")(image, valid_size), config)
-    semantic = _branch(endpoints, "semantic", config.semantic, config)
-    instance = _branch(endpoints, "instance", config.instance, config)
+    semantic, instance = _branch("semantic", config, endpoints), _branch("instance", config, endpoints)
     logits = len(channels(config, categories)["semantic_logits"])
-    outputs = {
-        "semantic_logits": _head("semantic_head", config.semantic, logits, config)(semantic),
-        "center_heatmap": _head("center_head", config.instance, 1, config)(instance),
-        "center_offset": _head("offset_head", config.instance, 2, config)(instance),
-    }
-    network = keras.Model({"image": image, "valid_size": valid_size}, outputs, name="panoptic_deeplab")
-    return Networks(train=network, infer=network)
+    semantic_head = _head("semantic_head", config.semantic, logits, config)
+    center_head = _head("center_head", config.instance, 1, config)
+    offset_head = _head("offset_head", config.instance, 2, config)
+
+    def network(inputs: dict, seed=None) -> keras.Model:
+        semantic_map, instance_map = semantic(seed), instance(seed)
+        outputs = {
+            "semantic_logits": semantic_head(semantic_map),
+            "center_heatmap": center_head(instance_map),
+            "center_offset": offset_head(instance_map),
+        }
+        return keras.Model(inputs, outputs, name="panoptic_deeplab")
+
+    infer = network({"image": image, "valid_size": valid_size})
+    if not (config.aspp_rates and config.aspp_dropout):
+        return Networks(train=infer, infer=infer)
+    return Networks(network({"image": image, "valid_size": valid_size, "seed": seed}, seed), infer)
 
 
 def _norm(config: PanopticDeepLabConfig) -> dict[str, Any]:
     return {"epsilon": config.batch_norm_epsilon, "momentum": config.batch_norm_momentum}
 
 
-def _backbone(x, config: PanopticDeepLabConfig) -> dict[str, keras.KerasTensor]:
+def _backbone(x, config: PanopticDeepLabConfig) -> dict[str, Any]:
     """Endpoints of the configured backbone; options left at their defaults are the backbone's own."""
+    from tfpanoptic.backbones import BACKBONES
+
     name = config.backbone.name
     if name not in BACKBONES:
         raise InputError(f"model.backbone.name {name!r}: expected one of {', '.join(BACKBONES)}")
@@ -166,25 +184,20 @@ def _backbone(x, config: PanopticDeepLabConfig) -> dict[str, keras.KerasTensor]:
     return BACKBONES[name](x, config.backbone.output_stride, **_norm(config), **options)
 
 
-def _branch(endpoints: dict, name: str, branch: BranchConfig, config: PanopticDeepLabConfig):
-    """Pyramid and decoder of one branch: [B, h, w, branch.channels] at the stride of its last skip."""
+def _branch(name: str, config: PanopticDeepLabConfig, endpoints: dict) -> Callable[[Any], Any]:
+    """The layers of one branch: a function of `seed`, None in inference -> [B, h, w, C] at the stride of its last skip.
+
+    The same layers serve the train and the infer network.
+    """
+    from tfpanoptic.layers.aspp import ASPP
+    from tfpanoptic.layers.conv import ConvBN
+    from tfpanoptic.layers.skip_decoder import Decoder
+
+    branch: BranchConfig = getattr(config, name)
     skips = [skip.endpoint for skip in branch.skips]
     if not set(skips) <= set(endpoints) or skips != sorted(set(skips), reverse=True):
-        raise InputError(
-            f"model.{name}.skips {skips}: expected some of {', '.join(sorted(endpoints, reverse=True))} in order"
-        )
-    if config.aspp_rates:
-        pyramid = ASPP(
-            branch.aspp_channels,
-            config.aspp_rates,
-            pool_window=config.aspp_pool_window,
-            dropout=config.aspp_dropout,
-            align_corners=config.align_corners,
-            name=f"{name}_aspp",
-            **_norm(config),
-        )
-    else:
-        pyramid = ConvBN(branch.aspp_channels, 1, name=f"{name}_projection", **_norm(config))
+        known = ", ".join(sorted(endpoints, reverse=True))
+        raise SettingError(f"model.{name}.skips", f"expected some of {known} in this order, found {skips}")
     decoder = Decoder(
         tuple(skip.channels for skip in branch.skips),
         branch.channels,
@@ -194,10 +207,26 @@ def _branch(endpoints: dict, name: str, branch: BranchConfig, config: PanopticDe
         name=f"{name}_decoder",
         **_norm(config),
     )
-    return decoder([pyramid(endpoints["res5"]), *(endpoints[skip] for skip in skips)])
+    finer = [endpoints[skip] for skip in skips]
+    if not config.aspp_rates:
+        projection = ConvBN(branch.aspp_channels, 1, name=f"{name}_projection", **_norm(config))
+        return lambda seed: decoder([projection(endpoints["res5"]), *finer])
+    pyramid = ASPP(
+        branch.aspp_channels,
+        config.aspp_rates,
+        pool_window=config.aspp_pool_window,
+        dropout=config.aspp_dropout,
+        dropout_draw=BRANCHES.index(name),
+        align_corners=config.align_corners,
+        name=f"{name}_aspp",
+        **_norm(config),
+    )
+    return lambda seed: decoder([pyramid(endpoints["res5"], seed), *finer])
 
 
-def _head(name: str, branch: BranchConfig, outputs: int, config: PanopticDeepLabConfig) -> DenseHead:
+def _head(name: str, branch: BranchConfig, outputs: int, config: PanopticDeepLabConfig):
+    from tfpanoptic.layers.dense_head import DenseHead
+
     return DenseHead(
         branch.head_channels,
         outputs,
@@ -208,22 +237,30 @@ def _head(name: str, branch: BranchConfig, outputs: int, config: PanopticDeepLab
     )
 
 
-def targets(panoptic, config: PanopticDeepLabConfig, categories: CategoryTable) -> dict[str, Any]:
-    """Training targets of one panoptic map int32 [H, W]; see `targets/panoptic_deeplab.py`."""
-    # Here and not above: targets are TensorFlow, the network must import without it.
+def targets(example: dict[str, Any], config: PanopticDeepLabConfig, categories: CategoryTable) -> dict[str, Any]:
+    """Training targets of one image, from its panoptic map int32 [H, W] alone; see `targets/centers.py`."""
     from tfpanoptic.targets.centers import panoptic_deeplab_targets
 
-    return panoptic_deeplab_targets(panoptic, categories.thing_ids, **config.targets.model_dump())
+    return panoptic_deeplab_targets(example["panoptic"], categories.thing_ids, **config.targets.model_dump())
 
 
 def loss(outputs, targets, config: PanopticDeepLabConfig, categories: CategoryTable) -> dict[str, Any]:
-    """Unweighted terms `semantic`, `center` and `offset`, float32 [B]; see `losses/panoptic_deeplab.py`."""
+    """Unweighted terms `semantic`, `center` and `offset`, float32 [B]; see `losses/centers.py`."""
+    from tfpanoptic.losses.centers import panoptic_deeplab_loss
+
     declared = channels(config, categories)["semantic_logits"]
     return panoptic_deeplab_loss(outputs, targets, declared, config.semantic_top_k, config.align_corners)
 
 
-def postprocess(outputs, size, valid_size, config: PanopticDeepLabConfig, categories: CategoryTable) -> dict[str, Any]:
-    """`segment_ids` int32 [B, *size] and tables `labels`, `scores` [B, N]; see `postprocess/panoptic_deeplab.py`."""
+def loss_weights(config: PanopticDeepLabConfig) -> dict[str, float]:
+    """Weight of each term."""
+    return config.loss_weights.model_dump()
+
+
+def postprocess(outputs, size, valid_size, config: PanopticDeepLabConfig, categories: CategoryTable) -> Segments:
+    """Segments int32 [B, *size] by grouping and merging; see `postprocess/centers.py`."""
+    from tfpanoptic.postprocess.centers import panoptic_deeplab_postprocess
+
     return panoptic_deeplab_postprocess(
         outputs,
         size,
@@ -237,16 +274,19 @@ def postprocess(outputs, size, valid_size, config: PanopticDeepLabConfig, catego
 
 
 def perfect_outputs(panoptic, config: PanopticDeepLabConfig, categories: CategoryTable) -> dict[str, Any]:
-    """Outputs of perfect heads for one panoptic map int32 [H, W]; see `postprocess/perfect_outputs.py`.
+    """Outputs of perfect heads for one panoptic map int32 [H, W]; see `oracles/centers.py`.
 
     A crowd is one more instance here. The losses teach nothing there that speaks against it, PQ does not count
     it, and without a centre of its own its pixels would join other instances.
     """
+    from tfpanoptic.oracles.centers import panoptic_deeplab_perfect_outputs
+
     panoptic = np.asarray(panoptic)
     crowd = np.isin(category_of(panoptic), categories.thing_ids) & (instance_of(panoptic) == 0)
     panoptic = np.where(crowd, encode(category_of(panoptic), MAX_INSTANCE), panoptic).astype(np.int32)
+    target = targets({"panoptic": panoptic}, config, categories)
     return panoptic_deeplab_perfect_outputs(
-        {name: np.asarray(target) for name, target in targets(panoptic, config, categories).items()},
+        {name: np.asarray(values) for name, values in target.items()},
         channels(config, categories)["semantic_logits"],
         head_stride("semantic", config),
         head_stride("instance", config),
@@ -255,13 +295,14 @@ def perfect_outputs(panoptic, config: PanopticDeepLabConfig, categories: Categor
 
 
 ARCHITECTURE = Architecture(
-    "panoptic_deeplab",
-    PanopticDeepLabConfig,
-    build,
-    targets,
-    loss,
-    postprocess,
-    channels,
-    perfect_outputs,
-    relaxations,
+    name="panoptic_deeplab",
+    config=PanopticDeepLabConfig,
+    grid=grid,
+    channels=channels,
+    build=build,
+    targets=targets,
+    loss=loss,
+    loss_weights=loss_weights,
+    postprocess=postprocess,
+    oracle=Oracle(perfect_outputs, relaxations),
 )

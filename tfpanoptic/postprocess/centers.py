@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 from keras import ops
 
+from tfpanoptic.architecture import Segments
 from tfpanoptic.ops.argmax import argmax
 from tfpanoptic.ops.center_offset import enlarge_offset
 from tfpanoptic.ops.enlarged_logits import best_channel, channel_logit
@@ -35,7 +36,7 @@ def panoptic_deeplab_postprocess(
     nms_kernel: int,
     max_centers: int,
     stuff_area: int,
-) -> dict:
+) -> Segments:
     """Segments of each image at network size, with their scores.
 
     Args:
@@ -49,10 +50,8 @@ def panoptic_deeplab_postprocess(
             `group_and_merge`.
 
     Returns:
-        `segment_ids` int32 `[B, H, W]`, 0 void, else row + 1
-        `labels` int32 `[B, N]`
-        `scores` float32 `[B, N]`: mean probability of the segment's category over its pixels, for
-        things times the height of the centre; 0 in empty rows
+        `Segments`; a score is the mean probability of the segment's category over its pixels, for things times the
+        height of the centre.
     """
     logits = ops.cast(outputs["semantic_logits"], "float32")
     valid = _valid_pixels(valid_size, size)
@@ -72,11 +71,7 @@ def panoptic_deeplab_postprocess(
         stuff_area,
     )
     probability = _mean_probability(segments, logits, log_sum_exp, channels, num_categories, align_corners)
-    return {
-        "segment_ids": segments["segment_ids"],
-        "labels": segments["labels"],
-        "scores": probability * segments["center_scores"],
-    }
+    return Segments(segments["segment_ids"], segments["labels"], probability * segments["center_scores"])
 
 
 def group_and_merge(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import pydantic
 import yaml
+from pydantic_core import core_schema
 
 from tfpanoptic.errors import InputError
 
@@ -28,6 +29,30 @@ class StrictConfig(pydantic.BaseModel):
                 if kinds & {int, float} and bool not in kinds:
                     raise ValueError(f"{name}: expected a number, found {value}")
         return data
+
+
+class Named:
+    """Annotation of a section with a `name`, whose schema is the `config` of the record of that name.
+
+    ```python
+    model: Annotated[Any, Named(ARCHITECTURES)]
+    ```
+
+    Args:
+        records: name -> anything with a `config`, a `StrictConfig` whose field `name` is a literal.
+    """
+
+    def __init__(self, records: Mapping[str, Any]):
+        self.records = records
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: pydantic.GetCoreSchemaHandler) -> Any:
+        """A union told apart by `name`; pydantic asks for it once, when the model is defined."""
+        return core_schema.tagged_union_schema(
+            {name: handler.generate_schema(record.config) for name, record in self.records.items()},
+            discriminator="name",
+            custom_error_type="unknown_name",
+            custom_error_message=f"expected one of {', '.join(self.records)}",
+        )
 
 
 Config = TypeVar("Config", bound=pydantic.BaseModel)
@@ -91,24 +116,41 @@ def validate(schema: type[Config], data: Any, origin: str, prefix: str = "") -> 
         raise InputError(f"{origin}: " + "; ".join(_line(e, schema, prefix) for e in error.errors()[:5])) from None
 
 
-def _line(error: Any, schema: type[pydantic.BaseModel], prefix: str) -> str:
-    where = ".".join([prefix] * bool(prefix) + [str(part) for part in error["loc"]])
+def _line(error: Any, schema: Any, prefix: str) -> str:
+    """One mistake, without the file's name."""
+    path, _ = _place(error["loc"], schema)
+    where = ".".join([prefix] * bool(prefix) + path)
     if error["type"] == "extra_forbidden":
-        known = _known_keys(schema, error["loc"][:-1])
+        known = _fields(_place(error["loc"][:-1], schema)[1])
         return f"unknown key {where}" + (f"; known here: {', '.join(known)}" if known else "")
     if error["type"] == "missing":
         return f"{where} is missing"
-    found = error["input"]
-    return f"{where}: {error['msg'].removeprefix('Value error, ')}" + (
-        "" if isinstance(found, dict) else f", found {found!r}"
-    )
+    found, message = error["input"], error["msg"].removeprefix("Value error, ")
+    if error["type"] == "unknown_name":
+        name = found.get("name") if isinstance(found, dict) else found
+        return f"{where}.name: {message}, found {name!r}"
+    shown = "" if isinstance(found, dict | pydantic.BaseModel) else f", found {found!r}"
+    return f"{where}: {message}{shown}" if where else message
 
 
-def _known_keys(schema: Any, path: Sequence[Any]) -> list[str]:
-    """Fields of the sub-model at `path`, empty where the path leaves the models (a list, a union)."""
-    for key in path:
-        field = getattr(schema, "model_fields", {}).get(key)
-        if field is None:
-            return []
-        schema = field.annotation
-    return list(getattr(schema, "model_fields", {}))
+def _place(location: Sequence[Any], schema: Any) -> tuple[list[str], Any]:
+    """Where in the file a mistake is, and the schema there; None beyond the models, as in a list.
+
+    pydantic's location also holds the name that a section was told apart by, which is no key.
+    """
+    path: list[str] = []
+    parts = list(location)
+    while parts:
+        key = parts.pop(0)
+        path.append(str(key))
+        field = _fields(schema).get(key)
+        named = next((data for data in field.metadata if isinstance(data, Named)), None) if field else None
+        if named is not None:
+            schema = named.records[parts.pop(0)].config if parts else None
+        else:
+            schema = field.annotation if field else None
+    return path, schema
+
+
+def _fields(schema: Any) -> dict[str, Any]:
+    return getattr(schema, "model_fields", {})

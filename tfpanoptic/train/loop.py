@@ -111,6 +111,7 @@ def _distributed_batches(strategy, experiment: Experiment, dataset, segmenter, s
         batches = training_batches(
             dataset,
             experiment.input,
+            experiment.grid,
             experiment.augment,
             segmenter.targets,
             training.batch_size,
@@ -127,14 +128,13 @@ def _distributed_batches(strategy, experiment: Experiment, dataset, segmenter, s
 
 
 def _step_function(strategy, segmenter: PanopticSegmenter, optimizer, experiment: Experiment):
-    """Compiled function: global batch -> dict of weighted, batch-averaged loss terms and their sum `loss`."""
-    global_batch = experiment.training.batch_size
+    """Compiled function: global batch -> dict of weighted, averaged loss terms and their sum `loss`."""
     variables = segmenter.trainable_variables
     clip_norm = experiment.training.optimizer.clip_norm
 
     def replica_step(batch: dict[str, Any]) -> dict[str, tf.Tensor]:
         with tf.GradientTape() as tape:
-            shares = segmenter.loss_shares(segmenter.loss_terms(batch, training=True), global_batch)
+            shares = segmenter.loss_shares(segmenter(batch, training=True), batch["targets"])
             loss = tf.add_n(list(shares.values()))
         apply_gradients(optimizer, tape.gradient(loss, variables), variables, clip_norm)
         return {**shares, "loss": loss}

@@ -1,0 +1,138 @@
+"""The input-size policy and the grid of an architecture: which sizes network inputs have.
+
+An image is resized by the policy, then padded at the bottom and right to a size that the grid allows and that is at
+least `pad_to`. The functions take Python ints and scalar int32 tensors alike: they use operators alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from pydantic import Field, model_validator
+
+from tfpanoptic.errors import SettingError
+from tfpanoptic.settings.config import StrictConfig
+
+
+class Grid(NamedTuple):
+    """How the cells of an architecture's outputs lie on its input.
+
+    Attributes:
+        stride: sides of inputs are multiples of it, plus 1 where `plus_one`.
+        plus_one: sides are k * stride + 1, as the aligned-corners networks of DeepLab2 need.
+        align_corners: maps are resized with aligned corners, else with half-pixel centres.
+    """
+
+    stride: int
+    plus_one: bool = False
+    align_corners: bool = False
+
+    def __str__(self) -> str:
+        """The sides that it allows, for messages."""
+        return f"k * {self.stride}" + (" + 1" if self.plus_one else "")
+
+
+class InputConfig(StrictConfig):
+    """The policy. At most one of `short_side`, `long_side` and `size`; without one the image keeps its size."""
+
+    # Target of the shorter side; `max_long_side` limits the longer one.
+    short_side: int | None = Field(None, gt=0)
+    max_long_side: int | None = Field(None, gt=0)
+    # Target of the longer side.
+    long_side: int | None = Field(None, gt=0)
+    # (height, width), whatever the proportions were.
+    size: tuple[int, int] | None = None
+    # (height, width) that inputs have at least, however small the image: image pooling sees the padding, too, and
+    # then as much as in training. Source: DeepLab2 evaluates COCO images padded to the training crop, 641 x 641.
+    pad_to: tuple[int, int] | None = None
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> InputConfig:
+        rules = [rule for rule in ("short_side", "long_side", "size") if getattr(self, rule) is not None]
+        if len(rules) > 1:
+            raise ValueError(f"expected at most one of short_side, long_side and size, found {' and '.join(rules)}")
+        if self.max_long_side is not None and self.short_side is None:
+            raise ValueError("max_long_side limits short_side, which is not set")
+        for name in ("size", "pad_to"):
+            sides = getattr(self, name)
+            if sides is not None and min(sides) < 1:
+                raise ValueError(f"{name} must be two positive numbers, found {sides}")
+        return self
+
+    @property
+    def resizes(self) -> bool:
+        """Whether images change their size before they are padded."""
+        return any(rule is not None for rule in (self.short_side, self.long_side, self.size))
+
+
+def resized_size(height: Any, width: Any, config: InputConfig) -> tuple[Any, Any]:
+    """(height, width) of an image after resizing, before padding.
+
+    Sides are rounded half up, in integers, so that ints and tensors never differ.
+    """
+    if config.size is not None:
+        return config.size
+    if config.long_side is not None:
+        long = larger(height, width)
+        sides = [_ratio(side, config.long_side, long) for side in (height, width)]
+    elif config.short_side is not None:
+        short, long = smaller(height, width), larger(height, width)
+        sides = [_ratio(side, config.short_side, short) for side in (height, width)]
+        if config.max_long_side is not None:
+            limits = [_ratio(side, config.max_long_side, long) for side in (height, width)]
+            sides = [smaller(side, limit) for side, limit in zip(sides, limits, strict=True)]
+    else:
+        sides = [height, width]
+    return larger(sides[0], 1), larger(sides[1], 1)
+
+
+def network_size(height: Any, width: Any, config: InputConfig, grid: Grid) -> tuple[Any, Any]:
+    """(height, width) of the network input for an image of `height` x `width`."""
+    return padded_size(*resized_size(height, width, config), config, grid)
+
+
+def padded_size(height: Any, width: Any, config: InputConfig, grid: Grid) -> tuple[Any, Any]:
+    """(height, width) after padding, for an image already resized."""
+    low = config.pad_to or (1, 1)
+    return larger(padded_side(height, grid), low[0]), larger(padded_side(width, grid), low[1])
+
+
+def padded_side(side: Any, grid: Grid) -> Any:
+    """The smallest side that the grid allows and that is at least `side`."""
+    extra = int(grid.plus_one)
+    blocks = (side - extra + grid.stride - 1) // grid.stride
+    return larger(blocks, 1) * grid.stride + extra
+
+
+def require_fitting(setting: str, size: tuple[int, int], grid: Grid) -> None:
+    """Checks that both sides of a size are those of network inputs.
+
+    Args:
+        setting: its path in the experiment's file, for the message.
+        size: (height, width).
+        grid: the architecture's.
+
+    Raises:
+        SettingError: they are not; the message names the nearest sizes that fit.
+    """
+    above = [padded_side(side, grid) for side in size]
+    if above == list(size):
+        return
+    below = [side if side == up else max(up - grid.stride, padded_side(1, grid)) for side, up in zip(size, above)]
+    nearest = " or ".join(str(sides) for sides in ([below] if below != above else []) + [above])
+    raise SettingError(setting, f"the model's grid asks for sides of {grid}, found {list(size)}; nearest are {nearest}")
+
+
+def larger(first: Any, second: Any) -> Any:
+    """The larger of two integers."""
+    return (first + second + abs(first - second)) // 2
+
+
+def smaller(first: Any, second: Any) -> Any:
+    """The smaller of two integers."""
+    return (first + second - abs(first - second)) // 2
+
+
+def _ratio(side: Any, target: int, whole: Any) -> Any:
+    """Target times side over whole, rounded half up."""
+    return (2 * side * target + whole) // (2 * whole)
