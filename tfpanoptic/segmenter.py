@@ -26,10 +26,9 @@ from tfpanoptic.evaluation.state import Evaluation, ImageCounts, plain_columns
 from tfpanoptic.experiment import Experiment
 from tfpanoptic.inference import segment_images
 from tfpanoptic.ops.replicas import replicas_in_sync
-from tfpanoptic.panoptic_map import category_of
 from tfpanoptic.result import PanopticResult
 from tfpanoptic.run_folder import RunFolder
-from tfpanoptic.segment_map import SegmentMap, pixel_areas, segment_rows
+from tfpanoptic.segment_map import SegmentMap, from_tables
 from tfpanoptic.weights import LoadReport, load_weights, save_weights
 
 
@@ -187,12 +186,7 @@ class PanopticSegmenter(keras.Model):
         if self._segment_function is None:
             self._segment_function = self._make_segment_function()
         found = self._segment_function(image[None])
-        ids, labels, scores = (ops.convert_to_numpy(found[k])[0] for k in ("segment_ids", "labels", "scores"))
-        numbers = np.arange(1, len(labels) + 1, dtype=np.int32)
-        areas = pixel_areas(ids, numbers)
-        seen = areas > 0
-        rows = segment_rows(numbers[seen], category_of(labels[seen]), areas=areas[seen], scores=scores[seen])
-        return SegmentMap(ids, rows)
+        return from_tables(*(ops.convert_to_numpy(found[k])[0] for k in ("segment_ids", "labels", "scores")))
 
     def _make_segment_function(self):
         import tensorflow as tf

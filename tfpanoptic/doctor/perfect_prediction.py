@@ -14,7 +14,7 @@ import numpy as np
 
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.panoptic_map import category_of
-from tfpanoptic.segment_map import SegmentMap, pixel_areas, segment_rows, to_panoptic_map
+from tfpanoptic.segment_map import SegmentMap, from_tables, to_panoptic_map
 
 
 def perfect_predictor(
@@ -58,14 +58,6 @@ def perfect_predictor(
         outputs = architecture.perfect_outputs(padded, model, known)
         tensors = {name: tf.constant(maps) for name, maps in outputs.items()}
         sizes = (tf.constant(pair, tf.int32) for pair in (size, valid_size, truth.shape))
-        return _segment_map(*(tensor.numpy() for tensor in traced(tensors, *sizes)))
+        return from_tables(*(tensor.numpy() for tensor in traced(tensors, *sizes)))
 
     return predict
-
-
-def _segment_map(ids: np.ndarray, labels: np.ndarray) -> SegmentMap:
-    """The segments that have pixels, from a map of rows + 1, int32 `[H, W]`, and the rows' labels, int32 `[N]`."""
-    numbers = np.arange(1, len(labels) + 1, dtype=np.int32)
-    areas = pixel_areas(ids, numbers)
-    seen = areas > 0
-    return SegmentMap(ids, segment_rows(numbers[seen], category_of(labels[seen]), areas=areas[seen]))

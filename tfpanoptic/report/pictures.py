@@ -20,10 +20,10 @@ from tfpanoptic.evaluation.measures.attribution import CAUSES, NO_ERROR, STUFF_T
 from tfpanoptic.evaluation.measures.matching import SegmentPairs, pair_segments
 from tfpanoptic.report.causes import STYLES
 from tfpanoptic.report.layers import error_layer, error_rows, segment_layer
-from tfpanoptic.segment_map import SegmentMap
+from tfpanoptic.segment_map import SegmentMap, rows_of_pixels
 from tfpanoptic.visualize.font import font_for
 from tfpanoptic.visualize.labels import Label, label_texts, place_labels
-from tfpanoptic.visualize.overlay import MAX_SCALE, enlarge_labels, segment_rows_of_pixels
+from tfpanoptic.visualize.overlay import MAX_SCALE, enlarge_labels
 
 VIEWS = ("truth", "prediction", "errors")
 # Longest sides of the pictures in pixels: the first one that keeps an image's pictures within the bytes is taken. With
@@ -118,7 +118,7 @@ def _draw(
 
 def _rows_at(segment_map: SegmentMap, side: int) -> np.ndarray:
     """Row + 1 of each pixel of a picture, int32: enlarged in whole steps, or thinned to the longest side."""
-    rows = segment_rows_of_pixels(segment_map)
+    rows = rows_of_pixels(segment_map)
     longest = max(rows.shape)
     if longest > side:
         y, x = (np.linspace(0.5, n - 0.5, max(1, round(n * side / longest))).astype(int) for n in rows.shape)
