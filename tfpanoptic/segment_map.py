@@ -242,12 +242,6 @@ def ids_to_rgb(ids: np.ndarray) -> np.ndarray:
     return np.stack([ids & 255, (ids >> 8) & 255, ids >> 16], axis=-1).astype(np.uint8)
 
 
-def rgb_to_ids(rgb: np.ndarray) -> np.ndarray:
-    """int32 `[H, W]` segment ids of a COCO panoptic PNG, uint8 `[H, W, 3]`."""
-    rgb = rgb.astype(np.int32)
-    return rgb[..., 0] + (rgb[..., 1] << 8) + (rgb[..., 2] << 16)
-
-
 def to_coco_segments(segment_map: SegmentMap, categories: CategoryTable) -> list[dict]:
     """The `segments_info` list of a COCO panoptic annotation: native ints, the dataset's own category ids.
 
