@@ -67,13 +67,11 @@ def from_panoptic_map(panoptic: np.ndarray, categories: CategoryTable, scores: d
     panoptic = np.asarray(panoptic, np.int32)
     labels, areas, _ = extents(panoptic)
     labels, areas = labels[labels != 0], areas[labels != 0]
-    isthing = np.zeros(len(categories) + 1, bool)
-    isthing[list(categories.thing_ids)] = True
     category, instance = category_of(labels), instance_of(labels)
     unknown = labels[(category < 1) | (category > len(categories))]
     if unknown.size:
         raise InputError(f"panoptic map label {unknown[0]} is of no category in 1..{len(categories)}")
-    numbered = labels[~isthing[category] & (instance > 0)]
+    numbered = labels[~categories.isthing[category] & (instance > 0)]
     if numbered.size:
         raise InputError(f"panoptic map label {numbered[0]} gives stuff an instance number")
     known = scores or {}
@@ -82,7 +80,7 @@ def from_panoptic_map(panoptic: np.ndarray, categories: CategoryTable, scores: d
         segment_rows(
             labels,
             category,
-            isthing[category] & (instance == 0),
+            categories.isthing[category] & (instance == 0),
             areas,
             [known.get(int(label), 1.0) for label in labels],
         ),

@@ -243,7 +243,7 @@ def perfect_outputs(panoptic, config: PanopticDeepLabConfig, categories: Categor
     it, and without a centre of its own its pixels would join other instances.
     """
     panoptic = np.asarray(panoptic)
-    crowd = np.isin(category_of(panoptic), categories.thing_ids) & (instance_of(panoptic) == 0)
+    crowd = categories.isthing[category_of(panoptic)] & (instance_of(panoptic) == 0)
     panoptic = np.where(crowd, encode(category_of(panoptic), MAX_INSTANCE), panoptic).astype(np.int32)
     return panoptic_deeplab_perfect_outputs(
         {name: np.asarray(target) for name, target in targets(panoptic, config, categories).items()},

@@ -96,7 +96,7 @@ def _draw(
     layers, names = {}, {}
     for view, rows, segment_map in zip(VIEWS, (true_rows, predicted_rows), (pairs.truth, pairs.prediction)):
         layers[view] = segment_layer(rows, segment_map, categories, opaque=photo is None)
-        things = np.isin(segment_map.segments["category"], categories.thing_ids)
+        things = categories.isthing[segment_map.segments["category"]]
         names[view] = place_labels(rows, label_texts(segment_map, categories), things, font)
     layers["errors"] = error_layer(true_rows, predicted_rows, pairs, of_true, of_predicted)
     texts = _error_texts(wrong_rows, pairs, of_true, of_predicted, categories)

@@ -44,7 +44,7 @@ def segment_colors(segment_map: SegmentMap, categories: CategoryTable) -> np.nda
     """
     rows = segment_map.segments
     colors = np.array([categories[int(c)].color for c in rows["category"]], np.uint8).reshape(-1, 3)
-    things = np.flatnonzero(np.isin(rows["category"], categories.thing_ids) & ~rows["iscrowd"])
+    things = np.flatnonzero(categories.isthing[rows["category"]] & ~rows["iscrowd"])
     things = things[np.argsort(-rows["area"][things], kind="stable")]
     place = extents(segment_map.ids).of(rows["id"][things]).boxes.astype(np.float64)
     shades = {

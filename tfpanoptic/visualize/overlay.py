@@ -61,7 +61,7 @@ def draw_overlay(
         canvas = _faded(image, scale)
     table = segment_map.segments
     crowd = table["iscrowd"]
-    instance = np.isin(table["category"], categories.thing_ids) & ~crowd
+    instance = categories.isthing[table["category"]] & ~crowd
     opacity = np.where(instance | (image is None), alpha, _STUFF_OPACITY * alpha)
     canvas = _blend(canvas, _at(rows, colors, 0), _at(rows, opacity, 0.0))
     canvas = _draw_stripes(canvas, _at(rows, crowd, False), rows == 0, alpha)

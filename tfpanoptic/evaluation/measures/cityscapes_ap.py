@@ -153,7 +153,7 @@ def _rows(overlaps: _Overlaps, categories: CategoryTable) -> np.ndarray:
     right, wrong = _judge(overlaps, counted)
     truths = np.bincount(truth["category"][counted], minlength=len(categories) + 1)
     present = [c for c in categories.thing_ids if truths[c]]
-    told = np.flatnonzero(((right | wrong) > 0) & np.isin(category, categories.thing_ids))
+    told = np.flatnonzero(((right | wrong) > 0) & categories.isthing[category.astype(np.int64)])
     rows = np.zeros((len(present) + len(told), len(COLUMNS)))
     true_rows, predicted_rows = rows[: len(present)], rows[len(present) :]
     true_rows[:, 0], true_rows[:, 4] = present, truths[present]
