@@ -5,6 +5,8 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from tfpanoptic.ops.valid import valid_pixels
+
 # Deviation, in grey levels, below which an image counts as flat: its noise is not blown up. Own choice;
 # one level is the step of an 8-bit file.
 DEVIATION_FLOOR = 1.0
@@ -41,7 +43,8 @@ class NormalizeImage(keras.layers.Layer):
         """
         if self.mode == "symmetric":
             return image / 127.5 - 1.0
-        mask = _valid_mask(image, valid_size)  # [B, H, W, 1]
+        valid = valid_pixels(valid_size, ops.shape(image)[1:3])
+        mask = ops.cast(ops.expand_dims(valid, 3), image.dtype)  # [B, H, W, 1]
         count = 3.0 * ops.maximum(ops.sum(mask, axis=(1, 2, 3), keepdims=True), 1.0)
         centered = image - ops.sum(image * mask, axis=(1, 2, 3), keepdims=True) / count
         variance = ops.sum(ops.square(centered) * mask, axis=(1, 2, 3), keepdims=True) / count
@@ -54,13 +57,3 @@ class NormalizeImage(keras.layers.Layer):
     def get_config(self):
         """Constructor arguments."""
         return {**super().get_config(), "mode": self.mode}
-
-
-def _valid_mask(image, valid_size):
-    """float32 [B, H, W, 1]: 1 on valid pixels."""
-    height, width = ops.shape(image)[1:3]
-    limit = ops.expand_dims(valid_size, -1)  # [B, 2, 1]
-    rows = ops.expand_dims(ops.arange(height, dtype="int32"), 0) < limit[:, 0]  # [B, H]
-    columns = ops.expand_dims(ops.arange(width, dtype="int32"), 0) < limit[:, 1]  # [B, W]
-    mask = ops.logical_and(ops.expand_dims(rows, 2), ops.expand_dims(columns, 1))
-    return ops.cast(ops.expand_dims(mask, 3), image.dtype)
