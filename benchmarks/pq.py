@@ -32,7 +32,7 @@ from tfpanoptic.evaluation.counting import count_image, evaluate_files
 from tfpanoptic.evaluation.measures import FAST
 from tfpanoptic.evaluation.measures.matching import pair_segments
 from tfpanoptic.evaluation.pairs.coco import FilePair, FileSet, SegmentFile
-from tfpanoptic.segment_map import ids_to_rgb, pixel_areas, segment_rows
+from tfpanoptic.segment_map import extents, ids_to_rgb, rows_of, segment_rows
 
 THINGS, STUFF = 8, 11
 TABLE = CategoryTable(
@@ -130,11 +130,11 @@ def write_pair(folder: Path, name: str, height: int, width: int) -> FilePair:
             distance = (y + wave_y - py) ** 2 + (x + wave_x - px) ** 2
             closer = distance < nearest
             nearest[closer], ids[closer] = distance[closer], number
-        found = np.unique(ids[ids > 0])
-        categories = found % len(TABLE) + 1
+        segments = extents(ids).of(np.unique(ids[ids > 0]))
+        categories = segments.ids % len(TABLE) + 1
         path = folder / f"{name}_{side}.png"
         Image.fromarray(ids_to_rgb(ids)).save(path)
-        files.append(SegmentFile(path, segment_rows(found, categories, areas=pixel_areas(ids, found))))
+        files.append(SegmentFile(path, segment_rows(segments.ids, categories, areas=segments.areas)))
     return FilePair(name, name, height, width, *files)
 
 
@@ -142,10 +142,9 @@ def panoptic_maps(ids_of_sides: tuple[np.ndarray, ...], pair: FilePair):
     """(category, instance) of each side, int64 `[H, W]`; void is 0, instances count from 1 in the image."""
     for ids, file in zip(ids_of_sides, (pair.truth, pair.prediction), strict=True):
         rows = file.segments
-        place = np.searchsorted(rows["id"], ids)
-        known = rows["id"][np.minimum(place, len(rows) - 1)] == ids
-        category = np.where(known, rows["category"][np.minimum(place, len(rows) - 1)], 0)
-        yield category, np.where(known & (category <= THINGS), place + 1, 0)
+        row = rows_of(rows["id"], ids)
+        category = np.where(row >= 0, rows["category"][row], 0).astype(np.int64)
+        yield category, np.where(category <= THINGS, row + 1, 0)
 
 
 def keras_metric(truth: np.ndarray, prediction: np.ndarray, pair: FilePair) -> dict[str, Callable[[], object]]:

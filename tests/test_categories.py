@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 
 from tfpanoptic.categories import Category, CategoryTable
@@ -17,6 +19,26 @@ def test_ids_follow_the_order_of_the_files_ids():
 def test_things_and_stuff_are_told_apart():
     table = CategoryTable.from_coco(COCO)
     assert (table.thing_ids, table.stuff_ids) == ((1,), (2,))
+
+
+def test_the_mask_of_things_goes_by_category_id_and_leaves_void_out():
+    assert CategoryTable.from_coco(COCO).isthing.tolist() == [False, True, False]
+
+
+def test_the_mask_of_things_cannot_be_changed_and_is_made_once():
+    table = CategoryTable.from_coco(COCO)
+    with pytest.raises(ValueError, match="read-only"):
+        table.isthing[0] = True
+    assert table.isthing is table.isthing
+
+
+def test_a_table_survives_pickling_before_and_after_its_mask_was_asked_for():
+    table, fresh = CategoryTable.from_coco(COCO), CategoryTable.from_coco(COCO)
+    assert table.isthing.any()
+    for each in (table, fresh):
+        back = pickle.loads(pickle.dumps(each))
+        assert back == each and hash(back) == hash(each)
+        assert back.isthing.tolist() == [False, True, False] and not back.isthing.flags.writeable
 
 
 def test_json_gives_the_table_back():

@@ -11,7 +11,7 @@ from PIL import Image
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import InputError
 from tfpanoptic.result import PanopticResult, save_results
-from tfpanoptic.segment_map import SegmentMap, rgb_to_ids, segment_rows
+from tfpanoptic.segment_map import SegmentMap, segment_rows
 
 CATEGORIES = CategoryTable.from_coco([{"id": 30, "name": "sky", "isthing": 0}, {"id": 70, "name": "cat", "isthing": 1}])
 
@@ -24,6 +24,11 @@ def result(name: str | None = "street.jpg", image: bool = True) -> PanopticResul
     table = segment_rows([300, 70_001], [1, 2], areas=[96, 20], scores=[0.75, 0.5])
     pixels = np.full((12, 16, 3), 90, np.uint8) if image else None
     return PanopticResult.from_segment_map(SegmentMap(ids, table), CATEGORIES, pixels, name)
+
+
+def ids_of_png(png):
+    """What the COCO format defines: id = R + 256 G + 65536 B."""
+    return np.asarray(Image.open(png)).astype(int) @ [1, 256, 65_536]
 
 
 def test_segments_info_has_names_and_the_datasets_own_ids():
@@ -51,7 +56,7 @@ def test_to_coco_gives_native_numbers_and_a_png_of_the_ids():
     annotation, png = result().to_coco(5, "a.png")
     assert (annotation["image_id"], annotation["file_name"]) == (5, "a.png")
     assert json.loads(json.dumps(annotation)) == annotation
-    np.testing.assert_array_equal(rgb_to_ids(np.asarray(Image.open(io.BytesIO(png)))), result().segmentation)
+    np.testing.assert_array_equal(ids_of_png(io.BytesIO(png)), result().segmentation)
 
 
 def test_save_writes_a_coco_file_that_names_its_png(tmp_path):
@@ -61,7 +66,7 @@ def test_save_writes_a_coco_file_that_names_its_png(tmp_path):
     assert [c["id"] for c in written["categories"]] == [30, 70]
     png = paths["json"].parent / written["annotations"][0]["file_name"]
     assert png == paths["panoptic"]
-    np.testing.assert_array_equal(rgb_to_ids(np.asarray(Image.open(png))), result().segmentation)
+    np.testing.assert_array_equal(ids_of_png(png), result().segmentation)
 
 
 def test_save_writes_three_files_and_nothing_else(tmp_path):

@@ -7,7 +7,10 @@ import json
 import reprlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from tfpanoptic.errors import InputError
 from tfpanoptic.json_entry import MAX_INT32, flag, integer, require_keys, text
@@ -81,6 +84,17 @@ class CategoryTable:
     def stuff_ids(self) -> tuple[int, ...]:
         """Ids of the stuff, ascending."""
         return tuple(c.id for c in self.categories if not c.isthing)
+
+    @cached_property
+    def isthing(self) -> np.ndarray:
+        """Whether each category is a thing, bool `[C + 1]` by category id; False for void. Not to be written to."""
+        mask = np.array([False, *(c.isthing for c in self.categories)])
+        mask.setflags(write=False)
+        return mask
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What pickle keeps: not the mask, which it would make writable."""
+        return {"categories": self.categories}
 
     def by_source_id(self) -> dict[int, Category]:
         """Categories keyed by the dataset's own id."""

@@ -56,7 +56,7 @@ def segment_table(segments: Segments, categories: CategoryTable):
     areas = count_keys(ops.reshape(segment_ids, (shape[0], -1)), rows + 1)[:, 1:]  # [B, N]
     category = category_of(labels)
     source_ids = ops.convert_to_tensor([0, *(c.source_id for c in categories)], "int32")
-    isthing = ops.convert_to_tensor([0, *(int(c.isthing) for c in categories)], "int32")
+    isthing = ops.convert_to_tensor(categories.isthing.astype("int32"))
     numbers = ops.tile(ops.expand_dims(ops.arange(1, rows + 1, dtype="int32"), 0), (shape[0], 1))
     columns = [numbers, ops.take(source_ids, category), ops.take(isthing, category), scores, areas]
     columns += segment_boxes(segment_ids, rows)

@@ -2,11 +2,15 @@
 
 It holds what the official file formats can hold and a panoptic map cannot: two crowds of one
 category, a stuff category in two segments, areas and scores.
+
+Functions that look at all pixels do so once, to find the runs of equal ids along the rows, and work on these:
+an image of 1024 x 2048 has some ten thousand of them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -61,15 +65,13 @@ def from_panoptic_map(panoptic: np.ndarray, categories: CategoryTable, scores: d
         InputError: a label of no known category, or stuff with an instance number.
     """
     panoptic = np.asarray(panoptic, np.int32)
-    labels, areas = np.unique(panoptic, return_counts=True)
+    labels, areas, _ = extents(panoptic)
     labels, areas = labels[labels != 0], areas[labels != 0]
-    isthing = np.zeros(len(categories) + 1, bool)
-    isthing[list(categories.thing_ids)] = True
     category, instance = category_of(labels), instance_of(labels)
     unknown = labels[(category < 1) | (category > len(categories))]
     if unknown.size:
         raise InputError(f"panoptic map label {unknown[0]} is of no category in 1..{len(categories)}")
-    numbered = labels[~isthing[category] & (instance > 0)]
+    numbered = labels[~categories.isthing[category] & (instance > 0)]
     if numbered.size:
         raise InputError(f"panoptic map label {numbered[0]} gives stuff an instance number")
     known = scores or {}
@@ -78,11 +80,29 @@ def from_panoptic_map(panoptic: np.ndarray, categories: CategoryTable, scores: d
         segment_rows(
             labels,
             category,
-            isthing[category] & (instance == 0),
+            categories.isthing[category] & (instance == 0),
             areas,
             [known.get(int(label), 1.0) for label in labels],
         ),
     )
+
+
+def from_tables(ids: np.ndarray, labels: np.ndarray, scores: np.ndarray | None = None) -> SegmentMap:
+    """Segment map of the map and the tables that post-processing makes of one image.
+
+    Segment ids are rows + 1; rows without a pixel are left out.
+
+    Args:
+        ids: int32 `[H, W]`, 0 where void, else row + 1.
+        labels: int32 `[N]`, panoptic-map label of each row.
+        scores: float32 `[N]`; without them all are 1.
+    """
+    numbers = np.arange(1, len(labels) + 1, dtype=np.int32)
+    areas = extents(ids).of(numbers).areas
+    seen = areas > 0
+    own_scores = None if scores is None else scores[seen]
+    rows = segment_rows(numbers[seen], category_of(labels[seen]), areas=areas[seen], scores=own_scores)
+    return SegmentMap(ids, rows)
 
 
 def panoptic_labels(segments: np.ndarray, categories: CategoryTable) -> np.ndarray:
@@ -116,10 +136,7 @@ def to_panoptic_map(segment_map: SegmentMap, categories: CategoryTable) -> tuple
     """
     rows = segment_map.segments
     labels = panoptic_labels(rows, categories)
-    order = np.argsort(rows["id"])
-    ids, labels_by_id = np.append(rows["id"][order], -1), np.append(labels[order], 0)
-    place = np.minimum(np.searchsorted(ids[:-1], segment_map.ids), max(len(rows) - 1, 0))
-    panoptic = np.where(ids[place] == segment_map.ids, labels_by_id[place], 0).astype(np.int32)
+    panoptic = relabel(segment_map.ids, rows["id"], labels)
     merged = []
     for label in np.unique(labels):
         same = rows[labels == label]
@@ -130,32 +147,85 @@ def to_panoptic_map(segment_map: SegmentMap, categories: CategoryTable) -> tuple
     return panoptic, merged
 
 
-def pixel_areas(ids: np.ndarray, segment_ids: np.ndarray) -> np.ndarray:
-    """Pixels of each of `segment_ids` in `ids`, int64 `[N]`."""
-    found, counts = np.unique(ids, return_counts=True)
-    area = dict(zip(found.tolist(), counts.tolist()))
-    return np.array([area.get(int(i), 0) for i in segment_ids], np.int64)
+class Extents(NamedTuple):
+    """Where the segments of a map lie.
 
-
-def boxes(ids: np.ndarray, segment_ids: np.ndarray) -> np.ndarray:
-    """Tight boxes (y1, x1, y2, x2) of each of `segment_ids`, int32 `[N, 4]`; zeros where it has no pixel.
-
-    Pixel edges: y2 and x2 lie one past the last pixel.
+    Attributes:
+        ids: `[N]`, of the map's dtype; each once, ascending if they are all that occur.
+        areas: int64 `[N]`, pixels.
+        boxes: int32 `[N, 4]`, the tight box (y1, x1, y2, x2); y2 and x2 lie one past the last pixel.
     """
-    result = np.zeros((len(segment_ids), 4), np.int32)
-    if len(segment_ids) == 0:
-        return result
-    order = np.argsort(segment_ids)
-    sorted_ids = np.asarray(segment_ids)[order]
-    y, x = np.nonzero(np.isin(ids, sorted_ids))
-    row = order[np.searchsorted(sorted_ids, ids[y, x])]
-    result[:, :2] = np.iinfo(np.int32).max
-    np.minimum.at(result[:, 0], row, y)
-    np.minimum.at(result[:, 1], row, x)
-    np.maximum.at(result[:, 2], row, y + 1)
-    np.maximum.at(result[:, 3], row, x + 1)
-    result[result[:, 2] == 0] = 0
-    return result
+
+    ids: np.ndarray
+    areas: np.ndarray
+    boxes: np.ndarray
+
+    def of(self, wanted) -> Extents:
+        """The extents of the ids `wanted`, `[M]`, in their order; zeros where an id has no pixel."""
+        row = rows_of(self.ids, wanted)
+        seen = row >= 0
+        areas, boxes = np.zeros(len(row), np.int64), np.zeros((len(row), 4), np.int32)
+        areas[seen], boxes[seen] = self.areas[row[seen]], self.boxes[row[seen]]
+        return Extents(np.asarray(wanted), areas, boxes)
+
+
+def extents(ids: np.ndarray) -> Extents:
+    """Area and tight box of each id that occurs in a map, integers `[H, W]`, void among them."""
+    start, length = _runs(ids)
+    values, row = np.unique(ids.reshape(-1)[start], return_inverse=True)
+    y, x = np.divmod(start, max(ids.shape[1], 1))
+    boxes = np.zeros((len(values), 4), np.int64)  # as y and x: `minimum.at` is slow where it has to cast
+    boxes[:, :2] = ids.size
+    np.minimum.at(boxes[:, 0], row, y)
+    np.minimum.at(boxes[:, 1], row, x)
+    np.maximum.at(boxes[:, 2], row, y + 1)
+    np.maximum.at(boxes[:, 3], row, x + length)
+    areas = np.bincount(row, length, len(values)).astype(np.int64)
+    return Extents(values, areas, boxes.astype(np.int32))
+
+
+def _runs(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First pixel (y * W + x) and length of each run of equal ids along the rows, int64 `[R]` each."""
+    flat = ids.reshape(-1)
+    starts = np.ones(flat.size, bool)
+    np.not_equal(flat[1:], flat[:-1], out=starts[1:])
+    starts[:: max(ids.shape[1], 1)] = True
+    start = np.flatnonzero(starts)
+    return start, np.diff(start, append=flat.size)
+
+
+def rows_of(ids, wanted) -> np.ndarray:
+    """Row of each of `wanted` in `ids`, -1 where it has none; int64, of the shape of `wanted`.
+
+    Args:
+        ids: integers `[N]`, in any order; of equal ones the first counts.
+        wanted: integers of any shape.
+    """
+    ids, wanted = np.asarray(ids), np.asarray(wanted)
+    if len(ids) == 0:
+        return np.full(wanted.shape, -1, np.int64)
+    order = np.argsort(ids, kind="stable")
+    row = order[np.minimum(np.searchsorted(ids, wanted, sorter=order), len(ids) - 1)]
+    return np.where(ids[row] == wanted, row, -1)
+
+
+def relabel(ids: np.ndarray, old, new) -> np.ndarray:
+    """A map with `new` in place of `old`, int32 `[H, W]`; 0 where an id is not among the old ones.
+
+    Args:
+        ids: integers `[H, W]`.
+        old, new: integers `[N]`.
+    """
+    start, length = _runs(ids)
+    row = rows_of(old, ids.reshape(-1)[start])
+    values = np.append(new, 0)[row].astype(np.int32)  # row -1 is the 0 at the end
+    return np.repeat(values, length).reshape(ids.shape)
+
+
+def rows_of_pixels(segment_map: SegmentMap) -> np.ndarray:
+    """Row of the segment table + 1 of each pixel, int32 `[H, W]`; 0 where void or of no row."""
+    ids = segment_map.segments["id"]
+    return relabel(segment_map.ids, ids, np.arange(1, len(ids) + 1))
 
 
 def ids_to_rgb(ids: np.ndarray) -> np.ndarray:
@@ -170,26 +240,27 @@ def ids_to_rgb(ids: np.ndarray) -> np.ndarray:
     return np.stack([ids & 255, (ids >> 8) & 255, ids >> 16], axis=-1).astype(np.uint8)
 
 
-def rgb_to_ids(rgb: np.ndarray) -> np.ndarray:
-    """int32 `[H, W]` segment ids of a COCO panoptic PNG, uint8 `[H, W, 3]`."""
-    rgb = rgb.astype(np.int32)
-    return rgb[..., 0] + (rgb[..., 1] << 8) + (rgb[..., 2] << 16)
-
-
 def to_coco_segments(segment_map: SegmentMap, categories: CategoryTable) -> list[dict]:
     """The `segments_info` list of a COCO panoptic annotation: native ints, the dataset's own category ids.
 
     `bbox` is (x, y, width, height) in pixels, `score` is ours beyond the format.
     """
     rows = segment_map.segments
+    boxes = coco_boxes(extents(segment_map.ids).of(rows["id"]).boxes)
     return [
         {
             "id": int(row["id"]),
             "category_id": categories[int(row["category"])].source_id,
             "area": int(row["area"]),
-            "bbox": [int(box[1]), int(box[0]), int(box[3] - box[1]), int(box[2] - box[0])],
+            "bbox": box,
             "iscrowd": int(row["iscrowd"]),
             "score": round(float(row["score"]), 6),
         }
-        for row, box in zip(rows, boxes(segment_map.ids, rows["id"]))
+        for row, box in zip(rows, boxes.tolist())
     ]
+
+
+def coco_boxes(boxes: np.ndarray) -> np.ndarray:
+    """(x, y, width, height) of boxes (y1, x1, y2, x2), integers `[N, 4]`."""
+    y1, x1, y2, x2 = boxes.T
+    return np.stack([x1, y1, x2 - x1, y2 - y1], axis=1)

@@ -26,10 +26,9 @@ from tfpanoptic.evaluation.state import Evaluation, ImageCounts, plain_columns
 from tfpanoptic.experiment import Experiment
 from tfpanoptic.inference import segment_images
 from tfpanoptic.ops.replicas import global_sums, replicas_in_sync
-from tfpanoptic.panoptic_map import category_of
 from tfpanoptic.result import PanopticResult
 from tfpanoptic.run_folder import RunFolder
-from tfpanoptic.segment_map import SegmentMap, pixel_areas, segment_rows
+from tfpanoptic.segment_map import SegmentMap, from_tables
 from tfpanoptic.weights import LoadReport, load_weights, save_weights
 
 
@@ -213,13 +212,7 @@ class PanopticSegmenter(keras.Model):
         """Segment map of one image, uint8 `[H, W, 3]`, at its own size."""
         if self._segment_function is None:
             self._segment_function = self._make_segment_function()
-        found = self._segment_function(image[None])
-        ids, labels, scores = (ops.convert_to_numpy(part)[0] for part in found)
-        numbers = np.arange(1, len(labels) + 1, dtype=np.int32)
-        areas = pixel_areas(ids, numbers)
-        seen = areas > 0
-        rows = segment_rows(numbers[seen], category_of(labels[seen]), areas=areas[seen], scores=scores[seen])
-        return SegmentMap(ids, rows)
+        return from_tables(*(ops.convert_to_numpy(part)[0] for part in self._segment_function(image[None])))
 
     def _make_segment_function(self):
         import tensorflow as tf

@@ -4,7 +4,7 @@ import numpy as np
 
 from tfpanoptic.categories import Category, CategoryTable
 from tfpanoptic.evaluation.measures.matching import pair_segments
-from tfpanoptic.segment_map import SegmentMap, pixel_areas, segment_rows
+from tfpanoptic.segment_map import SegmentMap, extents, segment_rows
 
 TABLE = CategoryTable(tuple(Category(i, name, i <= 2, (0, 0, i), i) for i, name in enumerate("cdgs", start=1)))
 CAR, DOG, GRASS, SKY = 1, 2, 3, 4
@@ -15,7 +15,7 @@ def segments(ids, rows, areas=None):
     ids = np.asarray(ids, np.int32)
     categories = [row[0] if isinstance(row, tuple) else row for row in rows.values()]
     crowds = [isinstance(row, tuple) for row in rows.values()]
-    areas = pixel_areas(ids, list(rows)) if areas is None else areas
+    areas = extents(ids).of(list(rows)).areas if areas is None else areas
     return SegmentMap(ids, segment_rows(list(rows), categories, crowds, areas))
 
 
@@ -31,7 +31,7 @@ def random_truth(seed):
     for i in random.permutation(np.unique(ids[ids > 0])).tolist():
         category = i // 7 % 4 + 1
         rows[i] = (category, "crowd") if category in (CAR, DOG) and random.uniform() < 0.4 else category
-    return segments(ids, rows, pixel_areas(ids, list(rows)) + random.integers(-6, 7, len(rows)))
+    return segments(ids, rows, extents(ids).of(list(rows)).areas + random.integers(-6, 7, len(rows)))
 
 
 def random_prediction(seed, truth):

@@ -16,6 +16,28 @@ def test_symmetric_maps_0_and_255_to_minus_one_and_one():
     np.testing.assert_allclose(result[0, 0, :, 0], [-1, 0, 1], atol=1e-6)
 
 
+@pytest.mark.parametrize("mode", NormalizeImage.MODES)
+@pytest.mark.parametrize("padding", [0.0, 40.0, 127.5, np.nan])
+def test_what_the_padding_holds_does_not_matter(mode, padding):
+    rng = np.random.default_rng(1)
+    images = rng.uniform(0, 255, (2, 5, 7, 3)).astype("float32")
+    sizes = np.array([[5, 4], [3, 7]], "int32")
+    padded = images.copy()
+    padded[0, :, 4:] = padded[1, 3:] = padding
+    result = np.asarray(NormalizeImage(mode)(padded, sizes))
+    assert not result[0, :, 4:].any() and not result[1, 3:].any()
+    for i, (height, width) in enumerate(sizes):
+        alone = NormalizeImage(mode)(images[i : i + 1, :height, :width], sizes[i : i + 1])[0]
+        np.testing.assert_allclose(result[i, :height, :width], alone, atol=1e-6)
+
+
+def test_symmetric_padded_with_its_middle_value_is_the_plain_formula():
+    image = np.random.default_rng(2).uniform(0, 255, (1, 5, 7, 3)).astype("float32")
+    image[:, 3:] = 127.5
+    result = NormalizeImage("symmetric")(image, np.array([[3, 7]], "int32"))
+    np.testing.assert_array_equal(result, image / np.float32(127.5) - 1)
+
+
 def test_per_image_uses_the_valid_pixels_only_and_zeroes_the_rest():
     # Valid: 10 and 30, mean 20, deviation 10.
     image = image_of([[10, 30, 127.5], [200, 200, 127.5]])
@@ -56,10 +78,12 @@ def test_images_stay_float32_under_any_policy(mode):
         keras.config.set_dtype_policy("float32")
 
 
-def test_sizes_may_be_known_only_at_run_time():
-    layer = NormalizeImage("per_image")
+# Mean 20, deviation 10; and 10 / 127.5 - 1.
+@pytest.mark.parametrize("mode, expected", [("per_image", [-1, 1, 0]), ("symmetric", [-0.921569, -0.764706, 0])])
+def test_sizes_may_be_known_only_at_run_time(mode, expected):
+    layer = NormalizeImage(mode)
     run = tf.function(layer, input_signature=[tf.TensorSpec([None, None, None, 3]), tf.TensorSpec([None, 2], tf.int32)])
-    np.testing.assert_allclose(run(image_of([[10, 30]]), [[1, 2]])[0, 0, :, 0], [-1, 1], atol=1e-6)
+    np.testing.assert_allclose(run(image_of([[10, 30, 7]]), [[1, 2]])[0, 0, :, 0], expected, atol=1e-6)
 
 
 def test_an_unknown_mode_is_refused():

@@ -6,7 +6,7 @@ import pytest
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import SegmentMap, segment_rows
-from tfpanoptic.visualize.overlay import draw_overlay, enlarge_labels, enlargement, segment_rows_of_pixels
+from tfpanoptic.visualize.overlay import draw_overlay, enlarge_labels, enlargement
 
 CATEGORIES = CategoryTable.from_coco(
     [
@@ -104,11 +104,6 @@ def test_tiny_images_are_drawn(size):
 def test_an_image_of_void_alone_is_drawn():
     nothing = SegmentMap(np.zeros((60, 80), np.int32), segment_rows([], []))
     assert draw_overlay(scene()[0], nothing, CATEGORIES).shape == (240, 320, 3)
-
-
-def test_rows_of_pixels_with_ids_in_any_order_and_ids_without_a_row():
-    segments = SegmentMap(np.array([[9, 4, 0, 77]], np.int32), segment_rows([9, 4], [1, 2]))
-    assert segment_rows_of_pixels(segments).tolist() == [[1, 2, 0, 0]]
 
 
 def test_enlarging_rounds_a_stair():

@@ -13,7 +13,7 @@ import numpy as np
 from tfpanoptic.categories import Category, CategoryTable
 from tfpanoptic.data.segment_png import load_pixels, open_image
 from tfpanoptic.errors import InputError
-from tfpanoptic.segment_map import SegmentMap, segment_rows
+from tfpanoptic.segment_map import SegmentMap, extents, relabel, segment_rows
 
 # label id: (name, thing, colour) of the 19 categories that the benchmark evaluates.
 LABELS = {
@@ -65,17 +65,17 @@ def read_instance_ids(path: Path, truth: bool) -> SegmentMap:
         InputError: the file is missing or damaged, another kind of image, or has a value of no label.
     """
     values = _values(path)
-    found, place, areas = np.unique(values, return_inverse=True, return_counts=True)
-    labels = np.where(found < INSTANCES, found, found // INSTANCES)
+    numbers, areas, _ = extents(values)
+    labels = np.where(numbers < INSTANCES, numbers, numbers // INSTANCES)
     known = np.isin(labels, list(LABELS))
-    strange = found[~known & ~np.isin(labels, list(IGNORED))]
+    strange = numbers[~known & ~np.isin(labels, list(IGNORED))]
     if strange.size:
         raise InputError(f"{path}: value {strange[0]} is no Cityscapes label; expected a label id or label * 1000 + k")
-    ids = np.where(known, found, 0).astype(np.int32)[place].reshape(values.shape)
     categories = cityscapes_categories().by_source_id()
     rows = [categories[label] for label in labels[known].tolist()]
-    crowds = [truth and c.isthing and i < INSTANCES for c, i in zip(rows, found[known].tolist(), strict=True)]
-    return SegmentMap(ids, segment_rows(found[known], [c.id for c in rows], crowds, areas[known]))
+    crowds = [truth and c.isthing and i < INSTANCES for c, i in zip(rows, numbers[known].tolist(), strict=True)]
+    table = segment_rows(numbers[known], [c.id for c in rows], crowds, areas[known])
+    return SegmentMap(relabel(values, numbers[known], numbers[known]), table)
 
 
 def with_ignored_instances(truth: SegmentMap, path: Path) -> SegmentMap:

@@ -23,7 +23,7 @@ from tfpanoptic.categories import Category, CategoryTable
 from tfpanoptic.data.coco_panoptic import read_coco_panoptic, write_coco_panoptic
 from tfpanoptic.data.dataset import Dataset
 from tfpanoptic.errors import InputError
-from tfpanoptic.segment_map import SegmentMap, pixel_areas, segment_rows
+from tfpanoptic.segment_map import SegmentMap, extents, relabel, segment_rows
 from tfpanoptic.settings.config import StrictConfig
 
 SPLITS = ("train", "val")
@@ -150,10 +150,11 @@ def draw_scene(height: int, width: int, seed: tuple[int, ...]) -> tuple[np.ndarr
 def _visible(ids: np.ndarray, categories: list[int], crowds: list[bool]) -> SegmentMap:
     """The truth without segments that are covered up."""
     numbers = np.arange(1, len(categories) + 1)
-    areas = pixel_areas(ids, numbers)
+    areas = extents(ids).of(numbers).areas
     keep = areas >= SMALLEST_AREA
-    ids = np.where(np.isin(ids, numbers[keep]), ids, 0).astype(np.int32)
-    return SegmentMap(ids, segment_rows(numbers, categories, crowds, areas)[keep])
+    return SegmentMap(
+        relabel(ids, numbers[keep], numbers[keep]), segment_rows(numbers, categories, crowds, areas)[keep]
+    )
 
 
 def _paint_stuff(paint: Callable, height: int, width: int, random: np.random.Generator) -> None:

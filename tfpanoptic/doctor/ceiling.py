@@ -144,8 +144,8 @@ def percent(fraction: float | None) -> str:
 
 def _variants(architecture: Any, model: Any, input_config: Any, dataset: Dataset) -> list[tuple[dict, Any, Any]]:
     """What is told of each relaxation, and the two configurations with it."""
-    things = list(dataset.categories.thing_ids)
-    most = max((int(np.isin(r.segments["category"], things).sum()) for r in dataset.records), default=0)
+    isthing = dataset.categories.isthing
+    most = max((int(isthing[r.segments["category"]].sum()) for r in dataset.records), default=0)
     variants: list[tuple[dict, Any, Any]] = []
     for relaxation in require_oracle(architecture).settings(model, most):
         told = relaxation._asdict()

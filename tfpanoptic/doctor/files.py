@@ -16,6 +16,7 @@ from tfpanoptic.data.segment_png import open_image, read_segment_ids
 from tfpanoptic.doctor.entries import Entry
 from tfpanoptic.doctor.findings import MUCH_VOID, TINY_AREA, Findings
 from tfpanoptic.errors import InputError
+from tfpanoptic.segment_map import coco_boxes, extents
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Bit depth and colour type lie here in the file. Source: PNG specification, section 11.2.1 (IHDR).
@@ -59,11 +60,11 @@ def check_truth(path: Path, entry: Entry, findings: Findings) -> int | None:
     if ids.shape != (entry.height, entry.width):
         findings.add("png-size", f"{entry.png_name}: {_sizes(ids.shape, entry)}")
         return None
-    found, areas, boxes = extents(ids)
-    pixels = dict(zip(found.tolist(), areas.tolist()))
+    numbers, areas, boxes = extents(ids)
+    pixels = dict(zip(numbers.tolist(), areas.tolist()))
     void = pixels.pop(0, 0)
     _check_segments(entry, pixels, findings)
-    _check_boxes(entry, dict(zip(found.tolist(), boxes.tolist())), findings)
+    _check_boxes(entry, dict(zip(numbers.tolist(), coco_boxes(boxes).tolist())), findings)
     if void > MUCH_VOID * ids.size:
         findings.add("much-void", f"{entry.file_name}: {100 * void / ids.size:.0f} % void")
     return void
@@ -110,30 +111,6 @@ def _check_boxes(entry: Entry, boxes: dict[int, list[int]], findings: Findings) 
         if not right:
             said = f"bbox {reprlib.repr(segment['bbox'])}, pixels {true}"
             findings.add("bbox-differs", f"{entry.png_name}: segment {segment['id']}: {said}")
-
-
-def extents(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The values of a map int32 `[H, W]`, how many pixels each has, and its box.
-
-    It looks at runs along the rows instead of pixels: 0.4 ms on an image of 320 x 213, where pixels take 28.
-
-    Returns:
-        int32 `[N]`, int64 `[N]` and int64 `[N, 4]`, (x, y, width, height) as in COCO.
-    """
-    flat, width = ids.reshape(-1), ids.shape[1]
-    is_start = np.append(True, flat[1:] != flat[:-1])
-    is_start[::width] = True
-    start = np.flatnonzero(is_start)
-    length = np.diff(start, append=flat.size)
-    values, row = np.unique(flat[start], return_inverse=True)
-    y, x = start // width, start % width
-    low = np.full((2, len(values)), flat.size)
-    high = np.zeros((2, len(values)), np.int64)
-    for axis, (first, end) in enumerate(((x, x + length), (y, y + 1))):
-        np.minimum.at(low[axis], row, first)
-        np.maximum.at(high[axis], row, end)
-    areas = np.bincount(row, length, len(values)).astype(np.int64)
-    return values, areas, np.concatenate([low, high - low]).T
 
 
 def find_copies(paths: list[Path], others: Iterable[Path], findings: Findings) -> None:

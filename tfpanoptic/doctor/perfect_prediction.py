@@ -16,7 +16,7 @@ from tfpanoptic.architecture import Architecture, Oracle
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import InputError
 from tfpanoptic.panoptic_map import category_of
-from tfpanoptic.segment_map import SegmentMap, pixel_areas, segment_rows, to_panoptic_map
+from tfpanoptic.segment_map import SegmentMap, from_tables, to_panoptic_map
 from tfpanoptic.settings.input_size import InputConfig, padded_side, resized_size
 
 
@@ -65,7 +65,7 @@ def perfect_predictor(
         outputs = oracle.perfect_outputs(padded, model, known)
         tensors = {name: tf.constant(maps) for name, maps in outputs.items()}
         sizes = (padded.shape, resized_size(*truth.shape, input_config), truth.shape)
-        return _segment_map(*(tensor.numpy() for tensor in traced(tensors, *(tf.constant(s, tf.int32) for s in sizes))))
+        return from_tables(*(tensor.numpy() for tensor in traced(tensors, *(tf.constant(s, tf.int32) for s in sizes))))
 
     return predict
 
@@ -87,11 +87,3 @@ def require_oracle(architecture: Architecture) -> Oracle:
     if architecture.oracle is None:
         raise InputError(f"no oracle for {architecture.name}: nobody has said yet what its perfect heads would predict")
     return architecture.oracle
-
-
-def _segment_map(ids: np.ndarray, labels: np.ndarray) -> SegmentMap:
-    """The segments that have pixels, from a map of rows + 1, int32 `[H, W]`, and the rows' labels, int32 `[N]`."""
-    numbers = np.arange(1, len(labels) + 1, dtype=np.int32)
-    areas = pixel_areas(ids, numbers)
-    seen = areas > 0
-    return SegmentMap(ids, segment_rows(numbers[seen], category_of(labels[seen]), areas=areas[seen]))

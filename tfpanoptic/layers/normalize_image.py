@@ -5,6 +5,8 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from tfpanoptic.ops.valid import valid_pixels
+
 # Deviation, in grey levels, below which an image counts as flat: its noise is not blown up. Own choice;
 # one level is the step of an 8-bit file.
 DEVIATION_FLOOR = 1.0
@@ -12,12 +14,12 @@ DEVIATION_FLOOR = 1.0
 
 @keras.saving.register_keras_serializable(package="tfpanoptic")
 class NormalizeImage(keras.layers.Layer):
-    """Images ready for the first convolution, in float32 under any policy.
+    """Images ready for the first convolution, in float32 under any policy; 0 outside the valid part.
 
     Args:
-        mode: "symmetric": x / 127.5 - 1 (DeepLab2; the padding value 127.5 becomes 0).
+        mode: "symmetric": x / 127.5 - 1 (DeepLab2, which pads with 127.5 beforehand).
             "per_image": minus the mean, divided by the deviation, of each image's valid pixels; one mean and
-            one deviation for the three channels, so that colours keep their ratios. 0 outside the valid part.
+            one deviation for the three channels, so that colours keep their ratios.
 
     Raises:
         ValueError: another mode.
@@ -33,19 +35,19 @@ class NormalizeImage(keras.layers.Layer):
         self.mode = mode
 
     def call(self, image, valid_size):
-        """Normalised images.
+        """Normalised images, float32 [B, H, W, 3].
 
         Args:
-            image: float32 [B, H, W, 3], 0..255.
+            image: float32 [B, H, W, 3], 0..255; what the padding holds does not matter.
             valid_size: int32 [B, 2], (height, width) of each image's un-padded, top-left part.
         """
+        valid = ops.expand_dims(valid_pixels(valid_size, ops.shape(image)[1:3]), 3)  # [B, H, W, 1]
         if self.mode == "symmetric":
-            return image / 127.5 - 1.0
-        mask = _valid_mask(image, valid_size)  # [B, H, W, 1]
-        count = 3.0 * ops.maximum(ops.sum(mask, axis=(1, 2, 3), keepdims=True), 1.0)
-        centered = image - ops.sum(image * mask, axis=(1, 2, 3), keepdims=True) / count
-        variance = ops.sum(ops.square(centered) * mask, axis=(1, 2, 3), keepdims=True) / count
-        return centered * mask / ops.maximum(ops.sqrt(variance), DEVIATION_FLOOR)
+            return ops.where(valid, image / 127.5 - 1.0, 0.0)
+        count = 3.0 * ops.maximum(_sum(ops.cast(valid, image.dtype)), 1.0)
+        mean = _sum(ops.where(valid, image, 0.0)) / count
+        centered = ops.where(valid, image - mean, 0.0)
+        return centered / ops.maximum(ops.sqrt(_sum(ops.square(centered)) / count), DEVIATION_FLOOR)
 
     def compute_output_spec(self, image, valid_size):
         """The image's shape, float32; height and width may be unknown."""
@@ -56,11 +58,6 @@ class NormalizeImage(keras.layers.Layer):
         return {**super().get_config(), "mode": self.mode}
 
 
-def _valid_mask(image, valid_size):
-    """float32 [B, H, W, 1]: 1 on valid pixels."""
-    height, width = ops.shape(image)[1:3]
-    limit = ops.expand_dims(valid_size, -1)  # [B, 2, 1]
-    rows = ops.expand_dims(ops.arange(height, dtype="int32"), 0) < limit[:, 0]  # [B, H]
-    columns = ops.expand_dims(ops.arange(width, dtype="int32"), 0) < limit[:, 1]  # [B, W]
-    mask = ops.logical_and(ops.expand_dims(rows, 2), ops.expand_dims(columns, 1))
-    return ops.cast(ops.expand_dims(mask, 3), image.dtype)
+def _sum(values):
+    """Sum over each image, [B, 1, 1, 1]."""
+    return ops.sum(values, axis=(1, 2, 3), keepdims=True)

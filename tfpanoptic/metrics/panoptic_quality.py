@@ -33,8 +33,7 @@ class PanopticQuality(keras.metrics.Metric):
         super().__init__(name=name)
         self.categories = categories
         size = (len(categories) + 1,)
-        self._isthing = np.zeros(size, bool)
-        self._isthing[list(categories.thing_ids)] = True
+        self._isthing = categories.isthing
         self.iou = self.add_variable(size, "zeros", "float64", name="iou")
         self.true_positives = self.add_variable(size, "zeros", "int64", name="true_positives")
         self.false_positives = self.add_variable(size, "zeros", "int64", name="false_positives")

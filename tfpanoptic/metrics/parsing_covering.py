@@ -33,8 +33,7 @@ class ParsingCovering(keras.metrics.Metric):
         super().__init__(name=name)
         self.categories = categories
         size = (len(categories) + 1,)
-        self._isthing = np.zeros(size, bool)
-        self._isthing[list(categories.thing_ids)] = True
+        self._isthing = categories.isthing
         self.covered = self.add_variable(size, "zeros", "float64", name="covered")
         self.weight = self.add_variable(size, "zeros", "float64", name="weight")
 

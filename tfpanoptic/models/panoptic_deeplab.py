@@ -282,7 +282,7 @@ def perfect_outputs(panoptic, config: PanopticDeepLabConfig, categories: Categor
     from tfpanoptic.oracles.centers import panoptic_deeplab_perfect_outputs
 
     panoptic = np.asarray(panoptic)
-    crowd = np.isin(category_of(panoptic), categories.thing_ids) & (instance_of(panoptic) == 0)
+    crowd = categories.isthing[category_of(panoptic)] & (instance_of(panoptic) == 0)
     panoptic = np.where(crowd, encode(category_of(panoptic), MAX_INSTANCE), panoptic).astype(np.int32)
     target = targets({"panoptic": panoptic}, config, categories)
     return panoptic_deeplab_perfect_outputs(

@@ -21,6 +21,7 @@ from tfpanoptic.ops.nearest_point import nearest_point
 from tfpanoptic.ops.pooling import best_peaks
 from tfpanoptic.ops.resize import resize_bilinear
 from tfpanoptic.ops.segments import count_keys, look_up, sum_by_segment
+from tfpanoptic.ops.valid import valid_pixels
 from tfpanoptic.panoptic_map import category_of, encode
 
 
@@ -54,7 +55,7 @@ def panoptic_deeplab_postprocess(
         height of the centre.
     """
     logits = ops.cast(outputs["semantic_logits"], "float32")
-    valid = _valid_pixels(valid_size, size)
+    valid = valid_pixels(valid_size, size)
     channel, log_sum_exp = best_channel(logits, size, align_corners)
     semantic = ops.where(valid, ops.take(np.asarray(channels, np.int32), channel, axis=0), 0)
     heatmap = resize_bilinear(ops.cast(outputs["center_heatmap"], "float32"), size, align_corners)
@@ -200,10 +201,3 @@ def _mean_probability(segments: dict, logits, log_sum_exp, channels, num_categor
     probability = ops.exp(channel_logit(logits, channel, align_corners) - log_sum_exp)
     total = sum_by_segment(probability, segment_ids, labels.shape[1] + 1)[:, 1:]
     return total / ops.cast(ops.maximum(segments["areas"], 1), "float32")
-
-
-def _valid_pixels(valid_size, size):
-    """Bool `[B, H, W]`, True in each image's un-padded part."""
-    rows = ops.expand_dims(ops.arange(size[0], dtype="int32"), 0) < valid_size[:, :1]  # [B, H]
-    columns = ops.expand_dims(ops.arange(size[1], dtype="int32"), 0) < valid_size[:, 1:]  # [B, W]
-    return ops.logical_and(ops.expand_dims(rows, 2), ops.expand_dims(columns, 1))

@@ -40,7 +40,7 @@ def segment_layer(
     """
     table = segment_map.segments
     color = segment_colors(segment_map, categories)
-    instance = np.isin(table["category"], categories.thing_ids) & ~table["iscrowd"]
+    instance = categories.isthing[table["category"]] & ~table["iscrowd"]
     opacity = np.full(len(table), 255) if opaque else np.where(instance, _THING, _STUFF)
     light = np.round(255 - 0.7 * (255 - color.astype(float)))
     fill = np.column_stack([color, opacity]).reshape(-1, 4)

@@ -20,10 +20,10 @@ from tfpanoptic.evaluation.measures.attribution import CAUSES, NO_ERROR, STUFF_T
 from tfpanoptic.evaluation.measures.matching import SegmentPairs, pair_segments
 from tfpanoptic.report.causes import STYLES
 from tfpanoptic.report.layers import error_layer, error_rows, segment_layer
-from tfpanoptic.segment_map import SegmentMap
+from tfpanoptic.segment_map import SegmentMap, rows_of_pixels
 from tfpanoptic.visualize.font import font_for
 from tfpanoptic.visualize.labels import Label, label_texts, place_labels
-from tfpanoptic.visualize.overlay import MAX_SCALE, enlarge_labels, segment_rows_of_pixels
+from tfpanoptic.visualize.overlay import MAX_SCALE, enlarge_labels
 
 VIEWS = ("truth", "prediction", "errors")
 # Longest sides of the pictures in pixels: the first one that keeps an image's pictures within the bytes is taken. With
@@ -96,7 +96,7 @@ def _draw(
     layers, names = {}, {}
     for view, rows, segment_map in zip(VIEWS, (true_rows, predicted_rows), (pairs.truth, pairs.prediction)):
         layers[view] = segment_layer(rows, segment_map, categories, opaque=photo is None)
-        things = np.isin(segment_map.segments["category"], categories.thing_ids)
+        things = categories.isthing[segment_map.segments["category"]]
         names[view] = place_labels(rows, label_texts(segment_map, categories), things, font)
     layers["errors"] = error_layer(true_rows, predicted_rows, pairs, of_true, of_predicted)
     texts = _error_texts(wrong_rows, pairs, of_true, of_predicted, categories)
@@ -118,7 +118,7 @@ def _draw(
 
 def _rows_at(segment_map: SegmentMap, side: int) -> np.ndarray:
     """Row + 1 of each pixel of a picture, int32: enlarged in whole steps, or thinned to the longest side."""
-    rows = segment_rows_of_pixels(segment_map)
+    rows = rows_of_pixels(segment_map)
     longest = max(rows.shape)
     if longest > side:
         y, x = (np.linspace(0.5, n - 0.5, max(1, round(n * side / longest))).astype(int) for n in rows.shape)

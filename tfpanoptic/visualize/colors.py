@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.segment_map import SegmentMap, boxes
+from tfpanoptic.segment_map import SegmentMap, extents
 
 # linear sRGB -> cone responses, and their cube roots -> L, a, b.
 _LMS = np.array(
@@ -44,9 +44,9 @@ def segment_colors(segment_map: SegmentMap, categories: CategoryTable) -> np.nda
     """
     rows = segment_map.segments
     colors = np.array([categories[int(c)].color for c in rows["category"]], np.uint8).reshape(-1, 3)
-    things = np.flatnonzero(np.isin(rows["category"], categories.thing_ids) & ~rows["iscrowd"])
+    things = np.flatnonzero(categories.isthing[rows["category"]] & ~rows["iscrowd"])
     things = things[np.argsort(-rows["area"][things], kind="stable")]
-    place = boxes(segment_map.ids, rows["id"][things]).astype(np.float64)
+    place = extents(segment_map.ids).of(rows["id"][things]).boxes.astype(np.float64)
     shades = {
         int(category): category_shades(categories[int(category)].color, len(categories.thing_ids))
         for category in np.unique(rows["category"][things])

@@ -48,7 +48,7 @@ def draw_labels(
     texts = label_texts(segment_map, categories)
     font = font_for(rows.shape, {text for offered in texts for text in offered})
     texts = [tuple(drawable(text, font) for text in offered) for offered in texts]
-    things = np.isin(segment_map.segments["category"], categories.thing_ids)
+    things = categories.isthing[segment_map.segments["category"]]
     placed = place_labels(rows, texts, things, font)
     canvas = Image.fromarray(picture)
     for row, label in placed.items():

@@ -12,7 +12,7 @@ from PIL import Image
 
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import InputError
-from tfpanoptic.segment_map import SegmentMap
+from tfpanoptic.segment_map import SegmentMap, rows_of_pixels
 from tfpanoptic.visualize.colors import segment_colors
 from tfpanoptic.visualize.labels import draw_labels
 from tfpanoptic.visualize.legend import legend_strip
@@ -53,7 +53,7 @@ def draw_overlay(
     _check(image, segment_map, alpha, scale)
     height, width = segment_map.shape
     scale = enlargement(height, width) if scale is None else scale
-    rows = enlarge_labels(segment_rows_of_pixels(segment_map), scale)
+    rows = enlarge_labels(rows_of_pixels(segment_map), scale)
     colors = segment_colors(segment_map, categories)
     if image is None:
         canvas, alpha = np.full((*rows.shape, 3), _VOID_GREY, np.float32), 1.0
@@ -61,7 +61,7 @@ def draw_overlay(
         canvas = _faded(image, scale)
     table = segment_map.segments
     crowd = table["iscrowd"]
-    instance = np.isin(table["category"], categories.thing_ids) & ~crowd
+    instance = categories.isthing[table["category"]] & ~crowd
     opacity = np.where(instance | (image is None), alpha, _STUFF_OPACITY * alpha)
     canvas = _blend(canvas, _at(rows, colors, 0), _at(rows, opacity, 0.0))
     canvas = _draw_stripes(canvas, _at(rows, crowd, False), rows == 0, alpha)
@@ -93,17 +93,6 @@ def enlargement(height: int, width: int) -> int:
     while scale < MAX_SCALE and scale * max(height, width) < LEAST_LONG_SIDE:
         scale *= 2
     return scale
-
-
-def segment_rows_of_pixels(segment_map: SegmentMap) -> np.ndarray:
-    """Row of the segment table + 1 of each pixel, int32 `[H, W]`; 0 where void or of no row."""
-    ids = segment_map.segments["id"]
-    if not len(ids):
-        return np.zeros(segment_map.shape, np.int32)
-    order = np.argsort(ids)
-    place = np.minimum(np.searchsorted(ids[order], segment_map.ids), len(ids) - 1)
-    rows = order[place]
-    return np.where(ids[rows] == segment_map.ids, rows + 1, 0).astype(np.int32)
 
 
 def enlarge_labels(labels: np.ndarray, scale: int) -> np.ndarray:

@@ -47,10 +47,8 @@ def causes(pairs: SegmentPairs, categories: CategoryTable) -> tuple[np.ndarray, 
     same = pairs.same_category & counted
 
     other = np.flatnonzero(~pairs.same_category & counted & (pairs.iou > 0.5) & missed[t] & wrong[p])
-    isthing = np.zeros(len(categories) + 1, bool)
-    isthing[list(categories.thing_ids)] = True
-    true_thing = isthing[pairs.truth.segments["category"][t[other]]]
-    predicted_thing = isthing[pairs.prediction.segments["category"][p[other]]]
+    true_thing = categories.isthing[pairs.truth.segments["category"][t[other]]]
+    predicted_thing = categories.isthing[pairs.prediction.segments["category"][p[other]]]
     of_true[t[other]] = of_predicted[p[other]] = np.where(true_thing == predicted_thing, WRONG_CATEGORY, STUFF_THING)
     with_iou[t[other]] = pairs.iou[other]
 

@@ -18,7 +18,8 @@ import numpy as np
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.measures import panoptic_quality
-from tfpanoptic.evaluation.measures.matching import SegmentPairs, intersections, match, rows_of, sum_by_row
+from tfpanoptic.evaluation.measures.matching import SegmentPairs, intersections, match, sum_by_row
+from tfpanoptic.segment_map import rows_of
 
 # Width of a boundary as a fraction of the image's diagonal: the authors' setting for panoptic images.
 DILATION_RATIO = 0.02

@@ -26,8 +26,8 @@ import numpy as np
 
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import InputError
-from tfpanoptic.evaluation.measures.matching import SegmentPairs, intersections, rows_of, sum_by_row
-from tfpanoptic.segment_map import SegmentMap
+from tfpanoptic.evaluation.measures.matching import SegmentPairs, sum_by_row
+from tfpanoptic.segment_map import SegmentMap, extents, rows_of
 
 # A prediction row has `truths` 0, and a bit for each threshold at which it is right and at which it is wrong. A truth
 # row has the number of truths and nothing else.
@@ -116,10 +116,9 @@ def count_instance_rows(
     columns = np.array(table, np.float64).reshape(-1, 4)
     true_row = rows_of(truth.segments["id"], np.array(true_id, np.int64))
     known = true_row >= 0
-    all_ids, _, all_pixels = intersections(truth.ids, truth.ids)
     overlaps = _Overlaps(
         truth=truth.segments,
-        true_area=sum_by_row(rows_of(truth.segments["id"], all_ids), all_pixels, len(truth.segments)),
+        true_area=extents(truth.ids).of(truth.segments["id"]).areas,
         category=columns[:, 0],
         score=columns[:, 1],
         area=columns[:, 2],
@@ -154,7 +153,7 @@ def _rows(overlaps: _Overlaps, categories: CategoryTable) -> np.ndarray:
     right, wrong = _judge(overlaps, counted)
     truths = np.bincount(truth["category"][counted], minlength=len(categories) + 1)
     present = [c for c in categories.thing_ids if truths[c]]
-    told = np.flatnonzero(((right | wrong) > 0) & np.isin(category, categories.thing_ids))
+    told = np.flatnonzero(((right | wrong) > 0) & categories.isthing[category.astype(np.int64)])
     rows = np.zeros((len(present) + len(told), len(COLUMNS)))
     true_rows, predicted_rows = rows[: len(present)], rows[len(present) :]
     true_rows[:, 0], true_rows[:, 4] = present, truths[present]

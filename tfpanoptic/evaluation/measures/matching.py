@@ -21,7 +21,7 @@ import numpy as np
 
 from tfpanoptic.data.segment_png import counted_segments
 from tfpanoptic.errors import InputError
-from tfpanoptic.segment_map import SegmentMap
+from tfpanoptic.segment_map import SegmentMap, rows_of
 
 
 @dataclass(frozen=True)
@@ -149,16 +149,6 @@ def intersections(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np
     pair = (first[start].astype(np.int64) << 32) | second[start]
     pair, which = np.unique(pair, return_inverse=True)
     return pair >> 32, pair & 0xFFFFFFFF, np.bincount(which, length).astype(np.int64)
-
-
-def rows_of(ids: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Row of each of `wanted` in `ids`, -1 where it has none; int64 `[P]`."""
-    if len(ids) == 0:
-        return np.full(len(wanted), -1)
-    order = np.argsort(ids)
-    place = np.minimum(np.searchsorted(ids, wanted, sorter=order), len(ids) - 1)
-    row = order[place]
-    return np.where(ids[row] == wanted, row, -1)
 
 
 def sum_by_row(rows: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
