@@ -37,7 +37,8 @@ class PanopticSegmenter(keras.Model):
     """A panoptic segmentation model with its configuration and categories.
 
     Calling it gives the outputs of the heads; `segment` gives results. It trains with plain
-    `compile` and `fit` on `batches("train")`: the losses are built in.
+    `compile` and `fit` on `batches("train")`: the losses are built in. `keras.models.load_model` reads what `save`
+    wrote once this class has been imported.
 
     Args:
         experiment: an `Experiment`, or the mapping that its `to_dict` gives.

@@ -1,0 +1,77 @@
+"""A tiny experiment of every architecture, the made-up one included, in this or in another process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.architectures import toy
+
+BRANCH = {
+    "aspp_channels": 8,
+    "channels": 8,
+    "head_channels": 8,
+    "skips": [{"endpoint": "res2", "channels": 8}],
+}
+# Settings of the smallest model that has every part; each new architecture needs an entry.
+MODELS = {
+    "panoptic_deeplab": {
+        "name": "panoptic_deeplab",
+        "backbone": {"name": "resnet10", "output_stride": 16, "width_multiplier": 0.0625},
+        "normalization": "per_image",
+        "align_corners": False,
+        "aspp_rates": [2],
+        "aspp_dropout": 0.3,
+        "separable": False,
+        "kernel_size": 3,
+        "semantic": BRANCH,
+        "instance": BRANCH,
+        "postprocess": {"center_threshold": 0.001, "nms_kernel": 7, "max_centers": 20, "stuff_area": 0},
+    },
+    "toy": {"name": "toy"},
+}
+
+
+def experiment(name: str, **training):
+    """The experiment of an architecture on the bundled photos, with settings of `training`."""
+    toy.register()
+    from tfpanoptic.experiment import Experiment
+
+    settings = {
+        "steps": 3,
+        "batch_size": 4,
+        "optimizer": {"name": "sgd", "learning_rate": 0.05, "clip_norm": 0.5},
+        "ema": 0.9,
+        "evaluate_every": 3,
+        "evaluate_images": 1,
+        "checkpoint_every": 1,
+        "log_every": 1,
+    }
+    return Experiment.from_dict(
+        {
+            "data": {"name": "nuclei"},
+            "augment": {"crop": [64, 64], "flip_vertical": True},
+            "model": MODELS[name],
+            "training": {**settings, **training},
+        }
+    )
+
+
+def segmenter(name: str, weights: Path | None = None, **training):
+    """Its model, with weights of a file."""
+    from tfpanoptic.segmenter import PanopticSegmenter
+
+    made = experiment(name, **training)
+    model = PanopticSegmenter(made, made.load_categories())
+    if weights is not None:
+        model.load_weights_file(weights)
+    return model
+
+
+def fit_two_steps(model) -> dict[str, list[float]]:
+    """The history of two steps of `fit` and a validation on four images."""
+    import keras
+
+    model.compile(optimizer=keras.optimizers.SGD(1e-3), jit_compile=False)
+    batches = model.batches("train", batch_size=4)
+    validation = model.batches("val", batch_size=4).take(1)
+    return model.fit(batches, validation_data=validation, steps_per_epoch=2, epochs=1, verbose=0).history

@@ -1,0 +1,40 @@
+"""Loads what was saved, in a process that made none of it: first without Keras and this package, then with them.
+
+Usage: in_new_process.py FOLDER NAME... FOLDER/NAME holds saved_model, model.keras and image.npy, and gets
+served.npz and reloaded.npz.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+BLOCKED = ("keras", "tfpanoptic")
+
+
+def main(folder: Path, names: list[str]) -> None:
+    for module in BLOCKED:
+        sys.modules[module] = None
+    import tensorflow as tf
+
+    for name in names:
+        serve = tf.saved_model.load(str(folder / name / "saved_model")).signatures["serving_default"]
+        served = serve(image=tf.constant(np.load(folder / name / "image.npy")[None]))
+        np.savez(folder / name / "served.npz", **{key: value.numpy() for key, value in served.items()})
+    for module in BLOCKED:
+        del sys.modules[module]
+    import keras
+
+    import tfpanoptic
+    from tests.architectures import toy
+
+    assert tfpanoptic.PanopticSegmenter  # Keras finds the class of a file only where it was imported
+    toy.register()
+    for name in names:
+        model = keras.models.load_model(folder / name / "model.keras")
+        outputs = model(np.load(folder / name / "image.npy")[None])
+        np.savez(folder / name / "reloaded.npz", **{key: value.numpy() for key, value in outputs.items()})
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])

@@ -1,0 +1,327 @@
+"""The contract of an architecture: what the rest of the library relies on, for every one and for a made-up one."""
+
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from safetensors import safe_open
+
+from tests.architectures.experiments import MODELS, experiment, fit_two_steps, segmenter
+from tfpanoptic.data.dataset import read_image
+from tfpanoptic.doctor.ceiling import ceiling
+from tfpanoptic.errors import InputError
+from tfpanoptic.export.saved_model import export_saved_model
+from tfpanoptic.inference import segment_images
+from tfpanoptic.models import ARCHITECTURES
+from tfpanoptic.train.checkpoints import Checkpoints
+from tfpanoptic.train.loop import train
+
+ROOT = Path(__file__).parents[1]
+MADE_UP = {"toy"}
+
+
+@pytest.fixture(params=MODELS)
+def name(request):
+    return request.param
+
+
+@cache
+def made(name):
+    """One model and one batch of each architecture for all tests that leave them as they are."""
+    keras.utils.set_random_seed(0)
+    model = segmenter(name)
+    # A fresh residual branch multiplies by 0 and a fresh statistic is 0; give both a part.
+    random = np.random.default_rng(1)
+    for weight in model.weights:
+        if weight.path.split("/")[-1] in ("gamma", "moving_variance"):
+            weight.assign(random.uniform(0.8, 1.2, weight.shape))
+    return model, next(iter(model.batches("train", batch_size=2)))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder for each architecture."""
+    folder = tmp_path_factory.mktemp("architectures")
+    for name in MODELS:
+        (folder / name).mkdir()
+    return folder
+
+
+def run_child(script: str, *arguments, **environment) -> None:
+    finished = subprocess.run(
+        [sys.executable, str(ROOT / "tests" / "architectures" / script), *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert finished.returncode == 0, finished.stderr[-4000:]
+
+
+def weights_of(path: Path) -> dict[str, np.ndarray]:
+    with safe_open(str(path), "numpy") as file:
+        return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+
+
+def assert_same_weights(path: Path, other: Path, **tolerance) -> None:
+    ours, theirs = weights_of(path), weights_of(other)
+    assert ours.keys() == theirs.keys()
+    for key, values in theirs.items():
+        np.testing.assert_allclose(ours[key], values, err_msg=key, **tolerance)
+
+
+def test_every_architecture_has_a_tiny_model_here():
+    assert set(ARCHITECTURES) - MADE_UP == set(MODELS) - MADE_UP
+
+
+def test_the_record_and_its_configuration_have_one_name(name):
+    architecture = experiment(name).architecture
+    assert architecture.name == name == architecture.config.model_fields["name"].default
+
+
+@pytest.mark.parametrize("blocks", [(2, 3), (4, 2)])
+def test_it_runs_at_any_size_of_its_grid(name, blocks):
+    model, _ = made(name)
+    grid = model.experiment.grid
+    size = tuple(n * grid.stride + grid.plus_one for n in blocks)
+    outputs = model(np.zeros((2, *size, 3), "uint8"))
+    assert all(value.shape[0] == 2 and value.dtype == "float32" for value in outputs.values())
+    valid_size = np.array([size, [5, 7]], "int32")
+    architecture = model.experiment.architecture
+    segments = architecture.postprocess(outputs, size, valid_size, model.experiment.model, model.categories)
+    ids = np.asarray(segments.segment_ids)
+    assert ids.shape == (2, *size) and ids.dtype == "int32"
+    assert not ids[1, 5:].any() and not ids[1, :, 7:].any()
+    assert segments.labels.shape == segments.scores.shape and ids.max() <= segments.labels.shape[1]
+
+
+def test_the_infer_network_has_no_weight_of_its_own(name):
+    model, _ = made(name)
+    trained = {id(weight) for weight in model.train_network.weights}
+    assert {id(weight) for weight in model.infer_network.weights} <= trained
+    assert {id(weight) for weight in model.weights} == trained
+    paths = [weight.path for weight in model.weights]
+    assert len(set(paths)) == len(paths)
+
+
+def test_the_declared_channels_are_those_of_the_heads(name):
+    model, batch = made(name)
+    for outputs in (model(batch), model(batch["image"])):
+        for head, ids in model.channels.items():
+            assert outputs[head].shape[-1] == len(ids)
+            assert set(ids) <= {0, *model.categories.ids}
+
+
+def test_terms_weights_and_counts_have_the_same_names(name):
+    model, batch = made(name)
+    architecture, config = model.experiment.architecture, model.experiment.model
+    outputs = model(batch, training=True)
+    terms = architecture.loss(outputs, batch["targets"], config, model.categories)
+    assert set(terms) == set(architecture.loss_weights(config))
+    counts = architecture.counts(outputs, batch["targets"], config) if architecture.counts else {}
+    assert set(counts) <= set(terms)
+    for values in (*terms.values(), *counts.values()):
+        assert values.shape == (2,) and values.dtype == "float32" and np.isfinite(values).all()
+
+
+def test_targets_have_fixed_shapes(name):
+    model, _ = made(name)
+    spec = model.batches("train", batch_size=2).element_spec
+    for part in tf.nest.flatten(spec):
+        assert part.shape.is_fully_defined()
+    assert not set(spec["targets"]) & (set(spec) - {"targets"})
+
+
+def test_a_step_of_fit_with_validation_has_every_term_in_its_history(name, folder):
+    model = segmenter(name)
+    model.save_weights_file(folder / name / "start.safetensors")
+    history = fit_two_steps(model)
+    model.save_weights_file(folder / name / "fitted.safetensors")
+    (folder / name / "fitted.json").write_text(json.dumps(history))
+    terms = model.experiment.architecture.loss_weights(model.experiment.model)
+    assert set(history) == {prefix + key for prefix in ("", "val_") for key in ("loss", *terms)}
+    for prefix in ("", "val_"):
+        total = sum(history[prefix + term][0] for term in terms)
+        assert history[f"{prefix}loss"][0] == pytest.approx(total, rel=1e-5) and total > 0
+
+
+@pytest.fixture(scope="module")
+def one_device(folder):
+    """Runs of three steps on one device."""
+    for name in MODELS:
+        train(experiment(name), folder / name / "one")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def replicas(folder, one_device):
+    """The same on two replicas, in one process for all architectures."""
+    for name in MODELS:
+        assert (folder / name / "start.safetensors").exists(), "needs the test of fit before"
+    run_child("on_replicas.py", folder)
+    return folder
+
+
+def test_two_replicas_train_the_weights_of_one_device(name, replicas):
+    """Gradient clipping is on and bites, dropout and sampling are on."""
+    runs = replicas / name
+    assert_same_weights(runs / "mirrored/last.safetensors", runs / "one/last.safetensors", atol=2e-5, rtol=2e-4)
+
+
+def test_two_replicas_fit_the_weights_and_the_history_of_one_device(name, replicas):
+    runs = replicas / name
+    assert_same_weights(runs / "fit.safetensors", runs / "fitted.safetensors", atol=2e-5, rtol=2e-4)
+    ours, theirs = (json.loads((runs / file).read_text()) for file in ("fit.json", "fitted.json"))
+    assert {key: pytest.approx(values, rel=1e-4) for key, values in theirs.items()} == ours
+
+
+def test_a_run_interrupted_and_resumed_ends_with_the_same_bits(name, one_device, monkeypatch):
+    save, run = Checkpoints.save, one_device / name / "resumed"
+
+    def interrupted(checkpoints, step):
+        save(checkpoints, step)
+        if step == 2:
+            monkeypatch.setattr(Checkpoints, "save", save)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Checkpoints, "save", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(experiment(name), run)
+    assert not (run / "last.safetensors").exists()
+    train(experiment(name), run, resume=True)
+    assert_same_weights(run / "last.safetensors", one_device / name / "one/last.safetensors", atol=0, rtol=0)
+
+
+def test_a_training_step_compiled_by_xla_gives_the_numbers_of_the_plain_one(name):
+    model, batch = made(name)
+    variables = model.trainable_variables
+
+    def step(batch):
+        with tf.GradientTape() as tape:
+            shares = model.loss_shares(model(batch, training=True), batch["targets"])
+            loss = tf.add_n(list(shares.values()))
+        return {**shares, "loss": loss}, tape.gradient(loss, [v.value for v in variables])
+
+    statistics = [v.numpy() for v in model.non_trainable_variables]
+    plain_terms, plain = tf.function(step, jit_compile=False)(batch)
+    compiled_terms, compiled = tf.function(step, jit_compile=True)(batch)
+    for variable, value in zip(model.non_trainable_variables, statistics, strict=True):
+        variable.assign(value)
+    for key, value in plain_terms.items():
+        np.testing.assert_allclose(compiled_terms[key], value, rtol=1e-4, err_msg=key)
+    scale = max(float(tf.norm(gradient)) for gradient in plain)
+    for variable, ours, theirs in zip(variables, compiled, plain, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4 * scale, err_msg=variable.path)
+
+
+def test_inference_compiled_by_xla_gives_the_segments_of_the_plain_one(name):
+    model, _ = made(name)
+    image = read_image(model.experiment.load_data("val").records[0].image_path)[None, :96, :80]
+
+    def segment(image):
+        return segment_images(model.infer_network, image, model.experiment, model.categories)
+
+    plain, compiled = (tf.function(segment, jit_compile=jit)(tf.constant(image)) for jit in (False, True))
+    assert np.mean(plain.segment_ids == compiled.segment_ids) > 0.999
+    np.testing.assert_array_equal(plain.labels, compiled.labels)
+    np.testing.assert_allclose(compiled.scores, plain.scores, atol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def jax_results(folder):
+    """Results of both backends, computed on JAX in one process for all architectures."""
+    pytest.importorskip("jax")
+    expected = {}
+    for name in MODELS:
+        model, batch = made(name)
+        arrays = {f"weight:{weight.path}": weight.numpy() for weight in model.weights}
+        arrays |= {f"batch:{key}": value.numpy() for key, value in batch.items() if key != "targets"}
+        arrays |= {f"targets:{key}": value.numpy() for key, value in batch["targets"].items()}
+        np.savez(folder / name / "inputs.npz", categories=model.categories.to_json(), **arrays)
+        expected[name] = results_on_tensorflow(model, batch)
+    run_child("on_jax.py", folder, KERAS_BACKEND="jax", JAX_PLATFORMS="cpu")
+    return {name: (dict(np.load(folder / name / "jax.npz")), expected[name]) for name in MODELS}
+
+
+def results_on_tensorflow(model, batch) -> dict[str, np.ndarray]:
+    architecture, config = model.experiment.architecture, model.experiment.model
+    results = {}
+    for training in (False, True):
+        statistics = [v.numpy() for v in model.non_trainable_variables]
+        outputs = model(batch, training=training)
+        for variable, value in zip(model.non_trainable_variables, statistics, strict=True):
+            variable.assign(value)
+        terms = architecture.loss(outputs, batch["targets"], config, model.categories)
+        for kind, part in (("output", outputs), ("loss", terms)):
+            results |= {f"{training}/{kind}/{key}": value.numpy() for key, value in part.items()}
+    outputs = model({"image": batch["image"], "valid_size": batch["valid_size"]})
+    size = batch["image"].shape[1:3]
+    segments = architecture.postprocess(outputs, size, batch["valid_size"], config, model.categories)
+    return results | {f"segments/{key}": np.asarray(value) for key, value in segments._asdict().items()}
+
+
+def test_outputs_losses_and_segments_on_jax_are_those_on_tensorflow(name, jax_results):
+    ours, theirs = jax_results[name]
+    assert ours.keys() == theirs.keys()
+    for key, expected in theirs.items():
+        if key == "segments/segment_ids":
+            assert np.mean(ours[key] == expected) > 0.999
+            continue
+        # The order of float32 sums differs, and batch statistics of few cells amplify it.
+        tolerance = (1e-4 if key.startswith("True") else 1e-5) * expected.std() + 1e-6
+        np.testing.assert_allclose(ours[key], expected, rtol=1e-4, atol=tolerance, err_msg=key)
+
+
+@pytest.fixture(scope="module")
+def new_process(folder):
+    """What was saved of every architecture, loaded in one new process."""
+    for name in MODELS:
+        model, _ = made(name)
+        record = model.experiment.load_data("val").records[0]
+        np.save(folder / name / "image.npy", read_image(record.image_path)[:64, :96])
+        model.save(folder / name / "model.keras")
+        export_saved_model(model, folder / name / "saved_model")
+    run_child("in_new_process.py", folder, *MODELS)
+    return folder
+
+
+def test_a_saved_model_serves_without_keras_and_this_package(name, new_process):
+    model, _ = made(name)
+    served = np.load(new_process / name / "served.npz")
+    expected = model.segment(np.load(new_process / name / "image.npy"))
+    np.testing.assert_array_equal(served["panoptic"][0], expected.segmentation)
+    assert (served["segments"][0, :, 0] > 0).sum() == len(expected.segments_info)
+
+
+def test_a_keras_file_loads_in_a_new_process(name, new_process):
+    model, _ = made(name)
+    reloaded = np.load(new_process / name / "reloaded.npz")
+    for key, expected in model(np.load(new_process / name / "image.npy")[None]).items():
+        np.testing.assert_allclose(reloaded[key], expected, rtol=1e-5, atol=1e-6, err_msg=key)
+
+
+def test_heads_and_losses_are_float32_in_mixed_precision(name):
+    model, batch = segmenter(name, precision="mixed_bfloat16"), made(name)[1]
+    outputs = model(batch, training=True)
+    assert {keras.backend.standardize_dtype(value.dtype) for value in outputs.values()} <= {"float32", "int32"}
+    assert {layer.compute_dtype for layer in model.train_network.layers} >= {"bfloat16"}
+    shares = model.loss_shares(outputs, batch["targets"])
+    assert all(value.dtype == "float32" and np.isfinite(value) for value in shares.values())
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_the_doctor_measures_the_ceiling_or_says_that_there_is_no_oracle(name):
+    made = experiment(name)
+    dataset = made.load_data("val")
+    if made.architecture.oracle is None:
+        with pytest.raises(InputError, match=f"no oracle for {name}"):
+            ceiling(dataset, made.architecture, made.model, made.input, limit=1, cost_images=1)
+        return
+    numbers = ceiling(dataset, made.architecture, made.model, made.input, limit=1, cost_images=1)
+    assert 0.3 < numbers["pq"]["all"]["pq"] <= 1 and numbers["costs"]["settings"]
