@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 class InputError(ValueError):
@@ -12,6 +13,30 @@ class InputError(ValueError):
     The message is one line that names the file, the value found and what was expected. The command
     line prints it without a traceback and ends with exit code 2.
     """
+
+
+class SettingError(InputError):
+    """A setting that cannot be used, found where nobody knows which file holds it: by a network, a reader or the loop.
+
+    Attributes:
+        path: the setting, dotted, such as `model.backbone.name`; the text is `path: message`.
+    """
+
+    def __init__(self, path: str, message: str):
+        super().__init__(path, message)
+        self.path = path
+
+    def __str__(self) -> str:
+        return ": ".join(self.args)
+
+
+@contextmanager
+def settings_of(file: str | Path) -> Iterator[None]:
+    """Names the configuration's file in a `SettingError` of its block, which becomes a plain `InputError`."""
+    try:
+        yield
+    except SettingError as error:
+        raise InputError(f"{file}: {error}") from None
 
 
 class WorkFailed(RuntimeError):
@@ -48,8 +73,10 @@ class Problems:
             self.add(str(error))
 
     def check(self) -> None:
-        """Raises:
-        InputError: there are any; a single one is told as it is.
+        """Ends the work if there are problems.
+
+        Raises:
+            InputError: there are any; a single one is told as it is.
         """
         if len(self.messages) == 1:
             raise InputError(self.messages[0])

@@ -17,7 +17,7 @@ from PIL import Image
 from tfpanoptic.atomic import replace_file
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.dataset import Dataset, ImageRecord, image_pixels, read_image, read_segment_map
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import InputError, settings_of
 from tfpanoptic.evaluation.counting import collect, count_maps
 from tfpanoptic.evaluation.measures import FAST
 from tfpanoptic.evaluation.measures.panoptic_quality import summarize_rows
@@ -69,7 +69,8 @@ class PanopticSegmenter(keras.Model):
             InputError: the configuration, its data or its weights are wrong.
         """
         experiment = Experiment.from_yaml(path, overrides)
-        segmenter = cls(experiment, experiment.load_categories())
+        with settings_of(path):
+            segmenter = cls(experiment, experiment.load_categories())
         segmenter.load_initial_weights()
         return segmenter
 

@@ -89,7 +89,7 @@ def test_epochs_have_different_orders():
 def test_a_crop_that_the_strides_do_not_fit_is_an_error(several):
     config = AugmentConfig(crop=(16, 33))
     with pytest.raises(
-        InputError, match=r"augment.crop \[16, 33\]: input.stride asks for k \* 16 \+ 1; the next is \[17"
+        InputError, match=r"augment.crop: input.stride asks for k \* 16 \+ 1, found \[16, 33\]; next is \[17"
     ):
         training_batches(several.read(), INPUT, config, lambda panoptic: {}, 2, 0)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from tfpanoptic.cli.quiet_tensorflow import import_tensorflow
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import InputError, settings_of
 
 if TYPE_CHECKING:
     from tfpanoptic.data.dataset import Dataset
@@ -97,13 +97,10 @@ def _ceiling(source: Source, config: Path, experiment: Experiment, limit: int | 
     from tfpanoptic.doctor.ceiling import ceiling
 
     known = experiment.load_categories() if source.configured else None
-    try:
+    with settings_of(config):
         return ceiling(
             source.load(), experiment.architecture, experiment.model, experiment.input, known, limit or CEILING_IMAGES
         )
-    except InputError as error:
-        # A wrong setting is named without the file that has it.
-        raise InputError(f"{config}: {error}" if str(error).startswith("model.") else str(error)) from None
 
 
 def _source(

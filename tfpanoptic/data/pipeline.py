@@ -14,7 +14,7 @@ from tfpanoptic.data.augment import AugmentConfig, augment
 from tfpanoptic.data.dataset import Dataset
 from tfpanoptic.data.examples import decoded_bytes, file_reader, memory_reader
 from tfpanoptic.data.input_size import InputConfig, padded_side, resized_size, size_rule
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import SettingError
 
 # Decoded datasets up to this size stay in memory. Own choice: 700 images of 320 x 320.
 MEMORY_LIMIT = 512 << 20
@@ -58,7 +58,8 @@ def training_batches(
             `targets`, what `target_fn` returned, batched.
 
     Raises:
-        InputError: wrong files (as `file_reader`), or a crop that the policy's stride does not fit.
+        InputError: wrong files (as `file_reader`).
+        SettingError: a crop that the policy's stride does not fit.
         ValueError: `batch_size` is not a multiple of `workers`.
     """
     if batch_size % workers:
@@ -117,4 +118,4 @@ def _require_fitting_crop(crop: tuple[int, int], config: InputConfig) -> None:
     fitting = tuple(padded_side(side, config) for side in crop)
     if fitting != tuple(crop):
         rule = size_rule(config)
-        raise InputError(f"augment.crop {list(crop)}: input.stride asks for {rule}; the next is {list(fitting)}")
+        raise SettingError("augment.crop", f"input.stride asks for {rule}, found {list(crop)}; next is {list(fitting)}")

@@ -16,7 +16,7 @@ from pydantic import Field
 from tfpanoptic.architecture import Architecture, Networks
 from tfpanoptic.backbones import BACKBONES
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import SettingError
 from tfpanoptic.layers.aspp import ASPP
 from tfpanoptic.layers.conv import ConvBN
 from tfpanoptic.layers.dense_head import DenseHead
@@ -131,7 +131,7 @@ def build(config: PanopticDeepLabConfig, categories: CategoryTable) -> Networks:
     `center_offset` [B, h, w, 2], (dy, dx) in pixels of that grid.
 
     Raises:
-        InputError: an unknown backbone, an option or an endpoint that it does not have.
+        SettingError: an unknown backbone, an option or an endpoint that it does not have.
     """
     image = keras.Input((None, None, 3), dtype="float32", name="image")
     valid_size = keras.Input((2,), dtype="int32", name="valid_size")
@@ -156,13 +156,13 @@ def _backbone(x, config: PanopticDeepLabConfig) -> dict[str, keras.KerasTensor]:
     """Endpoints of the configured backbone; options left at their defaults are the backbone's own."""
     name = config.backbone.name
     if name not in BACKBONES:
-        raise InputError(f"model.backbone.name {name!r}: expected one of {', '.join(BACKBONES)}")
+        raise SettingError("model.backbone.name", f"expected one of {', '.join(BACKBONES)}, found {name!r}")
     options = {key: getattr(config.backbone, key) for key in ("stem", "width_multiplier")}
     defaults = {key: BackboneConfig.model_fields[key].default for key in options}
     options = {key: value for key, value in options.items() if value != defaults[key]}
     for key, value in options.items():
         if key not in inspect.signature(BACKBONES[name]).parameters:
-            raise InputError(f"model.backbone.{key} {value!r}: {name} has no such option")
+            raise SettingError(f"model.backbone.{key}", f"{name} has no such option, found {value!r}")
     return BACKBONES[name](x, config.backbone.output_stride, **_norm(config), **options)
 
 
@@ -170,9 +170,8 @@ def _branch(endpoints: dict, name: str, branch: BranchConfig, config: PanopticDe
     """Pyramid and decoder of one branch: [B, h, w, branch.channels] at the stride of its last skip."""
     skips = [skip.endpoint for skip in branch.skips]
     if not set(skips) <= set(endpoints) or skips != sorted(set(skips), reverse=True):
-        raise InputError(
-            f"model.{name}.skips {skips}: expected some of {', '.join(sorted(endpoints, reverse=True))} in order"
-        )
+        known = ", ".join(sorted(endpoints, reverse=True))
+        raise SettingError(f"model.{name}.skips", f"expected some of {known} in order, found {skips}")
     if config.aspp_rates:
         pyramid = ASPP(
             branch.aspp_channels,

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from tfpanoptic.data.dataset import check_records
 from tfpanoptic.data.pipeline import training_batches
-from tfpanoptic.errors import InputError, WorkFailed
+from tfpanoptic.errors import SettingError, WorkFailed
 from tfpanoptic.experiment import Experiment
 from tfpanoptic.progress import progress
 from tfpanoptic.run_folder import RunFolder
@@ -48,6 +48,7 @@ def train(
 
     Raises:
         InputError: the folder exists, the configuration differs from the folder's, or the data are wrong.
+        SettingError: the network, the data or the replicas do not allow a setting.
         WorkFailed: a loss was not finite.
     """
     strategy = strategy or tf.distribute.get_strategy()
@@ -56,7 +57,7 @@ def train(
     folder.require_usable(experiment, resume, overwrite)
     dataset, validation = experiment.load_data("train"), experiment.load_data("val")
     if len(validation.table_only) == len(dataset.categories):
-        raise InputError(f"data.val: no category in common with data.train; {'; '.join(validation.unmatched())}")
+        raise SettingError("data.val", f"no category in common with data.train; {'; '.join(validation.unmatched())}")
     keras.utils.set_random_seed(experiment.training.seed)
     with strategy.scope():
         segmenter = PanopticSegmenter(experiment, dataset.categories)
@@ -100,7 +101,7 @@ def train(
 def _require_equal_shares(strategy: tf.distribute.Strategy, batch_size: int) -> None:
     replicas = strategy.num_replicas_in_sync
     if batch_size % replicas:
-        raise InputError(f"training.batch_size: expected a multiple of the {replicas} replicas, found {batch_size}")
+        raise SettingError("training.batch_size", f"expected a multiple of the {replicas} replicas, found {batch_size}")
 
 
 def _distributed_batches(strategy, experiment: Experiment, dataset, segmenter, start: int):
