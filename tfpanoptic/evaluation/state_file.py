@@ -178,8 +178,10 @@ def _read_line(place: str, line: bytes, evaluation: Evaluation) -> ImageCounts:
 
 
 def _check_column(column: str, values: np.ndarray, num_categories: int) -> None:
-    """Raises:
-    ValueError: a value that no measure counts.
+    """Refuses values that no measure counts.
+
+    Raises:
+        ValueError: there is one.
     """
     least, most = (-np.inf, np.inf) if column == "score" else (0, MOST)
     limits = {
