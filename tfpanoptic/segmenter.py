@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,8 @@ from PIL import Image
 
 from tfpanoptic.atomic import replace_file
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.data.dataset import Dataset, ImageRecord, image_pixels, read_image, read_segment_map
+from tfpanoptic.data.dataset import Dataset, ImageRecord, read_image, read_segment_map
+from tfpanoptic.data.load_image import load_image
 from tfpanoptic.errors import InputError, settings_of
 from tfpanoptic.evaluation.counting import collect, count_maps
 from tfpanoptic.evaluation.measures import FAST
@@ -281,24 +281,3 @@ def _without(segment_map: SegmentMap, categories: set[int]) -> SegmentMap:
         return segment_map
     ids = np.where(np.isin(segment_map.ids, rows["id"][dropped]), 0, segment_map.ids)
     return SegmentMap(ids, rows[~dropped])
-
-
-def load_image(source) -> np.ndarray:
-    """Upright uint8 `[H, W, 3]` of a path, the bytes of an image file, a PIL image or an array.
-
-    Raises:
-        InputError: it cannot be read, or an array is not uint8 `[H, W, 3]`.
-    """
-    if isinstance(source, (str, Path)):
-        return read_image(source)
-    if isinstance(source, (bytes, bytearray)):
-        try:
-            source = Image.open(io.BytesIO(source))
-        except (OSError, ValueError) as error:
-            raise InputError(f"image: {len(source)} bytes that are not an image ({error})") from None
-    if isinstance(source, Image.Image):
-        return image_pixels(source, "image")
-    array = np.asarray(source)
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[-1] != 3:
-        raise InputError(f"image: expected uint8 [H, W, 3], RGB 0..255, found {array.dtype} {list(array.shape)}")
-    return array
