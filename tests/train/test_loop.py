@@ -93,7 +93,7 @@ def test_an_evaluation_that_was_interrupted_is_caught_up(tiny_experiment, tmp_pa
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(PanopticSegmenter, "evaluate_panoptic", interrupted)
+        patch.setattr("tfpanoptic.train.loop.evaluate_with_pictures", interrupted)
         train(tiny_experiment, tmp_path / "run")
     train(tiny_experiment, tmp_path / "run", resume=True)
     # Interrupted in the evaluation after step 3: the checkpoint is of step 3, and the evaluation comes first.

@@ -264,7 +264,7 @@ def _evaluate_run(
     import_tensorflow()
     from tfpanoptic.evaluation.measures import FAST
     from tfpanoptic.evaluation.pairs.coco import fingerprint
-    from tfpanoptic.predict.evaluate import matched_dataset, scenes_of, tell_unmatched
+    from tfpanoptic.predict.evaluate import evaluate_images, matched_dataset, scenes_of, tell_unmatched
     from tfpanoptic.run_folder import RunFolder
     from tfpanoptic.segmenter import PanopticSegmenter
 
@@ -283,8 +283,8 @@ def _evaluate_run(
     total = len(dataset)
     dataset = replace(dataset, records=dataset.records[_part(shard, total)])
     _require_column(by, [record.extra for record in dataset.records])
-    evaluation = segmenter.evaluate_images(
-        dataset, (*FAST, *measures), state=states[0] if states else None, source=source, total=total
+    evaluation = evaluate_images(
+        segmenter, dataset, (*FAST, *measures), state=states[0] if states else None, source=source, total=total
     )
     return evaluation, scenes_of(segmenter, dataset)
 

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from tfpanoptic.atomic import replace_file
 from tfpanoptic.data.coco_panoptic import read_coco_panoptic
-from tfpanoptic.data.dataset import Dataset, read_image, read_segment_map
+from tfpanoptic.data.dataset import Dataset, ImageRecord, read_image, read_segment_map
 from tfpanoptic.errors import InputError
+from tfpanoptic.evaluation.dataset import evaluate_dataset, without_unlabelled
+from tfpanoptic.evaluation.measures import FAST
+from tfpanoptic.evaluation.measures.panoptic_quality import summarize_rows
+from tfpanoptic.evaluation.state import Evaluation
 from tfpanoptic.report.scenes import Scenes
+from tfpanoptic.result import PanopticResult
 from tfpanoptic.segment_map import SegmentMap
 from tfpanoptic.segmenter import PanopticSegmenter
+
+# Validation images of which training keeps an overlay.
+PICTURES = 4
 
 
 def matched_dataset(segmenter: PanopticSegmenter, images: Path, annotations: Path, panoptic: Path) -> Dataset:
@@ -31,13 +43,68 @@ def matched_dataset(segmenter: PanopticSegmenter, images: Path, annotations: Pat
     return dataset
 
 
+def evaluate_images(
+    segmenter: PanopticSegmenter,
+    dataset: Dataset,
+    measures: Sequence[str] = FAST,
+    state: str | Path | None = None,
+    source: str = "",
+    total: int = 0,
+) -> Evaluation:
+    """The evaluation of a model on a dataset; `evaluation.summary.summarize` gives its numbers.
+
+    Args and errors are those of `evaluation.dataset.evaluate_dataset`; `matched_dataset` makes a set of other
+    categories fit.
+    """
+
+    def predict(record: ImageRecord) -> SegmentMap:
+        return segmenter.segment_map(read_image(record))
+
+    return evaluate_dataset(dataset, segmenter.categories, predict, measures, state, source, total)
+
+
+def evaluate_with_pictures(
+    segmenter: PanopticSegmenter, dataset: Dataset, folder: Path, limit: int | None = None
+) -> dict[str, Any]:
+    """PQ on a dataset, as `PanopticSegmenter.evaluate_panoptic` gives it, and overlays of its first images.
+
+    Args:
+        segmenter: the model.
+        dataset: images with truth, of the model's categories.
+        folder: gets `NAME.png` of the first `PICTURES` images; older ones of these names are replaced.
+        limit: only so many images, the first ones.
+
+    Raises:
+        InputError: as `evaluate_images`, or a picture cannot be written.
+    """
+    dataset = replace(dataset, records=dataset.records[:limit])
+    drawn = {record.file_name for record in dataset.records[:PICTURES]}
+
+    def predict(record: ImageRecord) -> SegmentMap:
+        image = read_image(record)
+        prediction = segmenter.segment_map(image)
+        if record.file_name in drawn:
+            seen = without_unlabelled(prediction, dataset)
+            result = PanopticResult.from_segment_map(seen, segmenter.categories, image, record.file_name)
+            replace_file(folder / f"{result.stem}.png", result._repr_png_())
+        return prediction
+
+    evaluation = evaluate_dataset(dataset, segmenter.categories, predict, ("pq",))
+    return summarize_rows(evaluation.rows("pq"), evaluation.categories)
+
+
+def predicted(segmenter: PanopticSegmenter, dataset: Dataset, image: np.ndarray) -> SegmentMap:
+    """Segment map of one image, uint8 `[H, W, 3]`, without categories that nobody labelled in the dataset."""
+    return without_unlabelled(segmenter.segment_map(image), dataset)
+
+
 def scenes_of(segmenter: PanopticSegmenter, dataset: Dataset) -> Scenes:
     """What a report shows of an image: photo, truth and prediction, by the image's name."""
     records = {record.file_name: record for record in dataset.records}
 
     def scene(name: str) -> tuple[np.ndarray, SegmentMap, SegmentMap]:
         image = read_image(records[name])
-        return image, read_segment_map(records[name]), segmenter.predicted(dataset, image)
+        return image, read_segment_map(records[name]), predicted(segmenter, dataset, image)
 
     return scene
 

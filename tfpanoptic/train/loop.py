@@ -20,6 +20,7 @@ from tfpanoptic.data.dataset import check_records
 from tfpanoptic.data.pipeline import training_batches
 from tfpanoptic.errors import SettingError, WorkFailed
 from tfpanoptic.experiment import Experiment
+from tfpanoptic.predict.evaluate import evaluate_with_pictures
 from tfpanoptic.progress import progress
 from tfpanoptic.run_folder import RunFolder
 from tfpanoptic.segmenter import PanopticSegmenter
@@ -221,7 +222,7 @@ class _Run:
         """PQ on the validation images, pictures of the first of them, and the best weights so far."""
         with averaged_weights(self.segmenter, self.optimizer):
             limit = self.settings.evaluate_images
-            summary = self.segmenter.evaluate_panoptic(self.validation, limit=limit, pictures=self.folder.pictures)
+            summary = evaluate_with_pictures(self.segmenter, self.validation, self.folder.pictures, limit)
             self.folder.log({"step": step, "pq": summary})
             score = summary["all"]["pq"]
             best = self.folder.keep_best(step, score, self.segmenter)
