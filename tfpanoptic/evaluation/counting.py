@@ -34,6 +34,8 @@ T = TypeVar("T")
 MOST_PROBLEMS = 100
 # Pairs that a worker gets at a time: few enough for an even end, many enough to hide the way there.
 CHUNK = 8
+# A process takes about as long to start as it takes to evaluate so many pairs.
+LEAST_PAIRS_A_WORKER = 50
 
 
 def evaluate_files(
@@ -64,6 +66,11 @@ def evaluate_files(
     pairs = {pair.name: pair for pair in files.pairs}
     stamps = {name: pair.stamp() if state is not None else "" for name, pair in pairs.items()}
     return collect(start, pairs, stamps, counts, state)
+
+
+def sensible_workers(pairs: int) -> int:
+    """How many processes are worth their start for so many pairs of files, one a core at most; 0 and 1 are none."""
+    return min(os.cpu_count() or 1, pairs // LEAST_PAIRS_A_WORKER)
 
 
 def collect(

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import os
 import reprlib
+import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,7 +22,7 @@ from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.measures import MEASURES
 from tfpanoptic.evaluation.measures.attribution import CAUSES
 from tfpanoptic.evaluation.measures.size_quality import SIZES
-from tfpanoptic.evaluation.state import Evaluation, ImageCounts
+from tfpanoptic.evaluation.state import Evaluation, ImageCounts, merge
 
 try:
     import fcntl
@@ -39,6 +41,24 @@ def load_state(path: str | Path) -> Evaluation:
         InputError: no such file, not a state file, or a damaged line that is not the last.
     """
     return _parse(Path(path))[0]
+
+
+def merged_states(paths: Sequence[str | Path]) -> Evaluation:
+    """The evaluation of the images of several state files, such as shards; at least one.
+
+    Files of other sources are told on standard error.
+
+    Raises:
+        InputError: as `load_state` and `state.merge`.
+    """
+    parts = [(str(path), load_state(path)) for path in paths]
+    other = next((name for name, part in parts if part.source != parts[0][1].source), None)
+    if other is not None:
+        print(
+            f"{other}: not of the same files or model as {paths[0]}; together they are the result of neither",
+            file=sys.stderr,
+        )
+    return merge(parts)
 
 
 class StateFile:

@@ -1,4 +1,4 @@
-"""A model on datasets with truth: which ones it can be measured on, and what a report shows of them."""
+"""A model on images with truth: a run's evaluation, that of any dataset, and what a report shows of it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.dataset import evaluate_dataset, without_unlabelled
 from tfpanoptic.evaluation.measures import FAST
 from tfpanoptic.evaluation.measures.panoptic_quality import summarize_rows
-from tfpanoptic.evaluation.state import Evaluation
+from tfpanoptic.evaluation.options import EvaluateOptions, shard_slice
+from tfpanoptic.evaluation.pairs.coco import fingerprint
+from tfpanoptic.evaluation.state import Evaluation, require_column
 from tfpanoptic.report.scenes import Scenes
 from tfpanoptic.result import PanopticResult
+from tfpanoptic.run_folder import RunFolder
 from tfpanoptic.segment_map import SegmentMap
 from tfpanoptic.segmenter import PanopticSegmenter
 
@@ -41,6 +44,43 @@ def matched_dataset(segmenter: PanopticSegmenter, images: Path, annotations: Pat
         ours, theirs = (", ".join(names[:4]) for names in (dataset.table_only, dataset.truth_only))
         raise InputError(f"{annotations}: no category in common: the truth has {theirs}, the model has {ours}")
     return dataset
+
+
+def evaluate_run(options: EvaluateOptions) -> tuple[Evaluation, Scenes]:
+    """The evaluation of a run's model, and what a report shows of its images.
+
+    The images are those of `images`, `gt` and `gt_dir`, or the run's own validation images. Categories that only they
+    or only the model has are named on standard error.
+
+    Args:
+        options: after `evaluation.options.check_options`, with a `run`.
+
+    Raises:
+        InputError: the run, the images or their truth cannot be used; no image is in the shard or has the column of
+            `by`; or the state is of another evaluation.
+    """
+    if options.run is None:
+        raise InputError("no run folder is given")
+    segmenter = PanopticSegmenter.from_preset(options.run)
+    if options.images is not None and options.gt is not None and options.gt_dir is not None:
+        dataset = matched_dataset(segmenter, options.images, options.gt, options.gt_dir)
+    else:
+        dataset = segmenter.experiment.load_data("val")
+    for line in dataset.unmatched():
+        print(line, file=sys.stderr)
+    source, total = _source(RunFolder(options.run), dataset), len(dataset)
+    dataset = replace(dataset, records=dataset.records[shard_slice(options.shard, total)])
+    if options.by is not None:
+        require_column(options.by, [record.extra for record in dataset.records])
+    measures = (*FAST, *options.measures)
+    evaluation = evaluate_images(segmenter, dataset, measures, options.state, source, total)
+    return evaluation, scenes_of(segmenter, dataset)
+
+
+def _source(run: RunFolder, dataset: Dataset) -> str:
+    """Fingerprint of a run's model and of the truth that it is measured on."""
+    truth = [f"{record.panoptic_path} {record.segments.tolist()}" for record in dataset.records]
+    return fingerprint([run.weights(), run.config], truth)
 
 
 def evaluate_images(
@@ -107,9 +147,3 @@ def scenes_of(segmenter: PanopticSegmenter, dataset: Dataset) -> Scenes:
         return image, read_segment_map(records[name]), predicted(segmenter, dataset, image)
 
     return scene
-
-
-def tell_unmatched(dataset: Dataset) -> None:
-    """Names on standard error the categories that only the dataset or only the model has."""
-    for line in dataset.unmatched():
-        print(line, file=sys.stderr)
