@@ -68,7 +68,9 @@ def test_images_in_the_state_are_not_predicted_again(dataset, tmp_path):
         predicted == ["a.png", "b.png"] and sorted(evaluation.images) == sorted(load_state(state).images) == predicted
     )
     assert evaluation.total == 2
-    with pytest.raises(InputError, match=r"s\.jsonl: holds an evaluation of other files or another model"):
+    with pytest.raises(
+        InputError, match=r"s\.jsonl: holds an evaluation of other files, another model or other settings"
+    ):
         evaluate_dataset(dataset, TABLE, predict, state=state, source="another model", total=2)
 
 

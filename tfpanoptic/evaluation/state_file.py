@@ -78,10 +78,20 @@ class StateFile:
         self.path = Path(path)
         require_file_place(self.path)
         self.evaluation = replace(start, images={})
-        length = 0
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file: BinaryIO = self.path.open("ab")
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be written ({error.strerror})") from None
+        try:
+            self._begin(start)
+        except BaseException:
+            self._file.close()  # and with it the lock
+            raise
+
+    def _begin(self, start: Evaluation) -> None:
+        """Locks the open file, and takes what it holds or writes the header."""
+        try:
             _lock(self._file)
             if self.path.stat().st_size:
                 self.evaluation, length = _parse(self.path)
@@ -219,9 +229,9 @@ def _check_column(column: str, values: np.ndarray, num_categories: int) -> None:
 def _require_same_start(path: Path, found: Evaluation, start: Evaluation) -> None:
     for what in ("categories", "measures", "source"):
         if getattr(found, what) != getattr(start, what):
-            told = "files or another model" if what == "source" else what
+            other = "files, another model or other settings" if what == "source" else what
             if what == "measures":
-                told += f" ({', '.join(found.measures)}; now {', '.join(start.measures)})"
+                other += f" ({', '.join(found.measures)}; now {', '.join(start.measures)})"
             raise InputError(
-                f"{path}: holds an evaluation of other {told}; give another --state file, or delete this one"
+                f"{path}: holds an evaluation of other {other}; give another --state file, or delete this one"
             )
