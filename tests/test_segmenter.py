@@ -109,6 +109,13 @@ def test_evaluation_gives_fractions_of_every_group(segmenter):
     assert 0 <= summary["all"]["pq"] <= 1
 
 
+def test_the_experiments_own_data_are_evaluated_by_the_name_of_their_split(segmenter):
+    val = segmenter.experiment.load_data("val")
+    assert segmenter.evaluate_panoptic("val", limit=1) == segmenter.evaluate_panoptic(val, limit=1)
+    with pytest.raises(InputError, match="train and val, not 'test'"):
+        segmenter.evaluate_panoptic("test")
+
+
 def test_evaluation_of_other_categories_is_refused(segmenter):
     from dataclasses import replace
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 class InputError(ValueError):
@@ -15,18 +16,27 @@ class InputError(ValueError):
 
 
 class SettingError(InputError):
-    """A setting of an experiment that does not fit the others, the data or the network.
+    """A setting that cannot be used, found where nobody knows which file holds it: by a network, a reader or the loop.
 
-    The message is `path: reason`. Who knows the file that has the setting puts its name in front.
-
-    Args:
-        path: of the setting in the experiment's file, such as `model.backbone.name`.
-        reason: the value found and what was expected.
+    Attributes:
+        path: the setting, dotted, such as `model.backbone.name`; the text is `path: message`.
     """
 
-    def __init__(self, path: str, reason: str):
-        super().__init__(f"{path}: {reason}")
+    def __init__(self, path: str, message: str):
+        super().__init__(path, message)
         self.path = path
+
+    def __str__(self) -> str:
+        return ": ".join(self.args)
+
+
+@contextmanager
+def settings_of(file: str | Path) -> Iterator[None]:
+    """Names the configuration's file in a `SettingError` of its block, which becomes a plain `InputError`."""
+    try:
+        yield
+    except SettingError as error:
+        raise InputError(f"{file}: {error}") from None
 
 
 class WorkFailed(RuntimeError):
@@ -63,8 +73,10 @@ class Problems:
             self.add(str(error))
 
     def check(self) -> None:
-        """Raises:
-        InputError: there are any; a single one is told as it is.
+        """Ends the work if there are problems.
+
+        Raises:
+            InputError: there are any; a single one is told as it is.
         """
         if len(self.messages) == 1:
             raise InputError(self.messages[0])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, overload
@@ -14,15 +13,12 @@ import yaml
 from keras import ops
 from PIL import Image
 
-from tfpanoptic.atomic import replace_file
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.data.dataset import Dataset, ImageRecord, image_pixels, read_image, read_segment_map
-from tfpanoptic.errors import InputError
-from tfpanoptic.evaluation.counting import collect, count_maps
-from tfpanoptic.evaluation.measures import FAST
+from tfpanoptic.data.dataset import Dataset, read_image
+from tfpanoptic.data.load_image import load_image
+from tfpanoptic.errors import InputError, settings_of
+from tfpanoptic.evaluation.dataset import evaluate_dataset
 from tfpanoptic.evaluation.measures.panoptic_quality import summarize_rows
-from tfpanoptic.evaluation.pairs.coco import file_stamp
-from tfpanoptic.evaluation.state import Evaluation, ImageCounts, plain_columns
 from tfpanoptic.experiment import Experiment
 from tfpanoptic.inference import segment_images
 from tfpanoptic.ops.replicas import global_sums, replicas_in_sync
@@ -71,7 +67,8 @@ class PanopticSegmenter(keras.Model):
             InputError: the configuration, its data or its weights are wrong.
         """
         experiment = Experiment.from_yaml(path, overrides)
-        segmenter = cls(experiment, experiment.load_categories())
+        with settings_of(path):
+            segmenter = cls(experiment, experiment.load_categories())
         segmenter.load_initial_weights()
         return segmenter
 
@@ -224,101 +221,21 @@ class PanopticSegmenter(keras.Model):
 
         return function
 
-    def evaluate_panoptic(
-        self, dataset: Dataset, limit: int | None = None, pictures: Path | None = None
-    ) -> dict[str, Any]:
+    def evaluate_panoptic(self, dataset: Dataset | str, limit: int | None = None) -> dict[str, Any]:
         """PQ on a dataset, truth and prediction at the files' own size.
 
         Args:
-            dataset: images with truth, of this model's categories.
+            dataset: images with truth, of this model's categories; or "train" or "val" of the experiment's own data.
             limit: only so many images, the first ones.
-            pictures: a folder for overlays of the first four.
 
         Returns:
             `{"all": {"pq", "sq", "rq", "n"}, "things": ..., "stuff": ..., "per_category": ...}`, fractions or None.
 
         Raises:
-            InputError: as `evaluate_images`.
+            InputError: as `evaluation.dataset.evaluate_dataset`.
         """
+        if isinstance(dataset, str):
+            dataset = self.experiment.load_data(dataset)
         dataset = replace(dataset, records=dataset.records[:limit])
-        evaluation = self.evaluate_images(dataset, ("pq",), pictures=pictures)
+        evaluation = evaluate_dataset(dataset, self.categories, lambda r: self.segment_map(read_image(r)), ("pq",))
         return summarize_rows(evaluation.rows("pq"), evaluation.categories)
-
-    def evaluate_images(
-        self,
-        dataset: Dataset,
-        measures: Sequence[str] = FAST,
-        pictures: Path | None = None,
-        state: str | Path | None = None,
-        source: str = "",
-        total: int = 0,
-    ) -> Evaluation:
-        """The evaluation of a dataset, image by image; `evaluation.summary.summarize` gives its numbers.
-
-        Args:
-            dataset: images with truth, of this model's categories.
-            measures: names in `evaluation.measures.MEASURES`.
-            pictures: a folder for overlays of the first four.
-            state: a file that gets each image's counters as it is done. One that exists is continued.
-            source: what model this is, so that a state of another one is not continued.
-            total: images of the whole evaluation, if the dataset is a part of it.
-
-        Raises:
-            InputError: the dataset's categories do not begin with this model's (see `prediction.matched_dataset`
-                for a set of other categories), a file cannot be read, or the state is of another evaluation.
-        """
-        if dataset.categories.categories[: len(self.categories)] != self.categories.categories:
-            raise InputError(f"{dataset.name}: not this model's categories; `matched_dataset` matches them by name")
-        start = Evaluation(dataset.categories, tuple(measures), source, total=total or len(dataset))
-
-        def counts(records: list[ImageRecord]) -> Iterator[ImageCounts]:
-            for number, record in enumerate(records):
-                image = read_image(record)
-                prediction = self.predicted(dataset, image)
-                columns = plain_columns(record.extra)
-                counted = count_maps(
-                    record.file_name, read_segment_map(record), prediction, start.categories, start.measures, columns
-                )
-                if pictures is not None and number < 4:
-                    result = PanopticResult.from_segment_map(prediction, self.categories, image, record.file_name)
-                    replace_file(pictures / f"{result.stem}.png", result._repr_png_())
-                yield counted
-
-        records = {record.file_name: record for record in dataset.records}
-        stamps = {name: file_stamp((record.image_path, record.panoptic_path)) for name, record in records.items()}
-        return collect(start, records, stamps, counts, state)
-
-    def predicted(self, dataset: Dataset, image: np.ndarray) -> SegmentMap:
-        """Segment map of one image, without the segments of categories that nobody labelled in the dataset."""
-        return _without(self.segment_map(image), {c.id for c in self.categories if c.name in dataset.table_only})
-
-
-def _without(segment_map: SegmentMap, categories: set[int]) -> SegmentMap:
-    """The segment map with the segments of `categories` turned into void."""
-    rows = segment_map.segments
-    dropped = np.isin(rows["category"], list(categories))
-    if not dropped.any():
-        return segment_map
-    ids = np.where(np.isin(segment_map.ids, rows["id"][dropped]), 0, segment_map.ids)
-    return SegmentMap(ids, rows[~dropped])
-
-
-def load_image(source) -> np.ndarray:
-    """Upright uint8 `[H, W, 3]` of a path, the bytes of an image file, a PIL image or an array.
-
-    Raises:
-        InputError: it cannot be read, or an array is not uint8 `[H, W, 3]`.
-    """
-    if isinstance(source, (str, Path)):
-        return read_image(source)
-    if isinstance(source, (bytes, bytearray)):
-        try:
-            source = Image.open(io.BytesIO(source))
-        except (OSError, ValueError) as error:
-            raise InputError(f"image: {len(source)} bytes that are not an image ({error})") from None
-    if isinstance(source, Image.Image):
-        return image_pixels(source, "image")
-    array = np.asarray(source)
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[-1] != 3:
-        raise InputError(f"image: expected uint8 [H, W, 3], RGB 0..255, found {array.dtype} {list(array.shape)}")
-    return array

@@ -98,6 +98,7 @@ def wrong_inputs(tmp_path, tiny_run, photo):
     (tmp_path / "broken.png").write_bytes(photo.read_bytes()[:200])
     (tmp_path / "typo.yaml").write_text("modle: {}\n")
     out = ["--out", tmp_path / "out"]
+    other_backbone = ["train", tiny_run / "config.yaml", "model.backbone.name=resnet9"]
     return {
         "missing image": (["predict", tiny_run, tmp_path / "none.png", *out], "none.png: no such file or folder"),
         "unreadable image": (["predict", tiny_run, tmp_path / "broken.png", *out], "broken.png: "),
@@ -108,6 +109,7 @@ def wrong_inputs(tmp_path, tiny_run, photo):
         "run exists": (["train", tiny_run / "config.yaml", "--out", tiny_run], "holds a run"),
         "wrong key": (["train", tmp_path / "typo.yaml", *out], "typo.yaml: "),
         "wrong value": (["train", tiny_run / "config.yaml", "training.steps=x", *out], "training.steps: "),
+        "wrong backbone": ([*other_backbone, *out], "config.yaml: model.backbone.name: "),
         "no configuration": (["train", tmp_path / "none.yaml", *out], "none.yaml: no such file"),
         "wrong strategy": (["train", tiny_run / "config.yaml", "--strategy", "tpu", *out], "found 'tpu'"),
         "half of a set": (["evaluate", tiny_run, "--gt", tmp_path / "gt.json"], "belong together"),
@@ -135,6 +137,7 @@ def wrong_inputs(tmp_path, tiny_run, photo):
         "run exists",
         "wrong key",
         "wrong value",
+        "wrong backbone",
         "no configuration",
         "wrong strategy",
         "half of a set",

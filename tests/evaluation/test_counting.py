@@ -10,7 +10,7 @@ import pytest
 
 from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation import counting
-from tfpanoptic.evaluation.counting import evaluate_files
+from tfpanoptic.evaluation.counting import evaluate_files, sensible_workers
 from tfpanoptic.evaluation.measures import FAST, MEASURES
 from tfpanoptic.evaluation.measures.panoptic_quality import summarize_rows
 from tfpanoptic.evaluation.pairs.coco import read_coco_files
@@ -169,3 +169,8 @@ def _numbers(summary):
             yield from _numbers(value)
         elif isinstance(value, float):
             yield value
+
+
+def test_few_files_are_worth_no_process():
+    assert sensible_workers(49) == 0 and sensible_workers(50) == 1
+    assert sensible_workers(10**6) == os.cpu_count()

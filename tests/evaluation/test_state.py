@@ -109,10 +109,21 @@ def test_an_evaluation_of_other_files_does_not_continue_a_state(evaluation, tmp_
     path = save(evaluation, tmp_path / "state.jsonl")
     before = path.read_bytes()
     with pytest.raises(
-        InputError, match="holds an evaluation of other files or another model; give another --state file, or delete"
+        InputError,
+        match="an evaluation of other files, another model or other settings; give another --state file, or delete",
     ):
         StateFile(path, replace(evaluation, source="other"))
     assert path.read_bytes() == before
+
+
+def test_a_state_that_was_refused_is_free_for_the_next(evaluation, tmp_path):
+    """The error is kept, as a notebook keeps it: what it refers to is not collected."""
+    path = save(evaluation, tmp_path / "state.jsonl")
+    with pytest.raises(InputError) as error:
+        StateFile(path, replace(evaluation, source="other"))
+    with StateFile(path, evaluation) as file:
+        assert len(file.evaluation) == len(evaluation)
+    assert "other settings" in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -167,8 +167,8 @@ def test_postprocessing_gives_segments_at_network_size():
     ("change", "message"),
     [
         ({"backbone": {"name": "resnet51"}}, "resnet51"),
-        ({"backbone": {"name": "mobilenet_v3_small", "stem": "beta"}}, "backbone.stem 'beta'"),
-        ({"backbone": {"name": "mobilenet_v3_small", "width_multiplier": 0.5}}, "backbone.width_multiplier 0.5"),
+        ({"backbone": {"name": "mobilenet_v3_small", "stem": "beta"}}, "backbone.stem: .*'beta'"),
+        ({"backbone": {"name": "mobilenet_v3_small", "width_multiplier": 0.5}}, "backbone.width_multiplier: .*0.5"),
         ({"semantic": {"head_channels": 8, "skips": [{"endpoint": "res9", "channels": 4}]}}, "res9"),
         (
             {"semantic": {"head_channels": 8, "skips": [{"endpoint": f"res{n}", "channels": 4} for n in (2, 3)]}},

@@ -75,7 +75,7 @@ def files_and_times(run: Path) -> dict[Path, int]:
 @pytest.mark.parametrize(
     "group, key, value, words",
     [
-        ("model", "backbone", {"name": "resnet9"}, "model.backbone.name 'resnet9'"),
+        ("model", "backbone", {"name": "resnet9"}, "^model.backbone.name: .*found 'resnet9'"),
         ("training", "initial_weights", "none.safetensors", "none.safetensors: no such file"),
     ],
 )
@@ -92,7 +92,7 @@ def test_an_evaluation_that_was_interrupted_is_caught_up(tiny_experiment, tmp_pa
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(PanopticSegmenter, "evaluate_panoptic", interrupted)
+        patch.setattr("tfpanoptic.train.loop.evaluate_with_pictures", interrupted)
         train(tiny_experiment, tmp_path / "run")
     train(tiny_experiment, tmp_path / "run", resume=True)
     # Interrupted in the evaluation after step 3: the checkpoint is of step 3, and the evaluation comes first.

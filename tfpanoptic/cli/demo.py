@@ -55,7 +55,7 @@ def _train_and_use(experiment, out: Path, photos: list[Path], limit: int | None)
     from tfpanoptic.evaluation.table import print_evaluation
     from tfpanoptic.export.saved_model import export_saved_model
     from tfpanoptic.export.verify import verify_saved_model
-    from tfpanoptic.predict.evaluate import scenes_of
+    from tfpanoptic.predict.evaluate import evaluate_images, scenes_of
     from tfpanoptic.predict.files import write_predictions
     from tfpanoptic.report.page import write_report
     from tfpanoptic.segmenter import PanopticSegmenter
@@ -65,7 +65,7 @@ def _train_and_use(experiment, out: Path, photos: list[Path], limit: int | None)
     segmenter = PanopticSegmenter.from_preset(out / "run")
     dataset = experiment.load_data("val")
     dataset = replace(dataset, records=dataset.records[:limit])
-    evaluation = segmenter.evaluate_images(dataset)
+    evaluation = evaluate_images(segmenter, dataset)
     print_evaluation(summarize(evaluation))
     write_report(out / "report.html", evaluation, "tfpanoptic demo", scenes_of(segmenter, dataset))
     write_predictions(segmenter, photos, out / "predictions")

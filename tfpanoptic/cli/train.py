@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tfpanoptic.cli.quiet_tensorflow import import_tensorflow
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import settings_of
 
 
 def train(
@@ -26,10 +26,6 @@ def train(
     from tfpanoptic.train.strategy import make_strategy
 
     experiment = Experiment.from_yaml(config, overrides or ())
-    try:
+    with settings_of(config):
         run(experiment, out, make_strategy(strategy), resume=resume, overwrite=overwrite)
-    except InputError as error:
-        # What the network or the data find wrong names the setting; which file holds it is known here.
-        named = str(error).startswith(("model.", "augment.", "data.", "training."))
-        raise InputError(f"{config}: {error}" if named else str(error)) from None
     print(f"run folder: {out}")

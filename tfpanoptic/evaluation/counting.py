@@ -22,7 +22,7 @@ from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.segment_png import palette_hint
 from tfpanoptic.errors import InputError, Problems, WorkFailed
 from tfpanoptic.evaluation.measures import FAST, check_measures, measure_pairs
-from tfpanoptic.evaluation.measures.matching import pair_segments, sum_by_row
+from tfpanoptic.evaluation.measures.matching import SideError, pair_segments, sum_by_row
 from tfpanoptic.evaluation.pairs.coco import FilePair, FileSet
 from tfpanoptic.evaluation.state import Evaluation, ImageCounts
 from tfpanoptic.evaluation.state_file import StateFile
@@ -34,6 +34,8 @@ T = TypeVar("T")
 MOST_PROBLEMS = 100
 # Pairs that a worker gets at a time: few enough for an even end, many enough to hide the way there.
 CHUNK = 8
+# A process takes about as long to start as it takes to evaluate so many pairs.
+LEAST_PAIRS_A_WORKER = 50
 
 
 def evaluate_files(
@@ -64,6 +66,11 @@ def evaluate_files(
     pairs = {pair.name: pair for pair in files.pairs}
     stamps = {name: pair.stamp() if state is not None else "" for name, pair in pairs.items()}
     return collect(start, pairs, stamps, counts, state)
+
+
+def sensible_workers(pairs: int) -> int:
+    """How many processes are worth their start for so many pairs of files, one a core at most; 0 and 1 are none."""
+    return min(os.cpu_count() or 1, pairs // LEAST_PAIRS_A_WORKER)
 
 
 def collect(
@@ -122,7 +129,7 @@ def count_maps(
     """The counters of one image.
 
     Raises:
-        InputError: see `matching.pair_segments`; or an area of the truth's table is so much below its pixels that an
+        SideError: see `matching.pair_segments`; or an area of the truth's table is so much below its pixels that an
             IoU is above 1.
     """
     pairs = pair_segments(truth, prediction, len(categories))
@@ -131,9 +138,10 @@ def count_maps(
     too_large = np.flatnonzero(pairs.matches.iou > 1)
     if too_large.size:
         row = pairs.matches.true_row[too_large[0]]
-        raise InputError(
-            f"truth gives segment {truth.segments['id'][row]} an area of {truth.segments['area'][row]}, "
-            f"but it has {true_pixels[row]} pixels, which makes an IoU above 1; correct the areas"
+        raise SideError(
+            "truth",
+            f"gives segment {truth.segments['id'][row]} an area of {truth.segments['area'][row]}, "
+            f"but it has {true_pixels[row]} pixels, which makes an IoU above 1; correct the areas",
         )
     wrong_areas = int(np.sum(true_pixels != truth.segments["area"]))
     return ImageCounts(name, rows, columns, wrong_areas=wrong_areas)
@@ -150,8 +158,8 @@ def count_image(pair: FilePair, categories: CategoryTable, measures: tuple[str, 
     try:
         from_pairs = [measure for measure in measures if measure not in separate]
         counts = count_maps(pair.name, truth, prediction, categories, from_pairs, pair.columns)
-    except InputError as error:
-        place = pair.truth.path if str(error).startswith("truth") or pair.prediction is None else pair.prediction.path
+    except SideError as error:
+        place = pair.truth.path if error.side == "truth" or pair.prediction is None else pair.prediction.path
         raise InputError(f"{place}: {error}{palette_hint(place)}") from None
     own_rows = {measure: pair.instances.count_rows(truth, prediction, categories) for measure in separate}
     return replace(counts, rows={**counts.rows, **own_rows}, missing=pair.prediction is None)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import os
 import reprlib
+import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,7 +22,7 @@ from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.measures import MEASURES
 from tfpanoptic.evaluation.measures.attribution import CAUSES
 from tfpanoptic.evaluation.measures.size_quality import SIZES
-from tfpanoptic.evaluation.state import Evaluation, ImageCounts
+from tfpanoptic.evaluation.state import Evaluation, ImageCounts, merge
 
 try:
     import fcntl
@@ -41,6 +43,24 @@ def load_state(path: str | Path) -> Evaluation:
     return _parse(Path(path))[0]
 
 
+def merged_states(paths: Sequence[str | Path]) -> Evaluation:
+    """The evaluation of the images of several state files, such as shards; at least one.
+
+    Files of other sources are told on standard error.
+
+    Raises:
+        InputError: as `load_state` and `state.merge`.
+    """
+    parts = [(str(path), load_state(path)) for path in paths]
+    other = next((name for name, part in parts if part.source != parts[0][1].source), None)
+    if other is not None:
+        print(
+            f"{other}: not of the same files or model as {paths[0]}; together they are the result of neither",
+            file=sys.stderr,
+        )
+    return merge(parts)
+
+
 class StateFile:
     """A state file being written; use it as a context.
 
@@ -58,10 +78,20 @@ class StateFile:
         self.path = Path(path)
         require_file_place(self.path)
         self.evaluation = replace(start, images={})
-        length = 0
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file: BinaryIO = self.path.open("ab")
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be written ({error.strerror})") from None
+        try:
+            self._begin(start)
+        except BaseException:
+            self._file.close()  # and with it the lock
+            raise
+
+    def _begin(self, start: Evaluation) -> None:
+        """Locks the open file, and takes what it holds or writes the header."""
+        try:
             _lock(self._file)
             if self.path.stat().st_size:
                 self.evaluation, length = _parse(self.path)
@@ -178,8 +208,10 @@ def _read_line(place: str, line: bytes, evaluation: Evaluation) -> ImageCounts:
 
 
 def _check_column(column: str, values: np.ndarray, num_categories: int) -> None:
-    """Raises:
-    ValueError: a value that no measure counts.
+    """Refuses values that no measure counts.
+
+    Raises:
+        ValueError: there is one.
     """
     least, most = (-np.inf, np.inf) if column == "score" else (0, MOST)
     limits = {
@@ -197,9 +229,9 @@ def _check_column(column: str, values: np.ndarray, num_categories: int) -> None:
 def _require_same_start(path: Path, found: Evaluation, start: Evaluation) -> None:
     for what in ("categories", "measures", "source"):
         if getattr(found, what) != getattr(start, what):
-            told = "files or another model" if what == "source" else what
+            other = "files, another model or other settings" if what == "source" else what
             if what == "measures":
-                told += f" ({', '.join(found.measures)}; now {', '.join(start.measures)})"
+                other += f" ({', '.join(found.measures)}; now {', '.join(start.measures)})"
             raise InputError(
-                f"{path}: holds an evaluation of other {told}; give another --state file, or delete this one"
+                f"{path}: holds an evaluation of other {other}; give another --state file, or delete this one"
             )

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from tfpanoptic.architecture import Architecture, Networks, Oracle, Segments
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.errors import InputError, SettingError
+from tfpanoptic.errors import SettingError
 from tfpanoptic.oracles.center_settings import head_stride, relaxations
 from tfpanoptic.panoptic_map import MAX_INSTANCE, category_of, encode, instance_of
 from tfpanoptic.settings.config import StrictConfig
@@ -174,13 +174,13 @@ def _backbone(x, config: PanopticDeepLabConfig) -> dict[str, Any]:
 
     name = config.backbone.name
     if name not in BACKBONES:
-        raise InputError(f"model.backbone.name {name!r}: expected one of {', '.join(BACKBONES)}")
+        raise SettingError("model.backbone.name", f"expected one of {', '.join(BACKBONES)}, found {name!r}")
     options = {key: getattr(config.backbone, key) for key in ("stem", "width_multiplier")}
     defaults = {key: BackboneConfig.model_fields[key].default for key in options}
     options = {key: value for key, value in options.items() if value != defaults[key]}
     for key, value in options.items():
         if key not in inspect.signature(BACKBONES[name]).parameters:
-            raise InputError(f"model.backbone.{key} {value!r}: {name} has no such option")
+            raise SettingError(f"model.backbone.{key}", f"{name} has no such option, found {value!r}")
     return BACKBONES[name](x, config.backbone.output_stride, **_norm(config), **options)
 
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from tfpanoptic.architecture import Relaxation
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import SettingError
 
 # An endpoint's number is the power of two of its stride.
 ENDPOINT = re.compile(r"res([1-5])")
@@ -23,7 +23,7 @@ def head_stride(branch: str, config: Any) -> int:
     """Pixels a cell of the heads of a branch, `semantic` or `instance`.
 
     Raises:
-        InputError: a skip whose name is not one of a backbone's endpoints.
+        SettingError: a skip whose name is not one of a backbone's endpoints.
     """
     skips = getattr(config, branch).skips
     endpoint = skips[-1].endpoint if skips else "res5"
@@ -31,7 +31,7 @@ def head_stride(branch: str, config: Any) -> int:
         return 1
     match = ENDPOINT.fullmatch(endpoint)
     if match is None:
-        raise InputError(f"model.{branch}.skips: expected endpoints res1 to res5, found {endpoint!r}")
+        raise SettingError(f"model.{branch}.skips", f"expected endpoints res1 to res5, found {endpoint!r}")
     return min(2 ** int(match.group(1)), config.backbone.output_stride)
 
 

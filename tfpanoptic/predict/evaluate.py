@@ -1,18 +1,33 @@
-"""A model on datasets with truth: which ones it can be measured on, and what a report shows of them."""
+"""A model on images with truth: a run's evaluation, that of any dataset, and what a report shows of it."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from tfpanoptic.atomic import replace_file
 from tfpanoptic.data.coco_panoptic import read_coco_panoptic
-from tfpanoptic.data.dataset import Dataset, read_image, read_segment_map
+from tfpanoptic.data.dataset import Dataset, ImageRecord, read_image, read_segment_map
 from tfpanoptic.errors import InputError
+from tfpanoptic.evaluation.dataset import evaluate_dataset, without_unlabelled
+from tfpanoptic.evaluation.measures import FAST
+from tfpanoptic.evaluation.measures.panoptic_quality import summarize_rows
+from tfpanoptic.evaluation.options import EvaluateOptions, shard_slice
+from tfpanoptic.evaluation.pairs.coco import fingerprint
+from tfpanoptic.evaluation.state import Evaluation, require_column
 from tfpanoptic.report.scenes import Scenes
+from tfpanoptic.result import PanopticResult
+from tfpanoptic.run_folder import RunFolder
 from tfpanoptic.segment_map import SegmentMap
 from tfpanoptic.segmenter import PanopticSegmenter
+
+# Validation images of which training keeps an overlay.
+PICTURES = 4
 
 
 def matched_dataset(segmenter: PanopticSegmenter, images: Path, annotations: Path, panoptic: Path) -> Dataset:
@@ -31,18 +46,104 @@ def matched_dataset(segmenter: PanopticSegmenter, images: Path, annotations: Pat
     return dataset
 
 
+def evaluate_run(options: EvaluateOptions) -> tuple[Evaluation, Scenes]:
+    """The evaluation of a run's model, and what a report shows of its images.
+
+    The images are those of `images`, `gt` and `gt_dir`, or the run's own validation images. Categories that only they
+    or only the model has are named on standard error.
+
+    Args:
+        options: after `evaluation.options.check_options`, with a `run`.
+
+    Raises:
+        InputError: the run, the images or their truth cannot be used; no image is in the shard or has the column of
+            `by`; or the state is of another evaluation.
+    """
+    if options.run is None:
+        raise InputError("no run folder is given")
+    segmenter = PanopticSegmenter.from_preset(options.run)
+    if options.images is not None and options.gt is not None and options.gt_dir is not None:
+        dataset = matched_dataset(segmenter, options.images, options.gt, options.gt_dir)
+    else:
+        dataset = segmenter.experiment.load_data("val")
+    for line in dataset.unmatched():
+        print(line, file=sys.stderr)
+    source, total = _source(RunFolder(options.run), dataset), len(dataset)
+    dataset = replace(dataset, records=dataset.records[shard_slice(options.shard, total)])
+    if options.by is not None:
+        require_column(options.by, [record.extra for record in dataset.records])
+    measures = (*FAST, *options.measures)
+    evaluation = evaluate_images(segmenter, dataset, measures, options.state, source, total)
+    return evaluation, scenes_of(segmenter, dataset)
+
+
+def _source(run: RunFolder, dataset: Dataset) -> str:
+    """Fingerprint of a run's model and of the truth that it is measured on."""
+    truth = [f"{record.panoptic_path} {record.segments.tolist()}" for record in dataset.records]
+    return fingerprint([run.weights(), run.config], truth)
+
+
+def evaluate_images(
+    segmenter: PanopticSegmenter,
+    dataset: Dataset,
+    measures: Sequence[str] = FAST,
+    state: str | Path | None = None,
+    source: str = "",
+    total: int = 0,
+) -> Evaluation:
+    """The evaluation of a model on a dataset; `evaluation.summary.summarize` gives its numbers.
+
+    Args and errors are those of `evaluation.dataset.evaluate_dataset`; `matched_dataset` makes a set of other
+    categories fit.
+    """
+
+    def predict(record: ImageRecord) -> SegmentMap:
+        return segmenter.segment_map(read_image(record))
+
+    return evaluate_dataset(dataset, segmenter.categories, predict, measures, state, source, total)
+
+
+def evaluate_with_pictures(
+    segmenter: PanopticSegmenter, dataset: Dataset, folder: Path, limit: int | None = None
+) -> dict[str, Any]:
+    """PQ on a dataset, as `PanopticSegmenter.evaluate_panoptic` gives it, and overlays of its first images.
+
+    Args:
+        segmenter: the model.
+        dataset: images with truth, of the model's categories.
+        folder: gets `NAME.png` of the first `PICTURES` images; older ones of these names are replaced.
+        limit: only so many images, the first ones.
+
+    Raises:
+        InputError: as `evaluate_images`, or a picture cannot be written.
+    """
+    dataset = replace(dataset, records=dataset.records[:limit])
+    drawn = {record.file_name for record in dataset.records[:PICTURES]}
+
+    def predict(record: ImageRecord) -> SegmentMap:
+        image = read_image(record)
+        prediction = segmenter.segment_map(image)
+        if record.file_name in drawn:
+            seen = without_unlabelled(prediction, dataset)
+            result = PanopticResult.from_segment_map(seen, segmenter.categories, image, record.file_name)
+            replace_file(folder / f"{result.stem}.png", result._repr_png_())
+        return prediction
+
+    evaluation = evaluate_dataset(dataset, segmenter.categories, predict, ("pq",))
+    return summarize_rows(evaluation.rows("pq"), evaluation.categories)
+
+
+def predicted(segmenter: PanopticSegmenter, dataset: Dataset, image: np.ndarray) -> SegmentMap:
+    """Segment map of one image, uint8 `[H, W, 3]`, without categories that nobody labelled in the dataset."""
+    return without_unlabelled(segmenter.segment_map(image), dataset)
+
+
 def scenes_of(segmenter: PanopticSegmenter, dataset: Dataset) -> Scenes:
     """What a report shows of an image: photo, truth and prediction, by the image's name."""
     records = {record.file_name: record for record in dataset.records}
 
     def scene(name: str) -> tuple[np.ndarray, SegmentMap, SegmentMap]:
         image = read_image(records[name])
-        return image, read_segment_map(records[name]), segmenter.predicted(dataset, image)
+        return image, read_segment_map(records[name]), predicted(segmenter, dataset, image)
 
     return scene
-
-
-def tell_unmatched(dataset: Dataset) -> None:
-    """Names on standard error the categories that only the dataset or only the model has."""
-    for line in dataset.unmatched():
-        print(line, file=sys.stderr)

@@ -18,8 +18,9 @@ import tensorflow as tf
 
 from tfpanoptic.data.dataset import check_records
 from tfpanoptic.data.pipeline import training_batches
-from tfpanoptic.errors import InputError, WorkFailed
+from tfpanoptic.errors import SettingError, WorkFailed
 from tfpanoptic.experiment import Experiment
+from tfpanoptic.predict.evaluate import evaluate_with_pictures
 from tfpanoptic.progress import progress
 from tfpanoptic.run_folder import RunFolder
 from tfpanoptic.segmenter import PanopticSegmenter
@@ -48,6 +49,7 @@ def train(
 
     Raises:
         InputError: the folder exists, the configuration differs from the folder's, or the data are wrong.
+        SettingError: the network, the data or the replicas do not allow a setting.
         WorkFailed: a loss was not finite.
     """
     strategy = strategy or tf.distribute.get_strategy()
@@ -56,7 +58,7 @@ def train(
     folder.require_usable(experiment, resume, overwrite)
     dataset, validation = experiment.load_data("train"), experiment.load_data("val")
     if len(validation.table_only) == len(dataset.categories):
-        raise InputError(f"data.val: no category in common with data.train; {'; '.join(validation.unmatched())}")
+        raise SettingError("data.val", f"no category in common with data.train; {'; '.join(validation.unmatched())}")
     keras.utils.set_random_seed(experiment.training.seed)
     with strategy.scope():
         segmenter = PanopticSegmenter(experiment, dataset.categories)
@@ -100,7 +102,7 @@ def train(
 def _require_equal_shares(strategy: tf.distribute.Strategy, batch_size: int) -> None:
     replicas = strategy.num_replicas_in_sync
     if batch_size % replicas:
-        raise InputError(f"training.batch_size: expected a multiple of the {replicas} replicas, found {batch_size}")
+        raise SettingError("training.batch_size", f"expected a multiple of the {replicas} replicas, found {batch_size}")
 
 
 def _distributed_batches(strategy, experiment: Experiment, dataset, segmenter, start: int):
@@ -220,7 +222,7 @@ class _Run:
         """PQ on the validation images, pictures of the first of them, and the best weights so far."""
         with averaged_weights(self.segmenter, self.optimizer):
             limit = self.settings.evaluate_images
-            summary = self.segmenter.evaluate_panoptic(self.validation, limit=limit, pictures=self.folder.pictures)
+            summary = evaluate_with_pictures(self.segmenter, self.validation, self.folder.pictures, limit)
             self.folder.log({"step": step, "pq": summary})
             score = summary["all"]["pq"]
             best = self.folder.keep_best(step, score, self.segmenter)

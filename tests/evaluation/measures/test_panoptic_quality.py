@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from tests.evaluation.scenes import CAR, DOG, GRASS, TABLE, segments
-from tfpanoptic.errors import InputError
-from tfpanoptic.evaluation.measures.matching import intersections
+from tfpanoptic.evaluation.measures.matching import SideError, intersections
 from tfpanoptic.evaluation.measures.panoptic_quality import PanopticCounts, count, summarize
 
 
@@ -166,5 +165,12 @@ def test_intersections_count_every_pixel_once():
     ],
 )
 def test_a_prediction_that_contradicts_itself_is_refused(prediction, message):
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(SideError, match=message) as error:
         count(segments([[1, 1]], {1: CAR}), prediction, len(TABLE))
+    assert error.value.side == "prediction"
+
+
+def test_a_truth_that_contradicts_itself_is_refused():
+    with pytest.raises(SideError, match="truth has pixels of segment 6") as error:
+        count(segments([[5, 6]], {5: CAR}), segments([[1, 1]], {1: CAR}), len(TABLE))
+    assert error.value.side == "truth"

@@ -53,8 +53,10 @@ FAST = ("pq", "causes", "size", "miou", "covering")
 
 
 def check_measures(names: tuple[str, ...]) -> None:
-    """Raises:
-    InputError: a name is none of a measure.
+    """Refuses names of no measure.
+
+    Raises:
+        InputError: a name is none of `MEASURES`.
     """
     for name in names:
         if name not in MEASURES:

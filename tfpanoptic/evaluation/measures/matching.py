@@ -24,6 +24,21 @@ from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import SegmentMap, rows_of
 
 
+class SideError(InputError):
+    """A segment map that contradicts itself or its partner.
+
+    Attributes:
+        side: "truth" or "prediction", the first word of the text.
+    """
+
+    def __init__(self, side: str, message: str):
+        super().__init__(side, message)
+        self.side = side
+
+    def __str__(self) -> str:
+        return " ".join(self.args)
+
+
 @dataclass(frozen=True)
 class SegmentPairs:
     """The pairs of a true and a predicted segment that share pixels; void takes part as row -1.
@@ -92,11 +107,11 @@ def pair_segments(truth: SegmentMap, prediction: SegmentMap, num_categories: int
     """The pairs of two segment maps of one image.
 
     Raises:
-        InputError: maps of different sizes, a category outside 1..C, pixels of an id without a row in
+        SideError: maps of different sizes, a category outside 1..C, pixels of an id without a row in
             its table, or a row without a pixel.
     """
     if truth.shape != prediction.shape:
-        raise InputError(f"prediction is {_size(prediction)} pixels, truth is {_size(truth)}")
+        raise SideError("prediction", f"is {_size(prediction)} pixels, truth is {_size(truth)}")
     for side, segment_map in (("truth", truth), ("prediction", prediction)):
         _check_categories(side, segment_map, num_categories)
     true_id, predicted_id, area = intersections(truth.ids, prediction.ids)
@@ -161,18 +176,17 @@ def _check_categories(side: str, segment_map: SegmentMap, num_categories: int) -
     category = segment_map.segments["category"]
     unknown = category[(category < 1) | (category > num_categories)]
     if unknown.size:
-        raise InputError(f"{side} has a segment of category {unknown[0]}, expected 1..{num_categories}")
+        raise SideError(side, f"has a segment of category {unknown[0]}, expected 1..{num_categories}")
 
 
 def _check_ids(side: str, segment_map: SegmentMap, without_row: np.ndarray, areas: np.ndarray) -> None:
     unknown = np.unique(without_row[without_row != 0])
     if unknown.size:
-        raise InputError(f"{side} has pixels of {counted_segments(unknown)}, which its table does not list")
+        raise SideError(side, f"has pixels of {counted_segments(unknown)}, which its table does not list")
     empty = segment_map.segments["id"][areas == 0]
     if empty.size:
-        raise InputError(
-            f"{side} lists {counted_segments(empty)}, which {'have' if len(empty) > 1 else 'has'} no pixel"
-        )
+        verb = "have" if len(empty) > 1 else "has"
+        raise SideError(side, f"lists {counted_segments(empty)}, which {verb} no pixel")
 
 
 def _size(segment_map: SegmentMap) -> str:

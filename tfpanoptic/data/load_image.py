@@ -1,0 +1,38 @@
+"""An image from whatever a person has of it."""
+
+from __future__ import annotations
+
+import io
+import struct
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tfpanoptic.data.dataset import image_pixels, read_image
+from tfpanoptic.errors import InputError
+
+
+def load_image(source: str | Path | bytes | Image.Image | np.ndarray) -> np.ndarray:
+    """Upright uint8 `[H, W, 3]` of a path, the bytes of an image file, a PIL image or an array.
+
+    Raises:
+        InputError: it cannot be read, or an array is not uint8 `[H, W, 3]`.
+    """
+    if isinstance(source, (str, Path)):
+        return read_image(source)
+    if isinstance(source, (bytes, bytearray)):
+        source = _opened(source)
+    if isinstance(source, Image.Image):
+        return image_pixels(source, "image")
+    array = np.asarray(source)
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[-1] != 3:
+        raise InputError(f"image: expected uint8 [H, W, 3], RGB 0..255, found {array.dtype} {list(array.shape)}")
+    return array
+
+
+def _opened(content: bytes | bytearray) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(content))
+    except (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
+        raise InputError(f"image: {len(content)} bytes that are not an image ({error})") from None

@@ -1,0 +1,73 @@
+"""The evaluation of a dataset by whatever predicts its images, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tfpanoptic.categories import CategoryTable
+from tfpanoptic.data.dataset import Dataset, ImageRecord, read_segment_map
+from tfpanoptic.errors import InputError
+from tfpanoptic.evaluation.counting import collect, count_maps
+from tfpanoptic.evaluation.measures import FAST
+from tfpanoptic.evaluation.measures.matching import SideError
+from tfpanoptic.evaluation.pairs.coco import file_stamp
+from tfpanoptic.evaluation.state import Evaluation, ImageCounts, plain_columns
+from tfpanoptic.segment_map import SegmentMap
+
+
+def evaluate_dataset(
+    dataset: Dataset,
+    known: CategoryTable,
+    predict: Callable[[ImageRecord], SegmentMap],
+    measures: Sequence[str] = FAST,
+    state: str | Path | None = None,
+    source: str = "",
+    total: int = 0,
+) -> Evaluation:
+    """The evaluation of a dataset, truth and prediction at the files' own size; progress is shown on standard error.
+
+    Args:
+        dataset: images with truth.
+        known: the categories of the predictions; those of the dataset must begin with them.
+        predict: gives the segment map of an image, at the file's own size.
+        measures: names in `measures.MEASURES`.
+        state: a file that gets each image's counters as it is done. One that exists is continued.
+        source: what predicts, so that a state of something else is not continued.
+        total: images of the whole evaluation, if the dataset is a part of it.
+
+    Raises:
+        InputError: the dataset has other categories, a file cannot be read, or the state is of another evaluation.
+    """
+    if dataset.categories.categories[: len(known)] != known.categories:
+        raise InputError(f"{dataset.name}: not this model's categories; `matched_dataset` matches them by name")
+    start = Evaluation(dataset.categories, tuple(measures), source, total=total or len(dataset))
+
+    def count(record: ImageRecord) -> ImageCounts:
+        prediction = without_unlabelled(predict(record), dataset)
+        truth, columns = read_segment_map(record), plain_columns(record.extra)
+        try:
+            return count_maps(record.file_name, truth, prediction, start.categories, start.measures, columns)
+        except SideError as error:
+            place = record.panoptic_path if error.side == "truth" else record.image_path
+            raise InputError(f"{place}: {error}") from None
+
+    records = {record.file_name: record for record in dataset.records}
+    stamps = {name: file_stamp((record.image_path, record.panoptic_path)) for name, record in records.items()}
+    return collect(start, records, stamps, lambda left: map(count, left), state)
+
+
+def without_unlabelled(segment_map: SegmentMap, dataset: Dataset) -> SegmentMap:
+    """The segment map with segments of categories that nobody labelled in the dataset turned into void.
+
+    They can be neither right nor wrong.
+    """
+    unlabelled = [c.id for c in dataset.categories if c.name in dataset.table_only]
+    rows = segment_map.segments
+    dropped = np.isin(rows["category"], unlabelled)
+    if not dropped.any():
+        return segment_map
+    ids = np.where(np.isin(segment_map.ids, rows["id"][dropped]), 0, segment_map.ids)
+    return SegmentMap(ids, rows[~dropped])

@@ -1,0 +1,170 @@
+"""What `tfpanoptic evaluate` is asked for, and which options go together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from tfpanoptic.atomic import require_file_place
+from tfpanoptic.errors import InputError
+
+FORMS = (
+    "expected --gt JSON --gt-dir DIR --pred JSON --pred-dir DIR for files, the run folder of a trained model, "
+    "or one --state FILE or several for saved counters"
+)
+
+
+class Format(StrEnum):
+    """How truth and prediction lie in files."""
+
+    COCO = "coco"
+    CITYSCAPES = "cityscapes"
+
+
+class Also(StrEnum):
+    """Measures that take time of their own."""
+
+    BOUNDARY = "boundary"
+    AP = "ap"
+    CITYSCAPES_AP = "cityscapes_ap"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions:
+    """The options as they were given; empty where they were not.
+
+    Attributes:
+        run: run folder of a trained model; the prediction is its own.
+        gt, gt_dir: truth of files, or, with `images`, of a run.
+        pred, pred_dir: prediction as files.
+        images: folder of the photos.
+        file_format: of truth and prediction.
+        also: measures beside the fast ones.
+        instances, gt_instances: instance results beside the files, and their truth.
+        by: column of the images' table that slices PQ.
+        workers: processes for files, 0 for a sensible number.
+        allow_missing: count the segments of images without a prediction as missed.
+        shard: I/N, the part of the images.
+        states: files of counters, written for files and runs, otherwise read.
+        json_file, report: what to write.
+    """
+
+    run: Path | None = None
+    gt: Path | None = None
+    gt_dir: Path | None = None
+    pred: Path | None = None
+    pred_dir: Path | None = None
+    images: Path | None = None
+    file_format: Format = Format.COCO
+    also: tuple[Also, ...] = ()
+    instances: Path | None = None
+    gt_instances: Path | None = None
+    by: str | None = None
+    workers: int = 0
+    allow_missing: bool = False
+    shard: str | None = None
+    states: tuple[Path, ...] = ()
+    json_file: Path | None = None
+    report: Path | None = None
+
+    @property
+    def of_files(self) -> bool:
+        """Whether the prediction lies in files."""
+        return self.pred is not None or self.pred_dir is not None
+
+    @property
+    def state(self) -> Path | None:
+        """The state file of an evaluation of files or of a run."""
+        return self.states[0] if self.states else None
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The measures that take time of their own; those of instance results are among them."""
+        measures = [measure.value for measure in self.also]
+        if self.instances is not None:
+            measures.append("cityscapes_ap" if self.instances.is_dir() else "ap")
+        return tuple(dict.fromkeys(measures))
+
+    @property
+    def title(self) -> str:
+        """What is evaluated, for a report."""
+        return str(self.run or self.pred or self.pred_dir or self.states[0])
+
+
+def check_options(options: EvaluateOptions) -> None:
+    """Refuses options that do not go together, before anything is read.
+
+    Raises:
+        InputError: nothing to evaluate, too little of it or too much; a file cannot be written where an option says;
+            or an output is an input or another output.
+    """
+    evaluates = options.of_files or options.run is not None
+    of_files = (options.workers, options.allow_missing, options.instances, options.gt_instances)
+    if options.run is not None and options.of_files:
+        raise InputError("a run folder makes its own predictions; leave it out with --pred and --pred-dir")
+    if not options.of_files and any(of_files):
+        raise InputError(
+            "--workers, --allow-missing, --instances and --gt-instances are for files, with --pred and --pred-dir"
+        )
+    if evaluates and len(options.states) > 1:
+        raise InputError("several --state files are for reading saved counters alone; give one")
+    if not evaluates and options.states and any((options.also, options.shard, options.images)):
+        raise InputError("--state alone reads saved counters; leave --also, --shard and --images out")
+    if not evaluates and (not options.states or options.gt is not None or options.gt_dir is not None):
+        raise InputError(f"nothing to evaluate: {FORMS}")
+    if options.of_files:
+        _check_instances(options)
+    else:
+        _check_truth_of_run(options)
+    _check_outputs(options, evaluates)
+
+
+def _check_instances(options: EvaluateOptions) -> None:
+    if options.gt_instances is not None and options.instances is None:
+        raise InputError("--gt-instances is the truth of --instances; give both")
+    if options.gt_instances is not None and options.instances is not None and options.instances.is_dir():
+        raise InputError(
+            f"{options.instances}: results of Cityscapes are compared with --gt-dir; leave --gt-instances out"
+        )
+
+
+def _check_truth_of_run(options: EvaluateOptions) -> None:
+    truth = [option is not None for option in (options.images, options.gt, options.gt_dir)]
+    if any(truth) and not all(truth):
+        raise InputError("--images, --gt and --gt-dir belong together; give all three, or none for the run's own data")
+
+
+def _check_outputs(options: EvaluateOptions, evaluates: bool) -> None:
+    reports = [path for path in (options.json_file, options.report) if path is not None]
+    outputs = [*reports, *(options.states if evaluates else ())]
+    resolved = [path.resolve() for path in outputs]
+    for path in outputs:
+        require_file_place(path)
+        if resolved.count(path.resolve()) > 1:
+            raise InputError(f"{path}: given for two outputs")
+    inputs = (options.gt, options.pred, options.instances, options.gt_instances, *options.states)
+    read = [path.resolve() for path in inputs if path is not None]
+    for path in reports:
+        if path.resolve() in read:
+            raise InputError(f"{path}: is read by this evaluation; expected another file to write")
+
+
+def shard_slice(shard: str | None, images: int) -> slice:
+    """The places of the images of a part, written I/N; of all of them for None.
+
+    Args:
+        shard: as in the option.
+        images: how many there are.
+
+    Raises:
+        InputError: it is not written so, or no image is in that part.
+    """
+    if shard is None:
+        return slice(None)
+    number, _, parts = shard.partition("/")
+    if not (number.isdecimal() and parts.isdecimal() and 1 <= int(number) <= int(parts)):
+        raise InputError(f"--shard {shard!r}: expected I/N with I in 1..N, such as 1/4")
+    if int(number) > images:
+        raise InputError(f"--shard {shard!r}: no image in it, there are only {images}")
+    return slice(int(number) - 1, None, int(parts))

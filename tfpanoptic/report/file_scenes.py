@@ -1,0 +1,71 @@
+"""What a report shows of images evaluated as files: their photos, where a folder has them, truth and prediction."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from tfpanoptic.data.cityscapes import image_key
+from tfpanoptic.data.dataset import read_image
+from tfpanoptic.errors import InputError
+from tfpanoptic.evaluation.pairs.coco import FileSet
+from tfpanoptic.report.scenes import Scenes
+from tfpanoptic.segment_map import SegmentMap
+
+
+def scenes_of_files(files: FileSet, photos: Path | None) -> Scenes:
+    """Photo, truth and prediction of an image by its name; photos that do not fit are told on standard error.
+
+    Args:
+        files: the pairs.
+        photos: folder of the photos; None for a report without them.
+
+    Raises:
+        InputError: no such folder.
+    """
+    pairs = {pair.name: pair for pair in files.pairs}
+    paths = {} if photos is None else find_photos(photos, list(pairs))
+
+    def scene(name: str) -> tuple[np.ndarray | None, SegmentMap, SegmentMap]:
+        truth, prediction = pairs[name].read()
+        photo = _fitting_photo(paths[name], truth.shape) if name in paths else None
+        return photo, truth, prediction
+
+    return scene
+
+
+def find_photos(folder: Path, names: list[str]) -> dict[str, Path]:
+    """The photos of images: by their names in the folder, or, in the Cityscapes layout, anywhere below it.
+
+    How many were not found is told on standard error.
+
+    Raises:
+        InputError: no such folder.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; expected the photos")
+    photos = {name: folder / name for name in names if (folder / name).is_file()}
+    keys = {name: image_key(f"{Path(name).stem}_") for name in names if name not in photos}
+    if any(keys.values()):
+        below = {image_key(f"{path.stem}_"): path for path in folder.rglob("*") if path.is_file()}
+        photos |= {name: below[key] for name, key in keys.items() if key is not None and key in below}
+    if len(photos) < len(names):
+        first = next(name for name in names if name not in photos)
+        missing = len(names) - len(photos)
+        print(f"{folder}: no photo of {missing} of {len(names)} images, first {first}", file=sys.stderr)
+    return photos
+
+
+def _fitting_photo(path: Path, size: tuple[int, ...]) -> np.ndarray | None:
+    """The photo; None, said on standard error, for one that cannot be read or has another size than the truth."""
+    try:
+        photo = read_image(path)
+    except InputError as error:
+        print(f"{error}; shown without its photo", file=sys.stderr)
+        return None
+    if photo.shape[:2] != size:
+        print(f"{path}: of another size than the truth; shown without its photo", file=sys.stderr)
+        return None
+    return photo
