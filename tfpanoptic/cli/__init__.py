@@ -16,6 +16,7 @@ from tfpanoptic.cli.evaluate import evaluate
 from tfpanoptic.cli.export import export
 from tfpanoptic.cli.models import models
 from tfpanoptic.cli.predict import predict
+from tfpanoptic.cli.schema import schema
 from tfpanoptic.cli.train import train
 from tfpanoptic.cli.weights import convert
 from tfpanoptic.errors import InputError, WorkFailed
@@ -29,7 +30,7 @@ app = typer.Typer(
 )
 weights = typer.Typer(help="Weight files of this and of other projects.", no_args_is_help=True)
 weights.command()(convert)
-for verb in (demo, doctor, train, evaluate, compare, predict, export, models, env):
+for verb in (demo, doctor, train, evaluate, compare, predict, export, models, schema, env):
     app.command()(verb)
 app.add_typer(weights, name="weights")
 

@@ -42,7 +42,6 @@ def doctor(
         data = None
     experiment = None
     if config is not None:
-        import_tensorflow()
         from tfpanoptic.experiment import Experiment
 
         experiment = Experiment.from_yaml(config, overrides or ())
@@ -57,8 +56,12 @@ def doctor(
     ceiling = None
     if errors is None and config is not None and experiment is not None:
         print()
-        ceiling = ceiling_of_source(source, experiment, config, limit)
-        print_ceiling(ceiling)
+        if experiment.architecture.oracle is None:
+            print(f"no oracle for {experiment.model.name}: its ceiling cannot be measured")
+        else:
+            import_tensorflow()
+            ceiling = ceiling_of_source(source, experiment, config, limit)
+            print_ceiling(ceiling)
     if json_file is not None:
         paths = {name: str(getattr(source, name)) for name in ("images", "annotations", "panoptic")}
         content = {"data": paths, "split": split, "config": config and str(config), **checked, "ceiling": ceiling}
