@@ -71,16 +71,21 @@ class PanopticSegmenter(keras.Model):
         return segmenter
 
     @classmethod
-    def from_preset(cls, preset: str | Path) -> PanopticSegmenter:
+    def from_preset(cls, preset: str | Path, overrides: Sequence[str] = ()) -> PanopticSegmenter:
         """The trained model of a run folder, with its best weights.
 
+        Args:
+            preset: the folder.
+            overrides: `model.postprocess.key=value`, settings of grouping and merging to change.
+
         Raises:
-            InputError: no such folder, or it is no run folder, or it has no weights yet.
+            InputError: no such folder, or it is no run folder, or it has no weights yet, or an override is wrong.
         """
         if not Path(preset).is_dir():
             raise InputError(f"{preset}: no such folder; expected the run folder of `tfpanoptic train`")
         folder = RunFolder(preset)
-        segmenter = cls(folder.load_experiment(), folder.load_categories())
+        with settings_of(folder.config):
+            segmenter = cls(folder.load_experiment(overrides), folder.load_categories())
         segmenter.load_weights_file(folder.weights())
         return segmenter
 
