@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -61,13 +62,17 @@ class PanopticSegmenter(keras.Model):
     def from_yaml(cls, path: str | Path, overrides: Sequence[str] = ()) -> PanopticSegmenter:
         """A model with new weights from a configuration, or with those that `training.initial_weights` names.
 
+        What such a file does not fit is told on standard error.
+
         Raises:
             InputError: the configuration, its data or its weights are wrong.
         """
         experiment = Experiment.from_yaml(path, overrides)
         with settings_of(path):
             segmenter = cls(experiment, experiment.load_categories())
-        segmenter.load_initial_weights()
+        report = segmenter.load_initial_weights()
+        if report is not None and not report.complete:
+            print(report, file=sys.stderr)
         return segmenter
 
     @classmethod
@@ -101,11 +106,16 @@ class PanopticSegmenter(keras.Model):
         """Sets the weights from a safetensors file of ours; see `weights.load_weights`."""
         return load_weights(path, self, self.categories, strict=strict)
 
-    def load_initial_weights(self) -> None:
-        """Sets the weights that `training.initial_weights` names, if it names any."""
+    def load_initial_weights(self) -> LoadReport | None:
+        """Sets the weights that `training.initial_weights` names; None if it names none.
+
+        Raises:
+            InputError: as `weights.load_weights`.
+        """
         training = self.experiment.training
-        if training.initial_weights is not None:
-            self.load_weights_file(training.initial_weights, strict=training.initial_weights_strict)
+        if training.initial_weights is None:
+            return None
+        return self.load_weights_file(training.initial_weights, strict=training.initial_weights_strict)
 
     @property
     def channels(self) -> dict[str, tuple[int, ...]]:
