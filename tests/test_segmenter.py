@@ -89,6 +89,20 @@ def test_a_new_model_starts_from_the_weights_it_is_given(segmenter, tiny_setting
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_what_initial_weights_do_not_fit_is_told_on_one_line(segmenter, tiny_settings, tmp_path, capsys):
+    """A channel for void changes the shapes of the semantic head's last layer, kernel and bias."""
+    segmenter.save_weights_file(tmp_path / "w.safetensors")
+    settings = {"initial_weights": str(tmp_path / "w.safetensors"), "initial_weights_strict": False}
+    tiny_settings["training"] |= settings
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(tiny_settings))
+    PanopticSegmenter.from_yaml(tmp_path / "c.yaml")
+    assert capsys.readouterr().err == ""
+    PanopticSegmenter.from_yaml(tmp_path / "c.yaml", ["model.void_channel=true"])
+    line = capsys.readouterr().err.strip()
+    assert line.startswith(f"{tmp_path / 'w.safetensors'}: {len(segmenter.weights) - 2} weights loaded; 2 of the model")
+    assert "semantic_head" in line and "2 of the file not used" in line and "\n" not in line
+
+
 @pytest.mark.parametrize("folder, words", [("none", "no such folder"), (".", "not a run folder")])
 def test_what_is_no_run_is_named(folder, words, tmp_path):
     with pytest.raises(InputError, match=words):

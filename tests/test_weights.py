@@ -65,6 +65,27 @@ def test_a_lenient_load_takes_what_fits_and_names_the_rest(tmp_path):
     np.testing.assert_array_equal(other.get_layer("first").kernel, model.get_layer("first").kernel)
 
 
+def test_a_lenient_load_is_told_in_one_line(tmp_path):
+    """Two of the first layer and four of the normalisation fit."""
+    path = saved(tmp_path, network())
+    report = load_weights(path, network(name="third"), strict=False)
+    assert str(report) == (
+        f"{path}: 6 weights loaded; 2 of the model left as they were (third/kernel, third/bias); "
+        "2 of the file not used (second/bias, second/kernel)"
+    )
+    assert not report.complete and load_weights(path, network(), strict=False).complete
+
+
+def test_a_file_of_which_nothing_fits_is_refused_by_a_lenient_load_too(tmp_path):
+    first, second = keras.Input((3,)), keras.layers.Dense(2, name="other")
+    other = keras.Model(first, second(first))
+    before = [np.array(w) for w in other.weights]
+    with pytest.raises(InputError, match="weights of another model: 2 missing .other/kernel, other/bias.; 8 not known"):
+        load_weights(saved(tmp_path, network()), other, strict=False)
+    for ours, old in zip(other.weights, before):
+        np.testing.assert_array_equal(ours, old)
+
+
 def test_weights_for_other_categories_are_refused(tmp_path):
     other = CategoryTable.from_coco([{"id": 1, "name": "dog", "isthing": 1}])
     with pytest.raises(InputError, match=r"2 categories \(cat, sky.*the model has 1 \(dog"):

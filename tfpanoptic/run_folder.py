@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from tfpanoptic.atomic import replace_file, require_free
@@ -21,6 +22,7 @@ from tfpanoptic.categories import CategoryTable
 from tfpanoptic.environment import describe_environment
 from tfpanoptic.errors import InputError
 from tfpanoptic.experiment import Experiment
+from tfpanoptic.settings.overrides import require_changeable
 
 # Only a folder with nothing else in it is ever replaced.
 CONTENTS = (
@@ -116,15 +118,16 @@ class RunFolder:
         replace_file(self.best_score, json.dumps({"step": step, "pq": score}) + "\n")
         return True
 
-    def load_experiment(self) -> Experiment:
-        """The run's experiment.
+    def load_experiment(self, overrides: Sequence[str] = ()) -> Experiment:
+        """The run's experiment, after `model.postprocess.key=value` overrides.
 
         Raises:
-            InputError: not a run folder.
+            InputError: not a run folder, or an override of another setting, of an unknown key or with a wrong value.
         """
         if not self.config.is_file():
             raise InputError(f"{self.path}: not a run folder; expected a config.yaml in it")
-        return Experiment.from_yaml(self.config)
+        require_changeable(overrides)
+        return Experiment.from_yaml(self.config, overrides)
 
     def load_categories(self) -> CategoryTable:
         """The run's category table."""

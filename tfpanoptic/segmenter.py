@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -63,26 +64,35 @@ class PanopticSegmenter(keras.Model):
     def from_yaml(cls, path: str | Path, overrides: Sequence[str] = ()) -> PanopticSegmenter:
         """A model with new weights from a configuration, or with those that `training.initial_weights` names.
 
+        What such a file does not fit is told on standard error.
+
         Raises:
             InputError: the configuration, its data or its weights are wrong.
         """
         experiment = Experiment.from_yaml(path, overrides)
         with settings_of(path):
             segmenter = cls(experiment, experiment.load_categories())
-        segmenter.load_initial_weights()
+        report = segmenter.load_initial_weights()
+        if report is not None and not report.complete:
+            print(report, file=sys.stderr)
         return segmenter
 
     @classmethod
-    def from_preset(cls, preset: str | Path) -> PanopticSegmenter:
+    def from_preset(cls, preset: str | Path, overrides: Sequence[str] = ()) -> PanopticSegmenter:
         """The trained model of a run folder, with its best weights.
 
+        Args:
+            preset: the folder.
+            overrides: `model.postprocess.key=value`, settings of grouping and merging to change.
+
         Raises:
-            InputError: no such folder, or it is no run folder, or it has no weights yet.
+            InputError: no such folder, or it is no run folder, or it has no weights yet, or an override is wrong.
         """
         if not Path(preset).is_dir():
             raise InputError(f"{preset}: no such folder; expected the run folder of `tfpanoptic train`")
         folder = RunFolder(preset)
-        segmenter = cls(folder.load_experiment(), folder.load_categories())
+        with settings_of(folder.config):
+            segmenter = cls(folder.load_experiment(overrides), folder.load_categories())
         segmenter.load_weights_file(folder.weights())
         return segmenter
 
@@ -98,11 +108,16 @@ class PanopticSegmenter(keras.Model):
         """Sets the weights from a safetensors file of ours; see `weights.load_weights`."""
         return load_weights(path, self, self.categories, strict=strict)
 
-    def load_initial_weights(self) -> None:
-        """Sets the weights that `training.initial_weights` names, if it names any."""
+    def load_initial_weights(self) -> LoadReport | None:
+        """Sets the weights that `training.initial_weights` names; None if it names none.
+
+        Raises:
+            InputError: as `weights.load_weights`.
+        """
         training = self.experiment.training
-        if training.initial_weights is not None:
-            self.load_weights_file(training.initial_weights, strict=training.initial_weights_strict)
+        if training.initial_weights is None:
+            return None
+        return self.load_weights_file(training.initial_weights, strict=training.initial_weights_strict)
 
     @property
     def channels(self) -> dict[str, tuple[int, ...]]:

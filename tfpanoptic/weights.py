@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,11 +21,32 @@ FORMAT_VERSION = "1"
 
 
 class LoadReport(NamedTuple):
-    """What a load did: variable paths set, paths of ours left as they were, names of the file not used."""
+    """What a load did; as text, one line for people.
 
+    Attributes:
+        path: the file.
+        loaded: variable paths that were set.
+        left: paths of the model that stayed as they were.
+        unused: names of the file that no weight fits.
+    """
+
+    path: str
     loaded: tuple[str, ...]
     left: tuple[str, ...]
     unused: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether the file and the model have the same weights."""
+        return not self.left and not self.unused
+
+    def __str__(self) -> str:
+        parts = [f"{len(self.loaded)} weights loaded"]
+        if self.left:
+            parts.append(f"{len(self.left)} of the model left as they were ({_first(self.left)})")
+        if self.unused:
+            parts.append(f"{len(self.unused)} of the file not used ({_first(self.unused)})")
+        return f"{self.path}: {'; '.join(parts)}"
 
 
 def save_weights(
@@ -78,7 +99,7 @@ def load_weights(
     Args:
         categories: refuse a file of other categories; None does not look.
         strict: every array must fit one weight and every weight must be in the file. Otherwise what
-            fits by path and shape is taken, and the report names the rest.
+            fits by path and shape is taken, at least one, and the report names the rest.
 
     Raises:
         InputError: as `read_header`, or the file does not fit; nothing is changed then.
@@ -92,11 +113,11 @@ def load_weights(
         fits = [name for name, shape in stored.items() if name in ours and tuple(ours[name].shape) == shape]
         left = [name for name in ours if name not in fits]
         unused = [name for name in stored if name not in fits]
-        if strict and (left or unused):
+        if (strict and (left or unused)) or not fits:
             raise InputError(f"{path}: weights of another model: {_mismatch(ours, stored, left, unused)}")
         for name in fits:
             ours[name].assign(file.get_tensor(name))
-    return LoadReport(tuple(fits), tuple(left), tuple(unused))
+    return LoadReport(str(path), tuple(fits), tuple(left), tuple(unused))
 
 
 def _open(path: str | Path):
@@ -136,5 +157,9 @@ def _mismatch(ours: dict, stored: dict[str, tuple], left: list[str], unused: lis
     parts = []
     for what, names in (("other shape", shapes), ("missing", missing), ("not known", extra)):
         if names:
-            parts.append(f"{len(names)} {what} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})")
+            parts.append(f"{len(names)} {what} ({_first(names)})")
     return "; ".join(parts)
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

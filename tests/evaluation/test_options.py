@@ -18,6 +18,10 @@ FILES = {"gt": Path("gt.json"), "gt_dir": Path("gt"), "pred": Path("pred.json"),
             {"run": Path("runs/a"), "allow_missing": True},
             "--allow-missing, --instances and --gt-instances are for files",
         ),
+        (
+            {**FILES, "overrides": ("model.postprocess.stuff_area=9",)},
+            "'model.postprocess.stuff_area=9' changes a setting",
+        ),
         ({"run": Path("runs/a"), "images": Path("photos")}, "--images, --gt and --gt-dir belong together"),
         ({**FILES, "states": (Path("a"), Path("b"))}, "give one"),
         ({**FILES, "gt_instances": Path("i.json")}, "--gt-instances is the truth of --instances"),
@@ -51,6 +55,13 @@ def test_instance_results_are_measured_by_the_ap_of_their_format(tmp_path):
         "boundary",
     )
     assert EvaluateOptions(instances=tmp_path).measures == ("cityscapes_ap",)
+
+
+def test_a_report_is_named_after_what_is_evaluated():
+    assert EvaluateOptions(run=Path("runs/a"), overrides=("model.postprocess.stuff_area=9",)).title == (
+        "runs/a model.postprocess.stuff_area=9"
+    )
+    assert EvaluateOptions(**FILES).title == "pred.json"
 
 
 def test_shards_take_every_image_once():

@@ -28,6 +28,11 @@ def test_an_image_given_twice_is_named(tmp_path):
         find_images([folder, folder / "a.png"])
 
 
+def test_nothing_to_segment_is_told():
+    with pytest.raises(InputError, match="no image is given"):
+        find_images([])
+
+
 @pytest.mark.parametrize("name, words", [("none", "no such file or folder"), ("empty", "no image in this folder")])
 def test_what_holds_no_image_is_named(tmp_path, name, words):
     touch(tmp_path / "empty", "notes.txt")

@@ -99,6 +99,22 @@ def test_an_evaluation_that_was_interrupted_is_caught_up(tiny_experiment, tmp_pa
     assert [record["step"] for record in records(tmp_path / "run") if "pq" in record] == [3, 6]
 
 
+def test_a_run_says_which_initial_weights_do_not_fit(tiny_settings, tiny_run, tmp_path, monkeypatch, capsys):
+    """The tiny run has no channel for void: kernel and bias of its semantic head's last layer have other shapes."""
+
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    path = str(tiny_run / "last.safetensors")
+    tiny_settings["training"] |= {"steps": 1, "initial_weights": path, "initial_weights_strict": False}
+    tiny_settings["model"]["void_channel"] = True
+    monkeypatch.setattr(PanopticSegmenter, "loss_terms", interrupted)  # in the first step: said before it
+    with pytest.raises(KeyboardInterrupt):
+        train(Experiment.from_dict(tiny_settings), tmp_path / "run")
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith(path)]
+    assert len(lines) == 1 and "2 of the model left as they were (semantic_head" in lines[0]
+
+
 def test_resume_and_overwrite_exclude_each_other(tiny_experiment, tiny_run):
     with pytest.raises(InputError, match="exclude each other"):
         train(tiny_experiment, tiny_run, resume=True, overwrite=True)

@@ -10,6 +10,7 @@ import typer
 from tfpanoptic.cli.quiet_tensorflow import import_tensorflow
 from tfpanoptic.doctor.options import CEILING_IMAGES, LAYOUT
 from tfpanoptic.errors import InputError
+from tfpanoptic.settings.overrides import is_override
 
 
 def doctor(
@@ -37,9 +38,8 @@ def doctor(
 
     if json_file is not None:
         require_file_place(json_file)
-    if data is not None and "=" in data and not Path(data).exists():
-        overrides = [data, *(overrides or [])]
-        data = None
+    if data is not None and is_override(data):
+        overrides, data = [data, *(overrides or [])], None
     experiment = None
     if config is not None:
         from tfpanoptic.experiment import Experiment

@@ -10,6 +10,7 @@ import typer
 
 from tfpanoptic.cli.quiet_tensorflow import import_tensorflow
 from tfpanoptic.evaluation.options import Also, EvaluateOptions, Format, check_options
+from tfpanoptic.settings.overrides import is_override
 
 if TYPE_CHECKING:
     from tfpanoptic.evaluation.state import Evaluation
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    run: Annotated[Path | None, typer.Argument(help="Run folder of a trained model; leave it out for files.")] = None,
+    run: Annotated[str | None, typer.Argument(help="Run folder of a trained model; leave it out for files.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Settings to change, as model.postprocess.key=value.")
+    ] = None,
     gt: Annotated[Path | None, typer.Option(help="Truth: panoptic JSON.")] = None,
     gt_dir: Annotated[Path | None, typer.Option(help="Folder of the truth's PNGs.")] = None,
     pred: Annotated[Path | None, typer.Option(help="Prediction: panoptic JSON.")] = None,
@@ -50,8 +54,11 @@ def evaluate(
     report: Annotated[Path | None, typer.Option(help="Write a report to look at: one HTML file.")] = None,
 ) -> None:
     """Measure PQ and the other published numbers, with their uncertainty and the reasons for what is lost."""
+    if run is not None and is_override(run):
+        overrides, run = [run, *(overrides or [])], None
     options = EvaluateOptions(
-        run=run,
+        run=Path(run) if run is not None else None,
+        overrides=tuple(overrides or ()),
         gt=gt,
         gt_dir=gt_dir,
         pred=pred,

@@ -13,6 +13,9 @@ from tfpanoptic.errors import InputError
 
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder of a trained model.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Settings to change, as model.postprocess.key=value.")
+    ] = None,
     format: Annotated[str, typer.Option(help="saved_model.")] = "saved_model",
     out: Annotated[Path | None, typer.Option(help="Folder to write; by default RUN/FORMAT.")] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Compare the export with the network on images.")] = False,
@@ -26,7 +29,7 @@ def export(
 
     if format not in EXPORTERS:
         raise InputError(f"--format: expected one of {', '.join(EXPORTERS)}, found {format!r}")
-    segmenter = PanopticSegmenter.from_preset(run)
+    segmenter = PanopticSegmenter.from_preset(run, overrides or ())
     target = out or run / format
     EXPORTERS[format](segmenter, target, overwrite=overwrite)
     print(f"{target}: written")

@@ -12,7 +12,12 @@ from tfpanoptic.cli.quiet_tensorflow import import_tensorflow
 
 def predict(
     run: Annotated[Path, typer.Argument(help="Run folder of a trained model.")],
-    paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
+    arguments: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PHOTOS...", help="Images or folders of them, and model.postprocess.key=value to change."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Folder for panoptic.json, panoptic/ and overlay/.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it exists.")] = False,
 ) -> None:
@@ -20,8 +25,10 @@ def predict(
     import_tensorflow()
     from tfpanoptic.predict.files import find_images, write_predictions
     from tfpanoptic.segmenter import PanopticSegmenter
+    from tfpanoptic.settings.overrides import split_overrides
 
+    paths, overrides = split_overrides(arguments)
     images = find_images(paths)
-    segmenter = PanopticSegmenter.from_preset(run)
+    segmenter = PanopticSegmenter.from_preset(run, overrides)
     write_predictions(segmenter, images, out, overwrite=overwrite)
     print(f"{len(images)} images: {out}/panoptic.json, {out}/panoptic/, {out}/overlay/")

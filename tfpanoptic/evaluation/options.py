@@ -36,6 +36,7 @@ class EvaluateOptions:
 
     Attributes:
         run: run folder of a trained model; the prediction is its own.
+        overrides: settings of its model to change, `model.postprocess.key=value`.
         gt, gt_dir: truth of files, or, with `images`, of a run.
         pred, pred_dir: prediction as files.
         images: folder of the photos.
@@ -51,6 +52,7 @@ class EvaluateOptions:
     """
 
     run: Path | None = None
+    overrides: tuple[str, ...] = ()
     gt: Path | None = None
     gt_dir: Path | None = None
     pred: Path | None = None
@@ -89,7 +91,7 @@ class EvaluateOptions:
     @property
     def title(self) -> str:
         """What is evaluated, for a report."""
-        return str(self.run or self.pred or self.pred_dir or self.states[0])
+        return " ".join([str(self.run or self.pred or self.pred_dir or self.states[0]), *self.overrides])
 
 
 def check_options(options: EvaluateOptions) -> None:
@@ -100,6 +102,8 @@ def check_options(options: EvaluateOptions) -> None:
             or an output is an input or another output.
     """
     evaluates = options.of_files or options.run is not None
+    if options.overrides and options.run is None:
+        raise InputError(f"{options.overrides[0]!r} changes a setting of a trained model; give its run folder")
     of_files = (options.workers, options.allow_missing, options.instances, options.gt_instances)
     if options.run is not None and options.of_files:
         raise InputError("a run folder makes its own predictions; leave it out with --pred and --pred-dir")

@@ -61,14 +61,14 @@ def evaluate_run(options: EvaluateOptions) -> tuple[Evaluation, Scenes]:
     """
     if options.run is None:
         raise InputError("no run folder is given")
-    segmenter = PanopticSegmenter.from_preset(options.run)
+    segmenter = PanopticSegmenter.from_preset(options.run, options.overrides)
     if options.images is not None and options.gt is not None and options.gt_dir is not None:
         dataset = matched_dataset(segmenter, options.images, options.gt, options.gt_dir)
     else:
         dataset = segmenter.experiment.load_data("val")
     for line in dataset.unmatched():
         print(line, file=sys.stderr)
-    source, total = _source(RunFolder(options.run), dataset), len(dataset)
+    source, total = _source(segmenter, RunFolder(options.run), dataset), len(dataset)
     dataset = replace(dataset, records=dataset.records[shard_slice(options.shard, total)])
     if options.by is not None:
         require_column(options.by, [record.extra for record in dataset.records])
@@ -77,10 +77,12 @@ def evaluate_run(options: EvaluateOptions) -> tuple[Evaluation, Scenes]:
     return evaluation, scenes_of(segmenter, dataset)
 
 
-def _source(run: RunFolder, dataset: Dataset) -> str:
-    """Fingerprint of a run's model and of the truth that it is measured on."""
-    truth = [f"{record.panoptic_path} {record.segments.tolist()}" for record in dataset.records]
-    return fingerprint([run.weights(), run.config], truth)
+def _source(segmenter: PanopticSegmenter, run: RunFolder, dataset: Dataset) -> str:
+    """Fingerprint of a run's model, of the settings that were changed, and of the truth that it is measured on."""
+    names = [f"{record.panoptic_path} {record.segments.tolist()}" for record in dataset.records]
+    if segmenter.experiment != run.load_experiment():
+        names.append(segmenter.experiment.to_yaml())
+    return fingerprint([run.weights(), run.config], names)
 
 
 def evaluate_images(

@@ -17,9 +17,11 @@ def find_images(paths: Sequence[str | Path]) -> list[Path]:
     """The images among `paths`: files as they are, folders by what lies in them, sorted.
 
     Raises:
-        InputError: a path does not exist, a folder holds no image, or two images have one name
+        InputError: there are none, a path does not exist, a folder holds no image, or two images have one name
             (their results would have one, too).
     """
+    if not paths:
+        raise InputError("no image is given; expected images or folders of images")
     found: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():

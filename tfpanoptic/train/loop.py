@@ -65,8 +65,7 @@ def train(
         optimizer = make_optimizer(experiment.training)
         optimizer.build(segmenter.trainable_variables)
         start = Checkpoints(folder.checkpoints, segmenter, optimizer).restore() if resume else 0
-        if start == 0:
-            segmenter.load_initial_weights()
+        loaded = segmenter.load_initial_weights() if start == 0 else None
     batches = iter(_distributed_batches(strategy, experiment, dataset, segmenter, start))
     # Whatever may be wrong with the input has been found by now: an older run stays until here.
     if not resume:
@@ -79,6 +78,8 @@ def train(
     with progress("train", experiment.training.steps, start) as track:
         for line in validation.unmatched():
             track.say(line)
+        if loaded is not None and not loaded.complete:
+            track.say(str(loaded))
         try:
             run.catch_up(start, track)
             for step in range(start + 1, experiment.training.steps + 1):

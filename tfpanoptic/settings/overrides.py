@@ -1,0 +1,36 @@
+"""Settings given as `key.path=value`: which arguments are such, and which ones a trained model takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from tfpanoptic.errors import InputError
+
+# Grouping and merging come after the network: the weights do not depend on their settings.
+CHANGEABLE = "model.postprocess."
+
+
+def is_override(argument: str) -> bool:
+    """Whether an argument is a setting: it has a `=`, and nothing of that name exists."""
+    return "=" in argument and not Path(argument).exists()
+
+
+def split_overrides(arguments: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The other arguments, and those that are settings, each in their order."""
+    arguments = list(arguments)
+    return [a for a in arguments if not is_override(a)], [a for a in arguments if is_override(a)]
+
+
+def require_changeable(overrides: Sequence[str]) -> None:
+    """Refuses settings that a trained model was trained with.
+
+    Raises:
+        InputError: an override is none of `model.postprocess`.
+    """
+    for override in overrides:
+        if not override.strip().startswith(CHANGEABLE) or "=" not in override:
+            raise InputError(
+                f"override {override!r}: expected {CHANGEABLE}key=value; any other setting of a trained model "
+                "would need training"
+            )
