@@ -152,9 +152,8 @@ def _visible(ids: np.ndarray, categories: list[int], crowds: list[bool]) -> Segm
     numbers = np.arange(1, len(categories) + 1)
     areas = extents(ids).of(numbers).areas
     keep = areas >= SMALLEST_AREA
-    return SegmentMap(
-        relabel(ids, numbers[keep], numbers[keep]), segment_rows(numbers, categories, crowds, areas)[keep]
-    )
+    rows = segment_rows(numbers, categories, crowds, areas)[keep]
+    return SegmentMap(relabel(ids, rows["id"], rows["id"]), rows)
 
 
 def _paint_stuff(paint: Callable, height: int, width: int, random: np.random.Generator) -> None:

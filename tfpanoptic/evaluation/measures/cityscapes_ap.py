@@ -153,11 +153,11 @@ def _rows(overlaps: _Overlaps, categories: CategoryTable) -> np.ndarray:
     right, wrong = _judge(overlaps, counted)
     truths = np.bincount(truth["category"][counted], minlength=len(categories) + 1)
     present = [c for c in categories.thing_ids if truths[c]]
-    told = np.flatnonzero(((right | wrong) > 0) & categories.isthing[category.astype(np.int64)])
-    rows = np.zeros((len(present) + len(told), len(COLUMNS)))
+    judged = np.flatnonzero(((right | wrong) > 0) & categories.isthing[category.astype(np.int64)])
+    rows = np.zeros((len(present) + len(judged), len(COLUMNS)))
     true_rows, predicted_rows = rows[: len(present)], rows[len(present) :]
     true_rows[:, 0], true_rows[:, 4] = present, truths[present]
-    predicted_rows[:, :4] = np.stack([category[told], overlaps.score[told], right[told], wrong[told]], axis=1)
+    predicted_rows[:, :4] = np.stack([category[judged], overlaps.score[judged], right[judged], wrong[judged]], axis=1)
     return rows
 
 
