@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -29,14 +29,29 @@ class OptimizerConfig(StrictConfig):
 
 
 class ScheduleConfig(StrictConfig):
-    """The learning rate over the steps."""
+    """The learning rate over the steps; step s is the one after s updates."""
 
-    name: Literal["constant", "poly", "cosine"] = "poly"
+    name: Literal["constant", "poly", "cosine", "step"] = "poly"
     power: float = Field(0.9, gt=0)
-    # The rate rises linearly from 0 over these steps; the schedule counts from step 0 all the same.
-    warmup_steps: int = Field(0, ge=0)
-    # Where the schedule ends, as a fraction of the rate.
+    # Where poly and cosine end, as a fraction of the rate.
     final_fraction: float = Field(0.0, ge=0, le=1)
+    # step: the rate is multiplied by drop_factor from each of these steps on.
+    drop_steps: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    drop_factor: float = Field(0.1, gt=0, lt=1)
+    # The rate rises linearly over these steps, from this fraction of it.
+    warmup_steps: int = Field(0, ge=0)
+    warmup_fraction: float = Field(0.0, ge=0, lt=1)
+    # replaces: the schedule counts from step 0 all the same (DeepLab2). multiplies: so it does, and the rise is a
+    # factor of it (Detectron2). precedes: poly and cosine count from the end of the warm-up (EoMT).
+    warmup: Literal["replaces", "multiplies", "precedes"] = "replaces"
+
+    @model_validator(mode="after")
+    def _drops_are_steps(self) -> ScheduleConfig:
+        if (self.name == "step") != bool(self.drop_steps):
+            raise ValueError(f"drop_steps are what step needs and only step takes, found {self.drop_steps}")
+        if list(self.drop_steps) != sorted(set(self.drop_steps)):
+            raise ValueError(f"drop_steps: expected rising steps, found {self.drop_steps}")
+        return self
 
 
 class TrainingConfig(StrictConfig):
@@ -61,7 +76,10 @@ class TrainingConfig(StrictConfig):
     initial_weights_strict: bool = True
 
     @model_validator(mode="after")
-    def _warm_up_ends(self) -> TrainingConfig:
-        if self.schedule.warmup_steps >= self.steps:
-            raise ValueError(f"schedule.warmup_steps {self.schedule.warmup_steps} must be below steps {self.steps}")
+    def _schedule_fits_the_steps(self) -> TrainingConfig:
+        schedule = self.schedule
+        if schedule.warmup_steps >= self.steps:
+            raise ValueError(f"schedule.warmup_steps {schedule.warmup_steps} must be below steps {self.steps}")
+        if schedule.drop_steps and schedule.drop_steps[-1] >= self.steps:
+            raise ValueError(f"schedule.drop_steps {schedule.drop_steps[-1]} must be below steps {self.steps}")
         return self
