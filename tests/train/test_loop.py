@@ -78,6 +78,7 @@ def files_and_times(run: Path) -> dict[Path, int]:
         ("model", "backbone", {"name": "resnet9"}, "model.backbone.name 'resnet9'"),
         ("augment", "crop", [60, 64], "crop"),
         ("training", "initial_weights", "none.safetensors", "none.safetensors: no such file"),
+        ("training", "optimizer", {"groups": [{"match": "^nowhere/"}]}, r"training.optimizer.groups\[0\].match"),
     ],
 )
 def test_what_is_wrong_is_found_before_an_older_run_is_touched(tiny_settings, tiny_run, group, key, value, words):
@@ -196,7 +197,8 @@ def test_two_replicas_train_the_weights_of_one_device(tiny_settings, tmp_path):
 def test_fit_has_the_gradients_of_the_loop(tiny_experiment):
     """Plain SGD with rate 1: one step moves every weight by its gradient."""
     from tfpanoptic.data.pipeline import training_batches
-    from tfpanoptic.train.optimizers import apply_gradients
+    from tfpanoptic.settings.training import TrainingConfig
+    from tfpanoptic.train.updates import Updates
 
     dataset = tiny_experiment.load_data("train")
     start = PanopticSegmenter(tiny_experiment, dataset.categories)
@@ -210,14 +212,15 @@ def test_fit_has_the_gradients_of_the_loop(tiny_experiment):
     fitted.compile(optimizer=keras.optimizers.SGD(1.0), jit_compile=False)
     fitted.fit(batches, verbose=0)
 
-    optimizer = keras.optimizers.SGD(1.0)
+    sgd = {"name": "sgd", "learning_rate": 1.0, "momentum": 0.0}
+    config = TrainingConfig.model_validate({"optimizer": sgd, "schedule": {"name": "constant"}})
+    updates = Updates(config, start.trainable_variables)
     loss_weights = tiny_experiment.model.loss_weights.model_dump()
     for batch in batches:
         with tf.GradientTape() as tape:
             terms = start.loss_terms(batch, training=True)
             loss = tf.add_n([loss_weights[k] * tf.reduce_sum(v) / 2 for k, v in terms.items()])
-        variables = start.trainable_variables
-        apply_gradients(optimizer, tape.gradient(loss, variables), variables, None)
+        updates.apply(tape.gradient(loss, updates.trained))
     moved = 0.0
     for name, ours, theirs, old in zip(
         [w.path for w in start.weights], start.get_weights(), fitted.get_weights(), before

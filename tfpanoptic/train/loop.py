@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +22,7 @@ from tfpanoptic.progress import progress
 from tfpanoptic.run_folder import RunFolder
 from tfpanoptic.segmenter import PanopticSegmenter
 from tfpanoptic.train.checkpoints import Checkpoints
-from tfpanoptic.train.optimizers import apply_gradients, make_optimizer
+from tfpanoptic.train.updates import Updates
 
 
 def train(
@@ -60,9 +58,8 @@ def train(
     keras.utils.set_random_seed(experiment.training.seed)
     with strategy.scope():
         segmenter = PanopticSegmenter(experiment, dataset.categories)
-        optimizer = make_optimizer(experiment.training)
-        optimizer.build(segmenter.trainable_variables)
-        start = Checkpoints(folder.checkpoints, segmenter, optimizer).restore() if resume else 0
+        updates = Updates(experiment.training, segmenter.trainable_variables)
+        start = Checkpoints(folder.checkpoints, segmenter, updates).restore() if resume else 0
         if start == 0:
             segmenter.load_initial_weights()
     batches = iter(_distributed_batches(strategy, experiment, dataset, segmenter, start))
@@ -71,9 +68,9 @@ def train(
         folder.create(experiment)
     folder.rewind(start)
     folder.describe(segmenter, strategy)
-    checkpoints = Checkpoints(folder.checkpoints, segmenter, optimizer)
-    run = _Run(experiment, folder, segmenter, optimizer, checkpoints, validation)
-    step_function = _step_function(strategy, segmenter, optimizer, experiment)
+    checkpoints = Checkpoints(folder.checkpoints, segmenter, updates)
+    run = _Run(experiment, folder, segmenter, updates, checkpoints, validation)
+    step_function = _step_function(strategy, segmenter, updates, experiment)
     with progress("train", experiment.training.steps, start) as track:
         for line in validation.unmatched():
             track.say(line)
@@ -88,11 +85,11 @@ def train(
         except KeyboardInterrupt:
             run.flush()
             # Not `run.step`: the interruption may have come between an update and its record.
-            done = int(keras.ops.convert_to_numpy(optimizer.iterations))
+            done = int(keras.ops.convert_to_numpy(updates.iterations))
             checkpoints.save(done)
             track.say(f"interrupted after step {done}; go on with --resume")
             raise
-    _use_average(segmenter, optimizer)
+    updates.use_average()
     segmenter.save_weights_file(folder.last_weights)
     return segmenter
 
@@ -126,17 +123,15 @@ def _distributed_batches(strategy, experiment: Experiment, dataset, segmenter, s
     return strategy.distribute_datasets_from_function(part)
 
 
-def _step_function(strategy, segmenter: PanopticSegmenter, optimizer, experiment: Experiment):
+def _step_function(strategy, segmenter: PanopticSegmenter, updates: Updates, experiment: Experiment):
     """Compiled function: global batch -> dict of weighted, batch-averaged loss terms and their sum `loss`."""
     global_batch = experiment.training.batch_size
-    variables = segmenter.trainable_variables
-    clip_norm = experiment.training.optimizer.clip_norm
 
     def replica_step(batch: dict[str, Any]) -> dict[str, tf.Tensor]:
         with tf.GradientTape() as tape:
             shares = segmenter.loss_shares(segmenter.loss_terms(batch, training=True), global_batch)
             loss = tf.add_n(list(shares.values()))
-        apply_gradients(optimizer, tape.gradient(loss, variables), variables, clip_norm)
+        updates.apply(tape.gradient(loss, updates.trained))
         return {**shares, "loss": loss}
 
     # XLA on the CPU was four times slower here, and cannot run several logical CPUs.
@@ -151,9 +146,9 @@ def _step_function(strategy, segmenter: PanopticSegmenter, optimizer, experiment
 class _Run:
     """What happens around the steps: records, evaluation, checkpoints."""
 
-    def __init__(self, experiment, folder, segmenter, optimizer, checkpoints, validation):
+    def __init__(self, experiment, folder, segmenter, updates, checkpoints, validation):
         self.settings = experiment.training
-        self.folder, self.segmenter, self.optimizer = folder, segmenter, optimizer
+        self.folder, self.segmenter, self.updates = folder, segmenter, updates
         self.checkpoints, self.validation = checkpoints, validation
         self.step = 0
         self._pending: list[tuple[int, dict[str, tf.Tensor]]] = []
@@ -197,7 +192,7 @@ class _Run:
         if evaluates or saves or step % settings.log_every == 0 or step == 1:
             count, seconds = len(self._pending), time.monotonic() - self._since
             losses = self.flush()
-            rate = float(keras.ops.convert_to_numpy(self.optimizer.learning_rate))
+            rate = self.updates.learning_rate
             speed = count * settings.batch_size / max(seconds, 1e-9)
             self.folder.log({"step": step, **losses, "learning_rate": rate, "images_per_second": round(speed, 2)})
             self._since = time.monotonic()
@@ -218,7 +213,7 @@ class _Run:
 
     def _evaluate(self, step: int, track) -> None:
         """PQ on the validation images, pictures of the first of them, and the best weights so far."""
-        with averaged_weights(self.segmenter, self.optimizer):
+        with self.updates.averaged_weights():
             limit = self.settings.evaluate_images
             summary = self.segmenter.evaluate_panoptic(self.validation, limit=limit, pictures=self.folder.pictures)
             self.folder.log({"step": step, "pq": summary})
@@ -226,23 +221,3 @@ class _Run:
             best = self.folder.keep_best(step, score, self.segmenter)
         shown = {k: "-" if summary[k]["pq"] is None else f"{100 * summary[k]['pq']:.1f}" for k in ("all", "things")}
         track.say(f"step {step}: PQ {shown['all']}, things {shown['things']}{', the best so far' if best else ''}")
-
-
-@contextmanager
-def averaged_weights(segmenter: keras.Model, optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
-    """Within it, a segmenter has the moving average of its weights, if its optimizer keeps one."""
-    if not optimizer.use_ema:
-        yield
-        return
-    own = [keras.ops.convert_to_numpy(variable) for variable in segmenter.trainable_variables]
-    try:
-        _use_average(segmenter, optimizer)
-        yield
-    finally:
-        for variable, value in zip(segmenter.trainable_variables, own):
-            variable.assign(value)
-
-
-def _use_average(segmenter: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
-    if optimizer.use_ema:
-        optimizer.finalize_variable_values(segmenter.trainable_variables)
