@@ -6,8 +6,6 @@ and a checkpoint holds everything else, so a run that was killed and resumed end
 
 from __future__ import annotations
 
-import math
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +14,13 @@ import tensorflow as tf
 
 from tfpanoptic.data.dataset import check_records
 from tfpanoptic.data.pipeline import training_batches
-from tfpanoptic.errors import InputError, WorkFailed
+from tfpanoptic.errors import InputError
 from tfpanoptic.experiment import Experiment
-from tfpanoptic.progress import progress
 from tfpanoptic.run_folder import RunFolder
 from tfpanoptic.segmenter import PanopticSegmenter
 from tfpanoptic.train.checkpoints import Checkpoints
+from tfpanoptic.train.recorder import Recorder
+from tfpanoptic.train.strategy import is_chief
 from tfpanoptic.train.updates import Updates
 
 
@@ -63,34 +62,19 @@ def train(
         if start == 0:
             segmenter.load_initial_weights()
     batches = iter(_distributed_batches(strategy, experiment, dataset, segmenter, start))
-    # Whatever may be wrong with the input has been found by now: an older run stays until here.
-    if not resume:
-        folder.create(experiment)
-    folder.rewind(start)
-    folder.describe(segmenter, strategy)
-    checkpoints = Checkpoints(folder.checkpoints, segmenter, updates)
-    run = _Run(experiment, folder, segmenter, updates, checkpoints, validation)
     step_function = _step_function(strategy, segmenter, updates, experiment)
-    with progress("train", experiment.training.steps, start) as track:
-        for line in validation.unmatched():
-            track.say(line)
+    # Whatever may be wrong with the input has been found by now: an older run stays until here.
+    recorder = Recorder(experiment, folder, segmenter, updates, validation, chief=is_chief(strategy))
+    with recorder.recording(start, resume, strategy):
         try:
-            run.catch_up(start, track)
+            recorder.catch_up(start)
             for step in range(start + 1, experiment.training.steps + 1):
-                run.record(step, step_function(next(batches)))
-                run.after(step, track)
+                recorder.record(step, step_function(next(batches)))
         except tf.errors.OpError:
             check_records(dataset)  # names the damaged file, if that is what it was
             raise
-        except KeyboardInterrupt:
-            run.flush()
-            # Not `run.step`: the interruption may have come between an update and its record.
-            done = int(keras.ops.convert_to_numpy(updates.iterations))
-            checkpoints.save(done)
-            track.say(f"interrupted after step {done}; go on with --resume")
-            raise
     updates.use_average()
-    segmenter.save_weights_file(folder.last_weights)
+    recorder.save_last()
     return segmenter
 
 
@@ -141,83 +125,3 @@ def _step_function(strategy, segmenter: PanopticSegmenter, updates: Updates, exp
         return {name: strategy.reduce("SUM", value, axis=None) for name, value in shares.items()}
 
     return step
-
-
-class _Run:
-    """What happens around the steps: records, evaluation, checkpoints."""
-
-    def __init__(self, experiment, folder, segmenter, updates, checkpoints, validation):
-        self.settings = experiment.training
-        self.folder, self.segmenter, self.updates = folder, segmenter, updates
-        self.checkpoints, self.validation = checkpoints, validation
-        self.step = 0
-        self._pending: list[tuple[int, dict[str, tf.Tensor]]] = []
-        self._since = time.monotonic()
-
-    def record(self, step: int, losses: dict[str, tf.Tensor]) -> None:
-        """Keeps the step's losses on the device until they are needed."""
-        self.step = step
-        self._pending.append((step, losses))
-
-    def flush(self) -> dict[str, float]:
-        """Means of the losses since the last flush.
-
-        Raises:
-            WorkFailed: one of them is not finite; nothing after that step was saved.
-        """
-        values = [(step, {k: float(v) for k, v in losses.items()}) for step, losses in self._pending]
-        self._pending.clear()
-        for step, losses in values:
-            for name, value in losses.items():
-                if not math.isfinite(value):
-                    raise WorkFailed(
-                        f"step {step}: loss term {name} is {value}; stopped. The latest checkpoint is from before it; "
-                        "a lower learning rate or optimizer.clip_norm may help"
-                    )
-        return {k: sum(losses[k] for _, losses in values) / len(values) for k in values[0][1]} if values else {}
-
-    def catch_up(self, step: int, track) -> None:
-        """Evaluates after `step` if the run that is resumed was interrupted before it could."""
-        if step and self._evaluates(step) and not self.folder.evaluated(step):
-            self._evaluate(step, track)
-
-    def _evaluates(self, step: int) -> bool:
-        return step == self.settings.steps or step % self.settings.evaluate_every == 0
-
-    def after(self, step: int, track) -> None:
-        """Logs, evaluates and saves where it is time to."""
-        settings, evaluates = self.settings, self._evaluates(step)
-        saves = step == settings.steps or step % settings.checkpoint_every == 0
-        note = ""
-        if evaluates or saves or step % settings.log_every == 0 or step == 1:
-            count, seconds = len(self._pending), time.monotonic() - self._since
-            losses = self.flush()
-            rate = self.updates.learning_rate
-            speed = count * settings.batch_size / max(seconds, 1e-9)
-            self.folder.log({"step": step, **losses, "learning_rate": rate, "images_per_second": round(speed, 2)})
-            self._since = time.monotonic()
-            note = f"loss {losses['loss']:.4f}"
-        track.advance(note=note)
-        if evaluates:
-            self._evaluate(step, track)
-            self._since = time.monotonic()
-        if saves:
-            self._require_finite_weights(step)
-            self.checkpoints.save(step)
-
-    def _require_finite_weights(self, step: int) -> None:
-        """A gradient can overflow where the loss does not; such weights are never saved."""
-        for variable in self.segmenter.trainable_variables:
-            if not bool(tf.reduce_all(tf.math.is_finite(variable.value))):
-                raise WorkFailed(f"step {step}: weight {variable.path} is not finite; stopped. Try optimizer.clip_norm")
-
-    def _evaluate(self, step: int, track) -> None:
-        """PQ on the validation images, pictures of the first of them, and the best weights so far."""
-        with self.updates.averaged_weights():
-            limit = self.settings.evaluate_images
-            summary = self.segmenter.evaluate_panoptic(self.validation, limit=limit, pictures=self.folder.pictures)
-            self.folder.log({"step": step, "pq": summary})
-            score = summary["all"]["pq"]
-            best = self.folder.keep_best(step, score, self.segmenter)
-        shown = {k: "-" if summary[k]["pq"] is None else f"{100 * summary[k]['pq']:.1f}" for k in ("all", "things")}
-        track.say(f"step {step}: PQ {shown['all']}, things {shown['things']}{', the best so far' if best else ''}")
