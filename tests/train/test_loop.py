@@ -77,6 +77,7 @@ def files_and_times(run: Path) -> dict[Path, int]:
     [
         ("model", "backbone", {"name": "resnet9"}, "^model.backbone.name: .*found 'resnet9'"),
         ("training", "initial_weights", "none.safetensors", "none.safetensors: no such file"),
+        ("training", "optimizer", {"groups": [{"match": "^nowhere/"}]}, r"training.optimizer.groups\[0\].match"),
     ],
 )
 def test_what_is_wrong_is_found_before_an_older_run_is_touched(tiny_settings, tiny_run, group, key, value, words):
@@ -92,7 +93,7 @@ def test_an_evaluation_that_was_interrupted_is_caught_up(tiny_experiment, tmp_pa
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("tfpanoptic.train.loop.evaluate_with_pictures", interrupted)
+        patch.setattr("tfpanoptic.train.recorder.evaluate_with_pictures", interrupted)
         train(tiny_experiment, tmp_path / "run")
     train(tiny_experiment, tmp_path / "run", resume=True)
     # Interrupted in the evaluation after step 3: the checkpoint is of step 3, and the evaluation comes first.
@@ -108,7 +109,7 @@ def test_a_run_says_which_initial_weights_do_not_fit(tiny_settings, tiny_run, tm
     path = str(tiny_run / "last.safetensors")
     tiny_settings["training"] |= {"steps": 1, "initial_weights": path, "initial_weights_strict": False}
     tiny_settings["model"]["void_channel"] = True
-    monkeypatch.setattr(PanopticSegmenter, "loss_terms", interrupted)  # in the first step: said before it
+    monkeypatch.setattr(PanopticSegmenter, "loss_shares", interrupted)  # in the first step: said before it
     with pytest.raises(KeyboardInterrupt):
         train(Experiment.from_dict(tiny_settings), tmp_path / "run")
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith(path)]
@@ -210,7 +211,8 @@ def test_two_replicas_train_the_weights_of_one_device(tiny_settings, tmp_path):
 
 def test_fit_has_the_gradients_of_the_loop(tiny_experiment):
     """Plain SGD with rate 1: one step moves every weight by its gradient."""
-    from tfpanoptic.train.optimizers import apply_gradients
+    from tfpanoptic.settings.training import TrainingConfig
+    from tfpanoptic.train.updates import Updates
 
     categories = tiny_experiment.load_categories()
     start, fitted = (PanopticSegmenter(tiny_experiment, categories) for _ in range(2))
@@ -223,7 +225,9 @@ def test_fit_has_the_gradients_of_the_loop(tiny_experiment):
     fitted.compile(optimizer=keras.optimizers.SGD(1.0), jit_compile=False)
     fitted.fit(batches, verbose=0)
 
-    optimizer = keras.optimizers.SGD(1.0)
+    sgd = {"name": "sgd", "learning_rate": 1.0, "momentum": 0.0}
+    config = TrainingConfig.model_validate({"optimizer": sgd, "schedule": {"name": "constant"}})
+    updates = Updates(config, start.trainable_variables)
     loss_weights = tiny_experiment.model.loss_weights.model_dump()
     for batch in batches:
         with tf.GradientTape() as tape:
@@ -231,8 +235,7 @@ def test_fit_has_the_gradients_of_the_loop(tiny_experiment):
             experiment = start.experiment
             terms = experiment.architecture.loss(outputs, batch["targets"], experiment.model, start.categories)
             loss = tf.add_n([loss_weights[k] * tf.reduce_sum(v) / 2 for k, v in terms.items()])
-        variables = start.trainable_variables
-        apply_gradients(optimizer, tape.gradient(loss, variables), variables, None)
+        updates.apply(tape.gradient(loss, updates.trained))
     moved = 0.0
     for name, ours, theirs, old in zip(
         [w.path for w in start.weights], start.get_weights(), fitted.get_weights(), before

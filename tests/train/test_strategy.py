@@ -1,9 +1,11 @@
+from types import SimpleNamespace
+
 import keras
 import pytest
 import tensorflow as tf
 
 from tfpanoptic.errors import InputError
-from tfpanoptic.train.strategy import make_strategy
+from tfpanoptic.train.strategy import is_chief, make_strategy
 
 
 @pytest.mark.parametrize("name", ["one", "auto"])
@@ -24,3 +26,23 @@ def test_a_keras_distribution_that_tensorflow_would_ignore_is_refused(monkeypatc
     monkeypatch.setattr(keras.distribution, "distribution", lambda: object())
     with pytest.raises(InputError, match="no effect on TensorFlow"):
         make_strategy("one")
+
+
+@pytest.mark.parametrize("name", ["one", "mirrored"])
+def test_a_process_on_its_own_is_the_chief(name):
+    assert is_chief(make_strategy(name))
+
+
+@pytest.mark.parametrize(
+    "task_type, task_id, jobs, chief",
+    [
+        ("chief", 0, ["chief", "worker"], True),
+        ("worker", 0, ["chief", "worker"], False),
+        ("worker", 0, ["worker"], True),
+        ("worker", 1, ["worker"], False),
+    ],
+)
+def test_of_several_workers_one_is_the_chief(task_type, task_id, jobs, chief):
+    cluster = tf.train.ClusterSpec({job: ["localhost:1", "localhost:2"] for job in jobs})
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(cluster, task_type=task_type, task_id=task_id)
+    assert is_chief(SimpleNamespace(cluster_resolver=resolver)) == chief

@@ -1,4 +1,4 @@
-"""Checkpoints that resume exactly: weights, seed generators, optimizer with its moving average, and the step.
+"""Checkpoints that resume exactly: weights, seed generators, state of the updates, and the step.
 
 The batch of a step is a function of (seed, step), so no state of the input pipeline is stored.
 """
@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from tfpanoptic.errors import InputError
+from tfpanoptic.train.updates import Updates
 
 
 class Checkpoints:
@@ -19,19 +20,19 @@ class Checkpoints:
     Args:
         folder: where they lie.
         model: with all variables built.
-        optimizer: built on the model's trainable variables.
+        updates: of the model's trainable variables.
 
     `tf.train.Checkpoint(model=...)` would leave out the seed generators of dropout (measured on
     Keras 3.15), so the raw variables are listed one by one. Their numbers are the keys, because the
-    paths of an optimizer's variables change with how often one was made in the process.
+    paths of a model's variables may change with how often one was made in the process.
     """
 
-    def __init__(self, folder: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer):
+    def __init__(self, folder: Path, model: keras.Model, updates: Updates):
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._checkpoint = tf.train.Checkpoint(
             step=self.step,
             model={f"{i:05d}": v.value for i, v in enumerate(model.variables)},
-            optimizer={f"{i:05d}": v.value for i, v in enumerate(optimizer.variables)},
+            optimizer={f"{i:05d}": v.value for i, v in enumerate(updates.variables)},
         )
         self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=2)
         self.folder = folder

@@ -6,10 +6,6 @@ and a checkpoint holds everything else, so a run that was killed and resumed end
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +14,14 @@ import tensorflow as tf
 
 from tfpanoptic.data.dataset import check_records
 from tfpanoptic.data.pipeline import training_batches
-from tfpanoptic.errors import SettingError, WorkFailed
+from tfpanoptic.errors import SettingError
 from tfpanoptic.experiment import Experiment
-from tfpanoptic.predict.evaluate import evaluate_with_pictures
-from tfpanoptic.progress import progress
 from tfpanoptic.run_folder import RunFolder
 from tfpanoptic.segmenter import PanopticSegmenter
 from tfpanoptic.train.checkpoints import Checkpoints
-from tfpanoptic.train.optimizers import apply_gradients, make_optimizer
+from tfpanoptic.train.recorder import Recorder
+from tfpanoptic.train.strategy import is_chief
+from tfpanoptic.train.updates import Updates
 
 
 def train(
@@ -62,41 +58,23 @@ def train(
     keras.utils.set_random_seed(experiment.training.seed)
     with strategy.scope():
         segmenter = PanopticSegmenter(experiment, dataset.categories)
-        optimizer = make_optimizer(experiment.training)
-        optimizer.build(segmenter.trainable_variables)
-        start = Checkpoints(folder.checkpoints, segmenter, optimizer).restore() if resume else 0
+        updates = Updates(experiment.training, segmenter.trainable_variables)
+        start = Checkpoints(folder.checkpoints, segmenter, updates).restore() if resume else 0
         loaded = segmenter.load_initial_weights() if start == 0 else None
     batches = iter(_distributed_batches(strategy, experiment, dataset, segmenter, start))
+    step_function = _step_function(strategy, segmenter, updates, experiment)
     # Whatever may be wrong with the input has been found by now: an older run stays until here.
-    if not resume:
-        folder.create(experiment)
-    folder.rewind(start)
-    folder.describe(segmenter, strategy)
-    checkpoints = Checkpoints(folder.checkpoints, segmenter, optimizer)
-    run = _Run(experiment, folder, segmenter, optimizer, checkpoints, validation)
-    step_function = _step_function(strategy, segmenter, optimizer, experiment)
-    with progress("train", experiment.training.steps, start) as track:
-        for line in validation.unmatched():
-            track.say(line)
-        if loaded is not None and not loaded.complete:
-            track.say(str(loaded))
+    recorder = Recorder(experiment, folder, segmenter, updates, validation, chief=is_chief(strategy))
+    with recorder.recording(start, resume, strategy, loaded):
         try:
-            run.catch_up(start, track)
+            recorder.catch_up(start)
             for step in range(start + 1, experiment.training.steps + 1):
-                run.record(step, step_function(next(batches)))
-                run.after(step, track)
+                recorder.record(step, step_function(next(batches)))
         except tf.errors.OpError:
             check_records(dataset)  # names the damaged file, if that is what it was
             raise
-        except KeyboardInterrupt:
-            run.flush()
-            # Not `run.step`: the interruption may have come between an update and its record.
-            done = int(keras.ops.convert_to_numpy(optimizer.iterations))
-            checkpoints.save(done)
-            track.say(f"interrupted after step {done}; go on with --resume")
-            raise
-    _use_average(segmenter, optimizer)
-    segmenter.save_weights_file(folder.last_weights)
+    updates.use_average()
+    recorder.save_last()
     return segmenter
 
 
@@ -130,16 +108,14 @@ def _distributed_batches(strategy, experiment: Experiment, dataset, segmenter, s
     return strategy.distribute_datasets_from_function(part)
 
 
-def _step_function(strategy, segmenter: PanopticSegmenter, optimizer, experiment: Experiment):
+def _step_function(strategy, segmenter: PanopticSegmenter, updates: Updates, experiment: Experiment):
     """Compiled function: global batch -> dict of weighted, averaged loss terms and their sum `loss`."""
-    variables = segmenter.trainable_variables
-    clip_norm = experiment.training.optimizer.clip_norm
 
     def replica_step(batch: dict[str, Any]) -> dict[str, tf.Tensor]:
         with tf.GradientTape() as tape:
             shares = segmenter.loss_shares(segmenter(batch, training=True), batch["targets"])
             loss = tf.add_n(list(shares.values()))
-        apply_gradients(optimizer, tape.gradient(loss, variables), variables, clip_norm)
+        updates.apply(tape.gradient(loss, updates.trained))
         return {**shares, "loss": loss}
 
     # XLA on the CPU was four times slower here, and cannot run several logical CPUs.
@@ -149,103 +125,3 @@ def _step_function(strategy, segmenter: PanopticSegmenter, optimizer, experiment
         return {name: strategy.reduce("SUM", value, axis=None) for name, value in shares.items()}
 
     return step
-
-
-class _Run:
-    """What happens around the steps: records, evaluation, checkpoints."""
-
-    def __init__(self, experiment, folder, segmenter, optimizer, checkpoints, validation):
-        self.settings = experiment.training
-        self.folder, self.segmenter, self.optimizer = folder, segmenter, optimizer
-        self.checkpoints, self.validation = checkpoints, validation
-        self.step = 0
-        self._pending: list[tuple[int, dict[str, tf.Tensor]]] = []
-        self._since = time.monotonic()
-
-    def record(self, step: int, losses: dict[str, tf.Tensor]) -> None:
-        """Keeps the step's losses on the device until they are needed."""
-        self.step = step
-        self._pending.append((step, losses))
-
-    def flush(self) -> dict[str, float]:
-        """Means of the losses since the last flush.
-
-        Raises:
-            WorkFailed: one of them is not finite; nothing after that step was saved.
-        """
-        values = [(step, {k: float(v) for k, v in losses.items()}) for step, losses in self._pending]
-        self._pending.clear()
-        for step, losses in values:
-            for name, value in losses.items():
-                if not math.isfinite(value):
-                    raise WorkFailed(
-                        f"step {step}: loss term {name} is {value}; stopped. The latest checkpoint is from before it; "
-                        "a lower learning rate or optimizer.clip_norm may help"
-                    )
-        return {k: sum(losses[k] for _, losses in values) / len(values) for k in values[0][1]} if values else {}
-
-    def catch_up(self, step: int, track) -> None:
-        """Evaluates after `step` if the run that is resumed was interrupted before it could."""
-        if step and self._evaluates(step) and not self.folder.evaluated(step):
-            self._evaluate(step, track)
-
-    def _evaluates(self, step: int) -> bool:
-        return step == self.settings.steps or step % self.settings.evaluate_every == 0
-
-    def after(self, step: int, track) -> None:
-        """Logs, evaluates and saves where it is time to."""
-        settings, evaluates = self.settings, self._evaluates(step)
-        saves = step == settings.steps or step % settings.checkpoint_every == 0
-        note = ""
-        if evaluates or saves or step % settings.log_every == 0 or step == 1:
-            count, seconds = len(self._pending), time.monotonic() - self._since
-            losses = self.flush()
-            rate = float(keras.ops.convert_to_numpy(self.optimizer.learning_rate))
-            speed = count * settings.batch_size / max(seconds, 1e-9)
-            self.folder.log({"step": step, **losses, "learning_rate": rate, "images_per_second": round(speed, 2)})
-            self._since = time.monotonic()
-            note = f"loss {losses['loss']:.4f}"
-        track.advance(note=note)
-        if evaluates:
-            self._evaluate(step, track)
-            self._since = time.monotonic()
-        if saves:
-            self._require_finite_weights(step)
-            self.checkpoints.save(step)
-
-    def _require_finite_weights(self, step: int) -> None:
-        """A gradient can overflow where the loss does not; such weights are never saved."""
-        for variable in self.segmenter.trainable_variables:
-            if not bool(tf.reduce_all(tf.math.is_finite(variable.value))):
-                raise WorkFailed(f"step {step}: weight {variable.path} is not finite; stopped. Try optimizer.clip_norm")
-
-    def _evaluate(self, step: int, track) -> None:
-        """PQ on the validation images, pictures of the first of them, and the best weights so far."""
-        with averaged_weights(self.segmenter, self.optimizer):
-            limit = self.settings.evaluate_images
-            summary = evaluate_with_pictures(self.segmenter, self.validation, self.folder.pictures, limit)
-            self.folder.log({"step": step, "pq": summary})
-            score = summary["all"]["pq"]
-            best = self.folder.keep_best(step, score, self.segmenter)
-        shown = {k: "-" if summary[k]["pq"] is None else f"{100 * summary[k]['pq']:.1f}" for k in ("all", "things")}
-        track.say(f"step {step}: PQ {shown['all']}, things {shown['things']}{', the best so far' if best else ''}")
-
-
-@contextmanager
-def averaged_weights(segmenter: keras.Model, optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
-    """Within it, a segmenter has the moving average of its weights, if its optimizer keeps one."""
-    if not optimizer.use_ema:
-        yield
-        return
-    own = [keras.ops.convert_to_numpy(variable) for variable in segmenter.trainable_variables]
-    try:
-        _use_average(segmenter, optimizer)
-        yield
-    finally:
-        for variable, value in zip(segmenter.trainable_variables, own):
-            variable.assign(value)
-
-
-def _use_average(segmenter: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
-    if optimizer.use_ema:
-        optimizer.finalize_variable_values(segmenter.trainable_variables)

@@ -1,0 +1,200 @@
+"""Everything that a run writes: its folder, metrics, checkpoints, pictures, weights, and notes on the console.
+
+Of several workers only the chief writes. All of them check losses and weights, so that all stop together.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, Concatenate, ParamSpec
+
+import keras
+import tensorflow as tf
+
+from tfpanoptic.data.dataset import Dataset
+from tfpanoptic.errors import WorkFailed
+from tfpanoptic.experiment import Experiment
+from tfpanoptic.predict.evaluate import evaluate_with_pictures
+from tfpanoptic.progress import progress
+from tfpanoptic.run_folder import RunFolder
+from tfpanoptic.segmenter import PanopticSegmenter
+from tfpanoptic.train.checkpoints import Checkpoints
+from tfpanoptic.train.updates import Updates
+from tfpanoptic.weights import LoadReport
+
+Arguments = ParamSpec("Arguments")
+
+
+def _by_the_chief(
+    method: Callable[Concatenate[Recorder, Arguments], None],
+) -> Callable[Concatenate[Recorder, Arguments], None]:
+    """The method on the chief, nothing on other workers; what writes is marked with it."""
+
+    @functools.wraps(method)
+    def write(self: Recorder, *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        if self.chief:
+            method(self, *args, **kwargs)
+
+    return write
+
+
+class Recorder:
+    """What happens around the steps: records, evaluation, checkpoints.
+
+    Args:
+        experiment: of the run.
+        folder: of the run.
+        segmenter: the model in training.
+        updates: its updates.
+        validation: images that are evaluated.
+        chief: whether this worker writes, and evaluates for it.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        folder: RunFolder,
+        segmenter: PanopticSegmenter,
+        updates: Updates,
+        validation: Dataset,
+        chief: bool = True,
+    ):
+        self.experiment, self.settings = experiment, experiment.training
+        self.folder, self.segmenter, self.updates = folder, segmenter, updates
+        self.validation, self.chief = validation, chief
+        self._track: Any = None  # the chief's, from `recording` on
+        self._checkpoints: Any = None
+        self._pending: list[tuple[int, dict[str, tf.Tensor]]] = []
+        self._since = time.monotonic()
+
+    @contextmanager
+    def recording(
+        self, start: int, resume: bool, strategy: tf.distribute.Strategy, loaded: LoadReport | None
+    ) -> Iterator[None]:
+        """Within it the steps after `start` are recorded; an interruption leaves a checkpoint.
+
+        An older run in the folder is gone then, unless it is resumed.
+
+        Args:
+            start: steps that are done.
+            resume: go on with the run in the folder.
+            strategy: of the run.
+            loaded: what the load of initial weights did, to be said unless all fitted.
+        """
+        self._prepare_folder(start, resume, strategy)
+        with progress("train", self.settings.steps, start) if self.chief else nullcontext() as self._track:
+            for line in self.validation.unmatched():
+                self._say(line)
+            if loaded is not None and not loaded.complete:
+                self._say(str(loaded))
+            try:
+                yield
+            except KeyboardInterrupt:
+                self._save_interrupted()
+                raise
+
+    @_by_the_chief
+    def _prepare_folder(self, start: int, resume: bool, strategy) -> None:
+        if not resume:
+            self.folder.create(self.experiment)
+        self.folder.rewind(start)
+        self.folder.describe(self.segmenter, strategy)
+        self._checkpoints = Checkpoints(self.folder.checkpoints, self.segmenter, self.updates)
+
+    def catch_up(self, step: int) -> None:
+        """Evaluates after `step` if the run that is resumed was interrupted before it could."""
+        if step and self._evaluates(step) and not self.folder.evaluated(step):
+            self._evaluate(step)
+
+    def record(self, step: int, losses: dict[str, tf.Tensor]) -> None:
+        """Keeps the losses of a step on the device, and logs, evaluates and saves where it is time to.
+
+        Raises:
+            WorkFailed: a loss or a weight is not finite; nothing after that step was saved.
+        """
+        self._pending.append((step, losses))
+        settings, evaluates = self.settings, self._evaluates(step)
+        saves = step == settings.steps or step % settings.checkpoint_every == 0
+        note = ""
+        if evaluates or saves or step % settings.log_every == 0 or step == 1:
+            count, seconds = len(self._pending), time.monotonic() - self._since
+            means = self._flush()
+            speed = count * settings.batch_size / max(seconds, 1e-9)
+            rate = self.updates.learning_rate
+            self._log({"step": step, **means, "learning_rate": rate, "images_per_second": round(speed, 2)})
+            self._since = time.monotonic()
+            note = f"loss {means['loss']:.4f}"
+        self._advance(note)
+        if evaluates:
+            self._evaluate(step)
+            self._since = time.monotonic()
+        if saves:
+            self._require_finite_weights(step)
+            self._save(step)
+
+    def _evaluates(self, step: int) -> bool:
+        return step == self.settings.steps or step % self.settings.evaluate_every == 0
+
+    def _flush(self) -> dict[str, float]:
+        """Means of the losses since the last flush."""
+        values = [(step, {k: float(v) for k, v in losses.items()}) for step, losses in self._pending]
+        self._pending.clear()
+        for step, losses in values:
+            for name, value in losses.items():
+                if not math.isfinite(value):
+                    raise WorkFailed(
+                        f"step {step}: loss term {name} is {value}; stopped. The latest checkpoint is from before it; "
+                        "a lower learning rate or optimizer.clip_norm may help"
+                    )
+        return {k: sum(losses[k] for _, losses in values) / len(values) for k in values[0][1]} if values else {}
+
+    def _require_finite_weights(self, step: int) -> None:
+        """A gradient can overflow where the loss does not; such weights are never saved."""
+        for variable in self.segmenter.trainable_variables:
+            if not bool(tf.reduce_all(tf.math.is_finite(variable.value))):
+                raise WorkFailed(f"step {step}: weight {variable.path} is not finite; stopped. Try optimizer.clip_norm")
+
+    @_by_the_chief
+    def _evaluate(self, step: int) -> None:
+        """PQ on the validation images, pictures of the first of them, and the best weights so far."""
+        with self.updates.averaged_weights():
+            limit = self.settings.evaluate_images
+            summary = evaluate_with_pictures(self.segmenter, self.validation, self.folder.pictures, limit)
+            self.folder.log({"step": step, "pq": summary})
+            score = summary["all"]["pq"]
+            best = self.folder.keep_best(step, score, self.segmenter)
+        shown = {k: "-" if summary[k]["pq"] is None else f"{100 * summary[k]['pq']:.1f}" for k in ("all", "things")}
+        self._say(f"step {step}: PQ {shown['all']}, things {shown['things']}{', the best so far' if best else ''}")
+
+    @_by_the_chief
+    def _save_interrupted(self) -> None:
+        self._flush()
+        # Not the step recorded last: the interruption may have come between an update and its record.
+        done = int(keras.ops.convert_to_numpy(self.updates.iterations))
+        self._save(done)
+        self._say(f"interrupted after step {done}; go on with --resume")
+
+    @_by_the_chief
+    def save_last(self) -> None:
+        """Writes the weights that the segmenter has after the last step."""
+        self.segmenter.save_weights_file(self.folder.last_weights)
+
+    @_by_the_chief
+    def _log(self, row: dict) -> None:
+        self.folder.log(row)
+
+    @_by_the_chief
+    def _save(self, step: int) -> None:
+        self._checkpoints.save(step)
+
+    @_by_the_chief
+    def _advance(self, note: str) -> None:
+        self._track.advance(note=note)
+
+    @_by_the_chief
+    def _say(self, line: str) -> None:
+        self._track.say(line)
