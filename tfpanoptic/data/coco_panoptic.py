@@ -6,7 +6,6 @@ Source: the format section of https://cocodataset.org/#format-data ("Panoptic Se
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from tfpanoptic.data.coco_json import (
     true_segments,
 )
 from tfpanoptic.data.dataset import Dataset, ImageRecord
+from tfpanoptic.data.folder_listing import FolderListing
 from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import SegmentMap, ids_to_rgb, to_coco_segments
 from tfpanoptic.settings.config import StrictConfig
@@ -132,8 +132,9 @@ def read_coco_panoptic(
         raise InputError(f"{annotation_json}: annotation of image id {next(iter(annotations))!r}, not in images")
     if not records:
         raise InputError(f"{annotation_json}: expected at least one image, found none")
-    _require_files([r.image_path for r in records], annotation_json)
-    _require_files([r.panoptic_path for r in records], annotation_json)
+    listing = FolderListing()
+    for path in [r.image_path for r in records] + [r.panoptic_path for r in records]:
+        listing.require(path, annotation_json)
     given, found = {c.name for c in categories or own}, {c.name for c in own}
     return Dataset(
         name=name,
@@ -165,19 +166,6 @@ def join_categories(table: CategoryTable, truth: CategoryTable, origin: str = "c
             truth_kind, own_kind = ("a thing", "stuff") if category.isthing else ("stuff", "a thing")
             raise InputError(f"{origin}: category {category.name} is {truth_kind}, the model has it as {own_kind}")
     return CategoryTable(tuple(joined))
-
-
-def _require_files(paths: list[Path], origin: Path) -> None:
-    """Checks that the files exist; lists every folder once, which is fast for 100,000 files."""
-    names: dict[Path, set[str]] = {}
-    for path in paths:
-        if path.parent not in names:
-            try:
-                names[path.parent] = set(os.listdir(path.parent))
-            except OSError as error:
-                raise InputError(f"{path.parent}: cannot list this folder ({error.strerror})") from None
-        if path.name not in names[path.parent]:
-            raise InputError(f"{path}: no such file, but {origin} lists it")
 
 
 def write_coco_panoptic(

@@ -6,13 +6,13 @@ JSON and one image at a time.
 
 from __future__ import annotations
 
-import os
 import statistics
 from array import array
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from tfpanoptic.data.folder_listing import FolderListing
 from tfpanoptic.doctor.entries import Entry, read_categories, read_entries, read_lists
 from tfpanoptic.doctor.files import check_photo, check_truth, find_copies
 from tfpanoptic.doctor.findings import Findings
@@ -56,10 +56,11 @@ def check(
     del lists
     if not entries:
         findings.add("no-images", annotations.name)
-    photos = _present(images, [e.file_name for e in entries], "image-missing", findings)
-    truths = _present(panoptic, [e.png_name for e in entries], "png-missing", findings)
-    others = list(other_images)
-    _find_unlisted(images, entries, photos, others, findings)
+    listing, others = FolderListing(), list(other_images)
+    photos = _present(images, [e.file_name for e in entries], "image-missing", listing, findings)
+    truths = _present(panoptic, [e.png_name for e in entries], "png-missing", listing, findings)
+    other_names = {path.name for path in others if path.parent == images}
+    _find_unlisted(listing.names(images), entries, photos, other_names, findings)
     find_copies([images / e.file_name for e in entries if e.file_name in photos], others, findings)
     read = entries if limit is None else [entries[i * len(entries) // limit] for i in range(min(limit, len(entries)))]
     void: list[tuple[str, int, int]] = []
@@ -85,39 +86,24 @@ def error_line(findings: Sequence[dict[str, Any]], where: str) -> str | None:
     return f"{where}: errors in the data: {told}{more}"
 
 
-def _present(folder: Path, names: list[str], code: str, findings: Findings) -> set[str]:
+def _present(folder: Path, names: list[str], code: str, listing: FolderListing, findings: Findings) -> set[str]:
     """The names whose files exist; a finding for each other one, or one for a folder that is missing altogether."""
     if not folder.is_dir():
         findings.add("folder-missing", str(folder))
         return set()
-    listed: dict[Path, set[str]] = {}
-    present = set()
+    present = {name for name in names if listing.has(folder / name)}
     for name in names:
-        path = folder / name
-        if path.parent not in listed:
-            listed[path.parent] = _listing(path.parent)
-        if path.name in listed[path.parent]:
-            present.add(name)
-        else:
+        if name not in present:
             findings.add(code, name)
     return present
 
 
-def _listing(folder: Path) -> set[str]:
-    """Names in a folder; listing it once is fast for 100,000 files."""
-    try:
-        return set(os.listdir(folder))
-    except OSError:
-        return set()
-
-
 def _find_unlisted(
-    folder: Path, entries: list[Entry], present: set[str], others: list[Path], findings: Findings
+    names: set[str], entries: list[Entry], present: set[str], other_names: set[str], findings: Findings
 ) -> None:
     """Findings about photos in the folder that neither this JSON nor that of the other split lists."""
     suffixes = {PurePosixPath(name).suffix.lower() for name in present}
-    known = {entry.file_name for entry in entries} | {path.name for path in others if path.parent == folder}
-    for name in sorted(_listing(folder) - known):
+    for name in sorted(names - {entry.file_name for entry in entries} - other_names):
         if PurePosixPath(name).suffix.lower() in suffixes:
             findings.add("unlisted-file", name)
 

@@ -7,7 +7,6 @@ needs a prediction.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +25,7 @@ from tfpanoptic.data.coco_json import (
     read_coco_json,
     true_segments,
 )
+from tfpanoptic.data.folder_listing import FolderListing
 from tfpanoptic.data.segment_png import read_segment_ids
 from tfpanoptic.errors import InputError, Problems
 from tfpanoptic.evaluation.state import plain_columns
@@ -157,7 +157,7 @@ def read_coco_files(
     own_annotations, pairing = _by_true_ids(pred, predicted, images)
     without_score = _scoreless(own_annotations.values())
     own_annotations = dict(own_annotations)
-    listing = Folders()
+    listing = FolderListing()
     pairs, without = [], []
     for image in images:
         annotation = annotations.pop(image["id"], None)
@@ -286,30 +286,6 @@ def _category_notes(path: Path, entries: list, categories: CategoryTable) -> lis
         f"{path}: category {first.source_id} is {name!r}, in the truth it is {first.name!r}{more}; "
         "categories are compared by id, as the official evaluation does"
     ]
-
-
-class Folders:
-    """Names in folders, each listed once, which is fast for 100,000 files."""
-
-    def __init__(self) -> None:
-        self._names: dict[Path, set[str]] = {}
-
-    def require(self, path: Path, origin: Path) -> Path:
-        """The path, if it exists.
-
-        Raises:
-            InputError: it does not; `origin` is what lists it.
-        """
-        if path.parent not in self._names:
-            try:
-                self._names[path.parent] = set(os.listdir(path.parent))
-            except OSError as error:
-                raise InputError(f"{path.parent}: cannot list this folder ({error.strerror})") from None
-            except ValueError as error:
-                raise InputError(f"{path.parent}: no name of a folder ({error})") from None
-        if path.name not in self._names[path.parent]:
-            raise InputError(f"{path}: no such file, but {origin} lists it")
-        return path
 
 
 def file_stamp(paths: Iterable[Path]) -> str:
