@@ -16,7 +16,7 @@ from PIL import Image
 
 from tfpanoptic.atomic import replace_file
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.data.dataset import Dataset, ImageRecord, image_pixels, read_image, read_segment_map
+from tfpanoptic.data.dataset import Dataset, ImageRecord, image_pixels, read_image, read_record_image, read_segment_map
 from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.counting import collect, count_maps
 from tfpanoptic.evaluation.measures import FAST
@@ -252,7 +252,7 @@ class PanopticSegmenter(keras.Model):
 
         def counts(records: list[ImageRecord]) -> Iterator[ImageCounts]:
             for number, record in enumerate(records):
-                image = read_image(record)
+                image = read_record_image(record)
                 prediction = self.predicted(dataset, image)
                 columns = plain_columns(record.extra)
                 counted = count_maps(

@@ -13,7 +13,7 @@ from tfpanoptic.data.coco_panoptic import (
     read_coco_panoptic,
     write_coco_panoptic,
 )
-from tfpanoptic.data.dataset import read_image, read_segment_map
+from tfpanoptic.data.dataset import read_record_image, read_segment_map
 from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import SegmentMap, segment_rows
 from tfpanoptic.settings.config import validate
@@ -378,7 +378,7 @@ def test_what_is_written_is_read_back(tmp_path):
     assert dataset.records[0].segments["category"].tolist() == [2, 1, 2]
     assert dataset.records[0].segments["iscrowd"].tolist() == [False, False, True]
     np.testing.assert_array_equal(read_segment_map(dataset.records[0]).ids, ids)
-    np.testing.assert_array_equal(read_image(dataset.records[0]), image)
+    np.testing.assert_array_equal(read_record_image(dataset.records[0]), image)
 
 
 def test_a_written_png_holds_red_plus_256_green_plus_65536_blue(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfpanoptic.data.dataset import check_records, read_image, read_orientations, read_segment_map
+from tfpanoptic.data.dataset import check_records, read_image, read_orientations, read_record_image, read_segment_map
 from tfpanoptic.errors import InputError
 
 
@@ -112,7 +112,7 @@ def test_an_image_of_another_size_than_the_json_says_is_an_error(coco):
     Image.fromarray(np.zeros((6, 4, 3), np.uint8)).save(coco.images / "0.png")
     record = coco.read().records[0]
     with pytest.raises(InputError, match="6 x 4"):
-        read_image(record)
+        read_record_image(record)
 
 
 def test_headers_alone_tell_that_a_size_is_wrong(coco):

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tfpanoptic.data.dataset import read_image, read_segment_map
+from tfpanoptic.data.dataset import read_record_image, read_segment_map
 from tfpanoptic.data.examples import decoded_bytes, file_reader, memory_reader
 from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import segment_rows, to_panoptic_map
@@ -16,7 +16,7 @@ def test_images_and_maps_equal_those_read_outside_the_graph(several, reader):
     dataset = several.read()
     examples = tf.data.Dataset.range(len(dataset)).map(reader(dataset))
     for record, (image, panoptic) in zip(dataset.records, examples, strict=True):
-        np.testing.assert_array_equal(image, read_image(record))
+        np.testing.assert_array_equal(image, read_record_image(record))
         np.testing.assert_array_equal(panoptic, to_panoptic_map(read_segment_map(record), dataset.categories)[0])
 
 
@@ -37,7 +37,7 @@ def test_a_turned_photograph_is_read_as_outside_the_graph(coco, orientation):
     coco.content["images"][0]["file_name"] = "0.jpg"
     dataset = coco.read()
     image, _ = file_reader(dataset)(tf.constant(0, tf.int64))
-    np.testing.assert_array_equal(image, read_image(dataset.records[0]))
+    np.testing.assert_array_equal(image, read_record_image(dataset.records[0]))
 
 
 @pytest.mark.parametrize("kind", ["grey", "transparent", "palette", "deep"])
@@ -51,7 +51,9 @@ def test_pixel_formats_are_read_as_outside_the_graph(coco, kind):
     }[kind]()
     image.save(coco.images / "0.png")
     dataset = coco.read()
-    np.testing.assert_array_equal(file_reader(dataset)(tf.constant(0, tf.int64))[0], read_image(dataset.records[0]))
+    np.testing.assert_array_equal(
+        file_reader(dataset)(tf.constant(0, tf.int64))[0], read_record_image(dataset.records[0])
+    )
 
 
 def test_a_segment_that_the_annotation_lacks_stops_the_pipeline_and_names_the_file(coco):

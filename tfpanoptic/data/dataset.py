@@ -94,21 +94,27 @@ class Dataset:
         return [f"categories {what}: {', '.join(names)}" for names, what in told if names]
 
 
-def read_image(source: ImageRecord | str | Path) -> np.ndarray:
-    """The upright image, uint8 `[H, W, 3]`, RGB.
+def read_image(path: str | Path) -> np.ndarray:
+    """The upright image of a file, uint8 `[H, W, 3]`, RGB.
 
     Grey images get three equal channels, transparency is dropped, of 16-bit values the high byte is kept (as
     TensorFlow's decoder does) and the EXIF orientation is applied.
 
     Raises:
-        InputError: no such file, not an image, a pixel format without a fixed range, or, for a record, another
-            size than the dataset says.
+        InputError: no such file, not an image, or a pixel format without a fixed range.
     """
-    path = source.image_path if isinstance(source, ImageRecord) else Path(source)
-    with open_image(path) as image:
-        pixels = image_pixels(image, str(path))
-    if isinstance(source, ImageRecord):
-        require_size(path, pixels.shape[:2], source)
+    with open_image(Path(path)) as image:
+        return image_pixels(image, str(path))
+
+
+def read_record_image(record: ImageRecord) -> np.ndarray:
+    """The upright image of a record, uint8 `[H, W, 3]`, RGB.
+
+    Raises:
+        InputError: as `read_image`, or the image is of another size than the dataset says.
+    """
+    pixels = read_image(record.image_path)
+    require_size(record.image_path, pixels.shape[:2], record)
     return pixels
 
 
@@ -211,5 +217,5 @@ def check_records(dataset: Dataset) -> None:
         InputError: for the first image or PNG that cannot be read or disagrees with the annotation.
     """
     for record in dataset.records:
-        read_image(record)
+        read_record_image(record)
         read_segment_map(record)

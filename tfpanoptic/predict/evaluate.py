@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tfpanoptic.data.coco_panoptic import read_coco_panoptic
-from tfpanoptic.data.dataset import Dataset, read_image, read_segment_map
+from tfpanoptic.data.dataset import Dataset, read_record_image, read_segment_map
 from tfpanoptic.errors import InputError
 from tfpanoptic.report.scenes import Scenes
 from tfpanoptic.segment_map import SegmentMap
@@ -36,7 +36,7 @@ def scenes_of(segmenter: PanopticSegmenter, dataset: Dataset) -> Scenes:
     records = {record.file_name: record for record in dataset.records}
 
     def scene(name: str) -> tuple[np.ndarray, SegmentMap, SegmentMap]:
-        image = read_image(records[name])
+        image = read_record_image(records[name])
         return image, read_segment_map(records[name]), segmenter.predicted(dataset, image)
 
     return scene
