@@ -15,17 +15,10 @@ import numpy as np
 from PIL import Image
 
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.data.coco_json import (
-    IMAGE_KEYS,
-    annotations_by_image,
-    checked_images,
-    parse_json,
-    read_coco_json,
-    true_segments,
-)
+from tfpanoptic.data.coco_json import parse_json, read_images, read_lists
 from tfpanoptic.data.dataset import Dataset, ImageRecord
 from tfpanoptic.data.folder_listing import FolderListing
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import InputError, raise_first
 from tfpanoptic.segment_map import SegmentMap, ids_to_rgb, to_coco_segments
 from tfpanoptic.settings.config import StrictConfig
 
@@ -105,42 +98,35 @@ def read_coco_panoptic(
             id is unknown or used twice, or a category is a thing in one table and stuff in the other.
     """
     images_dir, annotation_json, panoptic_dir = Path(images_dir), Path(annotation_json), Path(panoptic_dir)
-    content = read_coco_json(annotation_json)
-    own = CategoryTable.from_coco(content["categories"], str(annotation_json))
+    sink = raise_first(annotation_json)
+    lists = read_lists(annotation_json, sink)
+    own = CategoryTable.from_coco(lists["categories"], str(annotation_json))
     table = own if categories is None else join_categories(categories, own, str(annotation_json))
     by_name = table.by_name()
     category_ids = {c.source_id: by_name[c.name].id for c in own}
-    annotations = annotations_by_image(content["annotations"], annotation_json)
-    records = []
-    for entry in checked_images(content["images"], annotation_json):
-        if entry["id"] not in annotations:
-            raise InputError(f"{annotation_json}: image {entry['file_name']} (id {entry['id']!r}) has no annotation")
-        annotation = annotations.pop(entry["id"])
-        records.append(
-            ImageRecord(
-                image_path=images_dir / entry["file_name"],
-                panoptic_path=panoptic_dir / annotation["file_name"],
-                file_name=entry["file_name"],
-                image_id=entry["id"],
-                height=entry["height"],
-                width=entry["width"],
-                segments=true_segments(annotation, category_ids, entry["height"] * entry["width"], annotation_json),
-                extra={key: value for key, value in entry.items() if key not in IMAGE_KEYS},
-            )
-        )
-    if annotations:
-        raise InputError(f"{annotation_json}: annotation of image id {next(iter(annotations))!r}, not in images")
-    if not records:
+    entries = list(read_images(lists, category_ids, sink))
+    if not entries:
         raise InputError(f"{annotation_json}: expected at least one image, found none")
     listing = FolderListing()
-    for path in [r.image_path for r in records] + [r.panoptic_path for r in records]:
-        listing.require(path, annotation_json)
+    records = tuple(
+        ImageRecord(
+            image_path=listing.require(images_dir / entry.file_name, annotation_json),
+            panoptic_path=listing.require(panoptic_dir / entry.png_name, annotation_json),
+            file_name=entry.file_name,
+            image_id=entry.image_id,
+            height=entry.height,
+            width=entry.width,
+            segments=entry.segments,
+            extra=entry.extra,
+        )
+        for entry in entries
+    )
     given, found = {c.name for c in categories or own}, {c.name for c in own}
     return Dataset(
         name=name,
         split=annotation_json.stem,
         categories=table,
-        records=tuple(records),
+        records=records,
         truth_only=tuple(c.name for c in own if c.name not in given),
         table_only=tuple(c.name for c in categories or own if c.name not in found),
     )

@@ -7,16 +7,21 @@ JSON and one image at a time.
 from __future__ import annotations
 
 import statistics
-from array import array
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+
+from tfpanoptic.categories import Category
+from tfpanoptic.data.coco_json import ImageEntry
 from tfpanoptic.data.folder_listing import FolderListing
-from tfpanoptic.doctor.entries import Entry, read_categories, read_entries, read_lists
+from tfpanoptic.doctor.entries import read_entries
 from tfpanoptic.doctor.files import check_photo, check_truth, find_copies
 from tfpanoptic.doctor.findings import Findings
 from tfpanoptic.progress import progress
+from tfpanoptic.segment_map import SEGMENT
 
 # Images that the census names as those with the largest share of void.
 WORST = 5
@@ -48,14 +53,10 @@ def check(
     """
     images, annotations, panoptic = Path(images), Path(annotations), Path(panoptic)
     findings = Findings()
-    lists = read_lists(annotations, findings)
-    if lists is None:
+    usable = read_entries(annotations, findings)
+    if usable is None:
         return {"findings": findings.to_list(), "census": None}
-    categories = read_categories(lists["categories"], findings)
-    entries = read_entries(lists, categories, findings)
-    del lists
-    if not entries:
-        findings.add("no-images", annotations.name)
+    categories, entries = usable
     listing, others = FolderListing(), list(other_images)
     photos = _present(images, [e.file_name for e in entries], "image-missing", listing, findings)
     truths = _present(panoptic, [e.png_name for e in entries], "png-missing", listing, findings)
@@ -99,7 +100,7 @@ def _present(folder: Path, names: list[str], code: str, listing: FolderListing, 
 
 
 def _find_unlisted(
-    names: set[str], entries: list[Entry], present: set[str], other_names: set[str], findings: Findings
+    names: set[str], entries: list[ImageEntry], present: set[str], other_names: set[str], findings: Findings
 ) -> None:
     """Findings about photos in the folder that neither this JSON nor that of the other split lists."""
     suffixes = {PurePosixPath(name).suffix.lower() for name in present}
@@ -108,42 +109,35 @@ def _find_unlisted(
             findings.add("unlisted-file", name)
 
 
-def _census(entries: list[Entry], categories: dict[int, dict[str, Any]], findings: Findings) -> dict[str, Any]:
+def _census(entries: list[ImageEntry], categories: tuple[Category, ...], findings: Findings) -> dict[str, Any]:
     """Images, segments and categories, by the JSON alone; a finding for each category without a segment."""
-    images = dict.fromkeys(categories, 0)
-    crowds = dict.fromkeys(categories, 0)
-    crowd_areas = dict.fromkeys(categories, 0)
-    areas = {category_id: array("q") for category_id in categories}
+    images: Counter[int] = Counter()
     for entry in entries:
-        for category_id in {segment["category_id"] for segment in entry.segments}:
-            images[category_id] += 1
-        for segment in entry.segments:
-            if segment["iscrowd"]:
-                crowds[segment["category_id"]] += 1
-                crowd_areas[segment["category_id"]] += segment["area"]
-            else:
-                areas[segment["category_id"]].append(segment["area"])
+        images.update(np.unique(entry.segments["category"]).tolist())
+    segments = np.concatenate([np.empty(0, SEGMENT), *(entry.segments for entry in entries)])
     pixels = sum(entry.height * entry.width for entry in entries)
     rows = []
-    for category_id, category in sorted(categories.items()):
-        sizes = areas[category_id]
-        if not sizes and not crowds[category_id]:
-            findings.add("category-unseen", category["name"])
+    for category in categories:
+        own = segments[segments["category"] == category.id]
+        sizes = own["area"][~own["iscrowd"]].tolist()
+        if not len(own):
+            findings.add("category-unseen", category.name)
         rows.append(
             {
-                "id": category_id,
-                **category,
-                "images": images[category_id],
-                "segments": len(sizes) + crowds[category_id],
-                "crowds": crowds[category_id],
-                "pixel_share": (sum(sizes) + crowd_areas[category_id]) / pixels if pixels else 0.0,
+                "id": category.source_id,
+                "name": category.name,
+                "isthing": category.isthing,
+                "images": images[category.id],
+                "segments": len(own),
+                "crowds": len(own) - len(sizes),
+                "pixel_share": int(own["area"].sum()) / pixels if pixels else 0.0,
                 "median_area": statistics.median(sizes) if sizes else None,
             }
         )
     return {
         "images": len(entries),
-        "segments": sum(row["segments"] for row in rows),
-        "crowds": sum(row["crowds"] for row in rows),
+        "segments": len(segments),
+        "crowds": int(segments["iscrowd"].sum()),
         "categories": rows,
     }
 

@@ -133,7 +133,7 @@ def _panoptic_pngs(pred: Path, pred_dir: Path, problems: Problems) -> dict[str, 
     for image_id, annotation in read_predictions(pred, problems).annotations.items():
         with problems.noted():
             path = listing.require(pred_dir / annotation["file_name"], pred)
-            files[str(image_id)] = SegmentFile(path, predicted_segments(annotation, ids, pred))
+            files[str(image_id)] = SegmentFile(path, predicted_segments(annotation, ids, problems.of(pred)))
     return files
 
 
