@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import InputError, Sink, raise_first
 from tfpanoptic.json_entry import MAX_INT32, flag, integer, require_keys, text
 from tfpanoptic.panoptic_map import MAX_CATEGORY
 
@@ -116,12 +116,7 @@ class CategoryTable:
             InputError: an entry lacks a key (an instances JSON has no `isthing`), holds a value of another type
                 than the format has, or repeats an id or a name.
         """
-        try:
-            entries = [_fields(entry, "id", number) for number, entry in enumerate(categories)]
-            entries.sort(key=lambda fields: fields["source_id"])
-            return cls(tuple(_category(number, fields) for number, fields in enumerate(entries, start=1)))
-        except InputError as error:
-            raise InputError(f"{origin}: {error}") from None
+        return cls(read_coco_categories(categories, raise_first(origin)))
 
     def to_coco(self) -> list[dict]:
         """The `categories` list of a COCO panoptic JSON, under the dataset's own ids."""
@@ -156,6 +151,35 @@ class CategoryTable:
         fields = [_fields(entry, "source_id", number) for number, entry in enumerate(entries)]
         ids = [integer(entry, "id", 1, MAX_CATEGORY) for entry in entries]
         return cls(tuple(map(_category, ids, fields)))
+
+
+def read_coco_categories(entries: Iterable[Any], sink: Sink) -> tuple[Category, ...]:
+    """The categories of a COCO panoptic JSON that can be used, in ascending order of the file's ids.
+
+    Args:
+        entries: the list `categories`.
+        sink: gets what is wrong, as "isthing-missing", "category-invalid", "category-twice" or, where nothing can be
+            used, "no-category".
+    """
+    usable: dict[int, dict[str, Any]] = {}
+    names: set[str] = set()
+    for number, entry in enumerate(entries):
+        try:
+            fields = _fields(entry, "id", number)
+        except InputError as error:
+            instances = isinstance(entry, dict) and "isthing" not in entry
+            sink("isthing-missing" if instances else "category-invalid", str(error))
+            continue
+        name, source_id = fields["name"], fields["source_id"]
+        if source_id in usable or name in names:
+            twice = f"id used twice: {source_id}" if source_id in usable else f"name used twice: {name}"
+            sink("category-twice", f"categories[{number}]: {twice}")
+            continue
+        names.add(name)
+        usable[source_id] = fields
+    if not usable:
+        sink("no-category", "expected at least one category that can be used, found none")
+    return tuple(_category(number, usable[source_id]) for number, source_id in enumerate(sorted(usable), start=1))
 
 
 def _fields(entry: Any, id_key: str, number: int) -> dict[str, Any]:

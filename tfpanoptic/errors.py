@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,6 +46,19 @@ class WorkFailed(RuntimeError):
     """
 
 
+# Takes the problems that a reader meets: a code for their kind, and a message that does not name the file.
+Sink = Callable[[str, str], None]
+
+
+def raise_first(origin: object) -> Sink:
+    """The sink of a reader that stops at its first problem, with an `InputError` that names `origin`, the file."""
+
+    def sink(code: str, message: str) -> None:
+        raise InputError(f"{origin}: {message}")
+
+    return sink
+
+
 class Problems:
     """Input errors that are collected, to be told together: the first ones, and how many there are.
 
@@ -63,6 +76,10 @@ class Problems:
         if message not in self._said:
             self._said.add(message)
             self.messages.append(message)
+
+    def of(self, origin: object) -> Sink:
+        """The sink of a reader of `origin`, a file, which goes on to the end."""
+        return lambda code, message: self.add(f"{origin}: {message}")
 
     @contextmanager
     def noted(self) -> Iterator[None]:

@@ -15,7 +15,7 @@ from keras import ops
 from PIL import Image
 
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.data.dataset import Dataset, read_image
+from tfpanoptic.data.dataset import Dataset, ImageRecord, read_record_image
 from tfpanoptic.data.load_image import load_image
 from tfpanoptic.errors import InputError, settings_of
 from tfpanoptic.evaluation.dataset import evaluate_dataset
@@ -252,5 +252,7 @@ class PanopticSegmenter(keras.Model):
         if isinstance(dataset, str):
             dataset = self.experiment.load_data(dataset)
         dataset = replace(dataset, records=dataset.records[:limit])
-        evaluation = evaluate_dataset(dataset, self.categories, lambda r: self.segment_map(read_image(r)), ("pq",))
+        evaluation = evaluate_dataset(
+            dataset, self.categories, lambda r: self.segment_map(read_record_image(r)), ("pq",)
+        )
         return summarize_rows(evaluation.rows("pq"), evaluation.categories)

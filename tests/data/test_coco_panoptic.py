@@ -13,7 +13,7 @@ from tfpanoptic.data.coco_panoptic import (
     read_coco_panoptic,
     write_coco_panoptic,
 )
-from tfpanoptic.data.dataset import read_image, read_segment_map
+from tfpanoptic.data.dataset import read_record_image, read_segment_map
 from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import SegmentMap, segment_rows
 from tfpanoptic.settings.config import validate
@@ -127,13 +127,13 @@ SEGMENT_ENTRY = "annotation 0.png, segments_info[1]: "
         ("id", 1 << 24, "id must be an integer 1..16777215, found 16777216"),
         ("id", None, "id must be an integer 1..16777215, found None"),
         ("id", 70000, "id 70000 used twice"),
-        ("area", "ten", "area must be an integer 0..24, found 'ten'"),  # the image is 4 x 6
-        ("area", math.nan, "area must be an integer 0..24, found nan"),
-        ("area", math.inf, "area must be an integer 0..24, found inf"),
-        ("area", 1e20, "area must be an integer 0..24, found 1e+20"),
-        ("area", 25, "area must be an integer 0..24, found 25"),
-        ("area", -1, "area must be an integer 0..24, found -1"),
-        ("area", 9.5, "area must be an integer 0..24, found 9.5"),
+        ("area", "ten", "area must be an integer 0..2147483647, found 'ten'"),
+        ("area", math.nan, "area must be an integer 0..2147483647, found nan"),
+        ("area", math.inf, "area must be an integer 0..2147483647, found inf"),
+        ("area", 1e20, "area must be an integer 0..2147483647, found 1e+20"),
+        ("area", 25, "area must be an integer 0..24, found 25"),  # the image is 4 x 6
+        ("area", -1, "area must be an integer 0..2147483647, found -1"),
+        ("area", 9.5, "area must be an integer 0..2147483647, found 9.5"),
         ("iscrowd", "0", "iscrowd must be 0 or 1, found '0'"),
         ("iscrowd", 2, "iscrowd must be 0 or 1, found 2"),
         ("iscrowd", None, "iscrowd must be 0 or 1, found None"),
@@ -204,6 +204,10 @@ def repeat_image_id(content):
     content["images"].append({**content["images"][0], "file_name": "1.png"})
 
 
+def repeat_file_name(content):
+    content["images"].append({**content["images"][0], "id": 101})
+
+
 def repeat_annotation(content):
     content["annotations"] *= 2
 
@@ -239,7 +243,8 @@ def no_list(content):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (repeat_image, "images[1] ('0.png'): file_name 0.png used twice"),
+        (repeat_image, "images[1] ('0.png'): id 100 used twice"),
+        (repeat_file_name, "images[1] ('0.png'): file_name 0.png used twice"),
         (repeat_image_id, "images[1] ('1.png'): id 100 used twice"),
         (repeat_annotation, "annotations[1] ('0.png'): image_id 100 used twice"),
         (drop_annotation, "image 0.png (id 100) has no annotation"),
@@ -378,7 +383,7 @@ def test_what_is_written_is_read_back(tmp_path):
     assert dataset.records[0].segments["category"].tolist() == [2, 1, 2]
     assert dataset.records[0].segments["iscrowd"].tolist() == [False, False, True]
     np.testing.assert_array_equal(read_segment_map(dataset.records[0]).ids, ids)
-    np.testing.assert_array_equal(read_image(dataset.records[0]), image)
+    np.testing.assert_array_equal(read_record_image(dataset.records[0]), image)
 
 
 def test_a_written_png_holds_red_plus_256_green_plus_65536_blue(tmp_path):

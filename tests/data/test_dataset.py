@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfpanoptic.data.dataset import check_records, read_image, read_orientations, read_segment_map
+from tfpanoptic.data.dataset import check_records, read_image, read_orientation, read_record_image, read_segment_map
 from tfpanoptic.errors import InputError
 
 
@@ -112,21 +112,22 @@ def test_an_image_of_another_size_than_the_json_says_is_an_error(coco):
     Image.fromarray(np.zeros((6, 4, 3), np.uint8)).save(coco.images / "0.png")
     record = coco.read().records[0]
     with pytest.raises(InputError, match="6 x 4"):
-        read_image(record)
+        read_record_image(record)
 
 
 def test_headers_alone_tell_that_a_size_is_wrong(coco):
     Image.fromarray(np.zeros((6, 4, 3), np.uint8)).save(coco.images / "0.png")
-    dataset = coco.read()
+    record = coco.read().records[0]
     with pytest.raises(InputError, match=re.escape(str(coco.images / "0.png"))):
-        read_orientations(dataset)
+        read_orientation(record)
 
 
 def test_a_format_that_tensorflow_does_not_decode_is_refused_before_training(coco):
     Image.fromarray(np.zeros((4, 6, 3), np.uint8)).save(coco.images / "0.png", format="TIFF")
     dataset = coco.read()
-    with pytest.raises(InputError, match="expected JPEG or MPO or PNG or BMP or GIF, found TIFF"):
-        read_orientations(dataset)
+    for read in (lambda: read_orientation(dataset.records[0]), lambda: check_records(dataset)):
+        with pytest.raises(InputError, match="expected JPEG or MPO or PNG or BMP or GIF, found TIFF"):
+            read()
 
 
 def test_check_records_names_the_damaged_file(several):

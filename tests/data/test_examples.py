@@ -5,18 +5,27 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tfpanoptic.data.dataset import read_image, read_segment_map
+from tfpanoptic.data import examples as examples_module
+from tfpanoptic.data.dataset import read_record_image, read_segment_map
 from tfpanoptic.data.examples import decoded_bytes, file_reader, memory_reader
 from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import segment_rows, to_panoptic_map
 
 
+@pytest.fixture
+def large(monkeypatch):
+    """Every dataset of this test counts as a large one, whose headers are not read at once."""
+    monkeypatch.setattr(examples_module, "MOST_HEADERS_AT_ONCE", 0)
+
+
+@pytest.mark.parametrize("most_at_once", [0, 25_000])
 @pytest.mark.parametrize("reader", [file_reader, memory_reader])
-def test_images_and_maps_equal_those_read_outside_the_graph(several, reader):
+def test_images_and_maps_equal_those_read_outside_the_graph(several, reader, most_at_once, monkeypatch):
+    monkeypatch.setattr(examples_module, "MOST_HEADERS_AT_ONCE", most_at_once)
     dataset = several.read()
     examples = tf.data.Dataset.range(len(dataset)).map(reader(dataset))
     for record, (image, panoptic) in zip(dataset.records, examples, strict=True):
-        np.testing.assert_array_equal(image, read_image(record))
+        np.testing.assert_array_equal(image, read_record_image(record))
         np.testing.assert_array_equal(panoptic, to_panoptic_map(read_segment_map(record), dataset.categories)[0])
 
 
@@ -27,8 +36,10 @@ def test_labels_are_category_times_ten_thousand_plus_instance(coco):
     np.testing.assert_array_equal(panoptic, expected)
 
 
+@pytest.mark.parametrize("most_at_once", [0, 25_000])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_turned_photograph_is_read_as_outside_the_graph(coco, orientation):
+def test_a_turned_photograph_is_read_as_outside_the_graph(coco, orientation, most_at_once, monkeypatch):
+    monkeypatch.setattr(examples_module, "MOST_HEADERS_AT_ONCE", most_at_once)
     exif = Image.Exif()
     exif[0x0112] = orientation
     size = (4, 6) if orientation < 5 else (6, 4)
@@ -37,7 +48,7 @@ def test_a_turned_photograph_is_read_as_outside_the_graph(coco, orientation):
     coco.content["images"][0]["file_name"] = "0.jpg"
     dataset = coco.read()
     image, _ = file_reader(dataset)(tf.constant(0, tf.int64))
-    np.testing.assert_array_equal(image, read_image(dataset.records[0]))
+    np.testing.assert_array_equal(image, read_record_image(dataset.records[0]))
 
 
 @pytest.mark.parametrize("kind", ["grey", "transparent", "palette", "deep"])
@@ -51,7 +62,9 @@ def test_pixel_formats_are_read_as_outside_the_graph(coco, kind):
     }[kind]()
     image.save(coco.images / "0.png")
     dataset = coco.read()
-    np.testing.assert_array_equal(file_reader(dataset)(tf.constant(0, tf.int64))[0], read_image(dataset.records[0]))
+    np.testing.assert_array_equal(
+        file_reader(dataset)(tf.constant(0, tf.int64))[0], read_record_image(dataset.records[0])
+    )
 
 
 def test_a_segment_that_the_annotation_lacks_stops_the_pipeline_and_names_the_file(coco):
@@ -82,6 +95,36 @@ def test_the_memory_reader_names_a_damaged_file(several):
     damaged.write_bytes(damaged.read_bytes()[:200])
     with pytest.raises(InputError, match=re.escape(str(damaged))):
         memory_reader(several.read())
+
+
+def test_a_wrong_header_is_told_before_the_first_example(several):
+    Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(several.images / "5.png")
+    with pytest.raises(InputError, match=re.escape(f"{several.images / '5.png'}: the file is 9 x 9")):
+        file_reader(several.read())
+
+
+def test_a_wrong_header_of_a_large_dataset_is_told_with_its_example(several, large):
+    Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(several.images / "5.png")
+    dataset = several.read()
+    examples = iter(tf.data.Dataset.range(len(dataset)).map(file_reader(dataset)))
+    for _ in range(5):
+        next(examples)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=re.escape(f"{several.images / '5.png'}: the file is 9")):
+        next(examples)
+    with pytest.raises(InputError, match=re.escape(str(several.images / "5.png"))):
+        memory_reader(dataset)
+
+
+def test_a_large_dataset_has_each_header_read_once_when_its_image_is_asked_for(several, large, monkeypatch):
+    seen = []
+    read = examples_module.read_orientation
+    monkeypatch.setattr(
+        examples_module, "read_orientation", lambda record: seen.append(record.file_name) or read(record)
+    )
+    reader = file_reader(several.read())
+    assert seen == []
+    list(tf.data.Dataset.from_tensor_slices(tf.constant([4, 2, 4], tf.int64)).map(reader))
+    assert seen == ["4.png", "2.png"]
 
 
 def test_more_instances_than_a_map_can_hold_are_an_error_that_names_the_file(coco):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tfpanoptic.data import DATASETS
-from tfpanoptic.data.dataset import read_image, read_segment_map
+from tfpanoptic.data.dataset import read_record_image, read_segment_map
 from tfpanoptic.data.nuclei import FOLDER, nuclei
 from tfpanoptic.errors import InputError
 
@@ -20,7 +20,7 @@ def test_a_nucleus_is_a_thing_and_background_is_stuff():
 def test_every_validation_file_can_be_read_and_agrees_with_its_annotation():
     for record in nuclei("val").records:
         truth = read_segment_map(record)
-        assert read_image(record).shape == (*truth.shape, 3)
+        assert read_record_image(record).shape == (*truth.shape, 3)
 
 
 def test_the_annotated_areas_are_the_pixel_counts():

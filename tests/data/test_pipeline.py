@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpanoptic.data.dataset import read_image, read_segment_map
+from tfpanoptic.data.dataset import read_record_image, read_segment_map
 from tfpanoptic.data.input_size import prepare_batch
 from tfpanoptic.data.pipeline import record_number, training_batches, validation_batches
 from tfpanoptic.errors import SettingError
@@ -109,7 +109,7 @@ def test_validation_shows_each_image_once_in_order_and_as_in_inference(several):
     )
     for number, record in enumerate(dataset.records):
         batch, place = data[number // 3], number % 3
-        image = read_image(record)
+        image = read_record_image(record)
         expected, valid_size = prepare_batch(image[None], INPUT, GRID)
         height, width = valid_size[0].numpy()
         assert batch["valid_size"][place].tolist() == [height, width]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tfpanoptic.data.dataset import read_image, read_segment_map
+from tfpanoptic.data.dataset import read_record_image, read_segment_map
 from tfpanoptic.data.shapes import CATEGORIES, SMALLEST_AREA, ShapesConfig, draw_scene, load_shapes
 from tfpanoptic.errors import InputError
 
@@ -48,7 +48,7 @@ def test_the_files_hold_the_scenes(tmp_path):
     config = ShapesConfig(height=40, width=56, train_images=3, val_images=2, seed=9, folder=str(tmp_path))
     record = load_shapes(config, "val").records[1]
     image, truth = draw_scene(40, 56, (9, 1, 1))
-    np.testing.assert_array_equal(read_image(record), image)
+    np.testing.assert_array_equal(read_record_image(record), image)
     np.testing.assert_array_equal(read_segment_map(record).ids, truth.ids)
     np.testing.assert_array_equal(record.segments, truth.segments)
 
@@ -57,7 +57,7 @@ def test_each_split_has_its_own_number_of_other_scenes(tmp_path):
     config = ShapesConfig(height=32, width=32, train_images=3, val_images=2, folder=str(tmp_path))
     train, val = load_shapes(config, "train"), load_shapes(config, "val")
     assert (len(train), len(val)) == (3, 2)
-    assert (read_image(train.records[0]) != read_image(val.records[0])).any()
+    assert (read_record_image(train.records[0]) != read_record_image(val.records[0])).any()
 
 
 def test_a_second_load_writes_nothing(tmp_path):

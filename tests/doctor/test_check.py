@@ -11,7 +11,7 @@ from tfpanoptic.data.coco_panoptic import read_coco_panoptic
 from tfpanoptic.data.dataset import check_records
 from tfpanoptic.data.nuclei import FOLDER
 from tfpanoptic.doctor.check import check, error_line
-from tfpanoptic.doctor.findings import KINDS, MOST_EXAMPLES
+from tfpanoptic.doctor.findings import KINDS, MOST_EXAMPLES, Findings
 from tfpanoptic.errors import InputError
 
 
@@ -294,6 +294,18 @@ def test_a_finding_names_file_segment_and_numbers(data):
     BREAKS["area-differs"][0](data)
     finding = data.check()["findings"][0]
     assert finding["level"] == "error" and finding["examples"] == ["a.png: segment 70000: area 21, 20 pixels"]
+
+
+def test_a_kind_that_is_not_known_is_an_error():
+    with pytest.raises(KeyError, match="segment-odd"):
+        Findings().add("segment-odd", "a.png")
+
+
+@pytest.mark.parametrize(("key", "value"), [("id", "a\nb"), ("id", 1 << 70), ("height", 1 << 30)])
+def test_an_image_that_the_reader_refuses_is_invalid(data, key, value):
+    data.content["images"][0][key] = value
+    finding = next(f for f in data.check()["findings"] if f["code"] == "image-invalid")
+    assert finding["count"] == 1 and "a.png" in finding["examples"][0]
 
 
 def test_many_cases_are_counted_and_the_first_are_named(data):

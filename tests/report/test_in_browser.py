@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.evaluation.scenes import segments
 from tests.report.pages import Page, evaluated
-from tfpanoptic.data.dataset import read_image, read_segment_map
+from tfpanoptic.data.dataset import read_record_image, read_segment_map
 from tfpanoptic.data.nuclei import nuclei
 from tfpanoptic.report import write_report
 
@@ -52,7 +52,7 @@ def test_report_works_in_a_browser_without_a_network(tmp_path):
         pairs[name] = truth, segments(shifted, dict(truth.segments[["id", "category"]].tolist()))
     page = tmp_path / "report.html"
     evaluation = evaluated(pairs, categories=dataset.categories)
-    write_report(page, evaluation, "nuclei", lambda name: (read_image(records[name]), *pairs[name]), worst=3)
+    write_report(page, evaluation, "nuclei", lambda name: (read_record_image(records[name]), *pairs[name]), worst=3)
 
     content, console, asked = browse(page, tmp_path, "--dump-dom", address="#categories:pq:down")
     found = Page(content)

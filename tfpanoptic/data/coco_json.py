@@ -1,4 +1,8 @@
-"""The entries of a COCO panoptic JSON, checked: images, annotations, tables of segments.
+"""A COCO panoptic JSON, walked once and checked: its lists, its images with their annotations, their segments.
+
+What is wrong goes to a sink (`errors.Sink`) under one of the codes of `doctor.findings`, and the walk goes on past it;
+what can be used comes back. The dataset's sink raises the first problem, the evaluation's collects all of them, the
+doctor's counts them. Categories are read by `categories.read_coco_categories` in the same way.
 
 Source: the format section of https://cocodataset.org/#format-data ("Panoptic Segmentation").
 """
@@ -7,16 +11,18 @@ from __future__ import annotations
 
 import json
 import reprlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import InputError, Sink
 from tfpanoptic.json_entry import MAX_INT32, flag, integer, require_keys, text
-from tfpanoptic.segment_map import segment_rows
+from tfpanoptic.segment_map import SEGMENT
 
+LISTS = ("images", "annotations", "categories")
 IMAGE_KEYS = frozenset(("id", "file_name", "height", "width"))
 ANNOTATION_KEYS = frozenset(("image_id", "file_name", "segments_info"))
 PREDICTED_KEYS = frozenset(("id", "category_id"))
@@ -31,13 +37,30 @@ MAX_PIXELS = 178_956_970
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
 
-def read_coco_json(path: Path) -> dict[str, Any]:
-    """The JSON, with its three lists present."""
-    content = parse_json(path)
-    for key in ("images", "annotations", "categories"):
-        if not isinstance(content, dict) or not isinstance(content.get(key), list):
-            raise InputError(f"{path}: expected a COCO panoptic JSON with the lists images, annotations and categories")
-    return content
+@dataclass(frozen=True, eq=False)
+class ImageEntry:
+    """One image of the JSON with its annotation.
+
+    Attributes:
+        file_name: of the photo.
+        png_name: of the truth.
+        image_id: the file's own id.
+        height, width: in pixels.
+        segments: those that can be used, structured array `[N]` of dtype `SEGMENT` with our category ids.
+        boxes: the file's `bbox` of each of them, unchecked; None where it has none.
+        complete: whether all segments of the annotation can be used.
+        extra: what else the file says of the image.
+    """
+
+    file_name: str
+    png_name: str
+    image_id: int | str
+    height: int
+    width: int
+    segments: np.ndarray
+    boxes: list[Any]
+    complete: bool
+    extra: dict[str, Any]
 
 
 def parse_json(path: Path) -> Any:
@@ -56,121 +79,197 @@ def parse_json(path: Path) -> Any:
         raise InputError(f"{path}: not valid JSON ({error})") from None
 
 
-def checked_images(entries: list[Any], origin: Path) -> Iterator[dict[str, Any]]:
-    """The `images` list, checked; sides and ids as integers."""
+def read_lists(path: Path, sink: Sink) -> dict[str, list[Any]]:
+    """The lists `images`, `annotations` and `categories` of a panoptic JSON; without an entry where it is no such file.
+
+    Args:
+        path: the JSON.
+        sink: gets "json-unreadable", "json-instances" or "json-other".
+    """
+    try:
+        content = parse_json(path)
+    except InputError as error:
+        sink("json-unreadable", str(error).removeprefix(f"{path}: "))
+        return {key: [] for key in LISTS}
+    given = content if isinstance(content, dict) else {}
+    lists = {key: given[key] for key in LISTS if isinstance(given.get(key), list)}
+    annotations = [entry for entry in lists.get("annotations", ()) if isinstance(entry, dict)]
+    if any("segmentation" in a for a in annotations) and not any("segments_info" in a for a in annotations):
+        sink("json-instances", "an instances JSON (no annotation has segments_info); expected a panoptic one")
+    elif len(lists) < len(LISTS):
+        missing = ", ".join(key for key in LISTS if key not in lists)
+        expected = "a COCO panoptic JSON with the lists images, annotations and categories"
+        sink("json-other", f"expected {expected}; lacks {missing}")
+    else:
+        return lists
+    return {key: [] for key in LISTS}
+
+
+def read_images(lists: dict[str, list[Any]], category_ids: dict[int, int], sink: Sink) -> Iterator[ImageEntry]:
+    """The images that have an annotation, in the order of the JSON.
+
+    Args:
+        lists: of `read_lists`.
+        category_ids: the file's category id -> ours.
+        sink: gets "image-without-annotation", "annotation-without-image" and what the functions below give it.
+    """
+    annotations = read_annotations(lists["annotations"], sink)
+    for image in _images(lists["images"], sink):
+        annotation = annotations.pop(image["id"], None)
+        if annotation is None:
+            sink("image-without-annotation", f"image {image['file_name']} (id {image['id']!r}) has no annotation")
+            continue
+        segments, boxes = true_segments(annotation, category_ids, image["height"] * image["width"], sink)
+        yield ImageEntry(
+            file_name=image["file_name"],
+            png_name=annotation["file_name"],
+            image_id=image["id"],
+            height=image["height"],
+            width=image["width"],
+            segments=segments,
+            boxes=boxes,
+            complete=len(segments) == len(annotation["segments_info"]),
+            extra={key: value for key, value in image.items() if key not in IMAGE_KEYS},
+        )
+    for image_id, annotation in annotations.items():
+        name = annotation["file_name"]
+        sink("annotation-without-image", f"annotation of image id {image_id!r}, not in images: {name}")
+
+
+def _images(entries: list[Any], sink: Sink) -> Iterator[dict[str, Any]]:
+    """The entries of `images` that can be used; sides and ids as integers."""
     ids: set[int | str] = set()
     names: set[str] = set()
     for number, entry in enumerate(entries):
         try:
-            require_keys(entry, IMAGE_KEYS)
-            file_name, image_id = text(entry, "file_name"), image_id_of(entry, "id")
-            sides = {key: integer(entry, key, 1, MAX_SIDE) for key in ("height", "width")}
-            if sides["height"] * sides["width"] > MAX_PIXELS:
-                raise InputError(f"{sides['height']} x {sides['width']} pixels, expected at most {MAX_PIXELS} in all")
-            if file_name in names:
-                raise InputError(f"file_name {file_name} used twice")
-            if image_id in ids:
-                raise InputError(f"id {image_id!r} used twice")
+            image = _image(entry)
         except InputError as error:
-            raise InputError(f"{origin}: images[{number}]{_named(entry)}: {error}") from None
-        names.add(file_name)
-        ids.add(image_id)
-        yield {**entry, **sides, "id": image_id}
+            sink("image-invalid", f"{_place('images', number, entry)}: {error}")
+            continue
+        image_id, name = image["id"], image["file_name"]
+        if image_id in ids:
+            sink("image-id-twice", f"{_place('images', number, entry)}: id {image_id!r} used twice")
+        elif name in names:
+            sink("file-name-twice", f"{_place('images', number, entry)}: file_name {name} used twice")
+        else:
+            ids.add(image_id)
+            names.add(name)
+            yield image
 
 
-def annotations_by_image(entries: list[Any], origin: Path) -> dict[int | str, dict[str, Any]]:
-    """The `annotations` list keyed by image id, checked but for the segments."""
+def _image(entry: Any) -> dict[str, Any]:
+    require_keys(entry, IMAGE_KEYS)
+    text(entry, "file_name")
+    height, width = (integer(entry, key, 1, MAX_SIDE) for key in ("height", "width"))
+    if height * width > MAX_PIXELS:
+        raise InputError(f"{height} x {width} pixels, expected at most {MAX_PIXELS} in all")
+    return {**entry, "id": image_id_of(entry, "id"), "height": height, "width": width}
+
+
+def read_annotations(entries: list[Any], sink: Sink) -> dict[int | str, dict[str, Any]]:
+    """The entries of `annotations` by image id, checked but for their segments.
+
+    Args:
+        entries: the list, of a truth or of a prediction.
+        sink: gets "annotation-invalid" and "annotation-twice".
+    """
     annotations: dict[int | str, dict[str, Any]] = {}
     for number, entry in enumerate(entries):
-        image_id = annotation_image_id(entry, f"{origin}: annotations[{number}]")
+        try:
+            image_id = _annotated_image(entry)
+        except InputError as error:
+            sink("annotation-invalid", f"{_place('annotations', number, entry)}: {error}")
+            continue
         if image_id in annotations:
-            raise InputError(f"{origin}: annotations[{number}]{_named(entry)}: image_id {image_id!r} used twice")
-        annotations[image_id] = entry
+            sink("annotation-twice", f"{_place('annotations', number, entry)}: image_id {image_id!r} used twice")
+        else:
+            annotations[image_id] = entry
     return annotations
 
 
-def annotation_image_id(entry: Any, place: str) -> int | str:
-    """The image id of one entry of `annotations`, which is checked but for its segments.
-
-    Raises:
-        InputError: it is no annotation of a panoptic JSON; `place` is in the message.
-    """
+def _annotated_image(entry: Any) -> int | str:
     if isinstance(entry, dict) and "segments_info" not in entry and ("segmentation" in entry or "bbox" in entry):
-        raise InputError(f"{place}: of an instances JSON (no segments_info); expected a panoptic one")
-    try:
-        require_keys(entry, ANNOTATION_KEYS)
-        text(entry, "file_name")
-        if not isinstance(entry["segments_info"], list):
-            raise InputError(f"segments_info must be a list, found {reprlib.repr(entry['segments_info'])}")
-        return image_id_of(entry, "image_id")
-    except InputError as error:
-        raise InputError(f"{place}{_named(entry)}: {error}") from None
+        raise InputError("of an instances JSON (no segments_info); expected a panoptic one")
+    require_keys(entry, ANNOTATION_KEYS)
+    text(entry, "file_name")
+    if not isinstance(entry["segments_info"], list):
+        raise InputError(f"segments_info must be a list, found {reprlib.repr(entry['segments_info'])}")
+    return image_id_of(entry, "image_id")
 
 
-def true_segments(annotation: dict[str, Any], category_ids: dict[int, int], pixels: int, origin: Path) -> np.ndarray:
-    """Segment table of one annotation of the truth, with our category ids.
+def _place(key: str, number: int, entry: Any) -> str:
+    """Where an entry of a list is, with its file name if it has one, for messages."""
+    name = entry.get("file_name") if isinstance(entry, dict) else None
+    return f"{key}[{number}] ({reprlib.repr(name)})" if isinstance(name, str) else f"{key}[{number}]"
+
+
+def true_segments(
+    annotation: dict[str, Any], category_ids: dict[int, int], pixels: int, sink: Sink
+) -> tuple[np.ndarray, list[Any]]:
+    """The segments of one annotation of the truth, dtype `SEGMENT`, and the file's `bbox` of each, or None.
 
     Args:
-        annotation: an entry of `annotations` that `annotation_image_id` accepted.
+        annotation: of `read_annotations`.
         category_ids: the file's category id -> ours.
         pixels: of the image; no segment is larger.
-        origin: the JSON, for messages.
-
-    Raises:
-        InputError: a key is missing, a value is out of range, an id is used twice, or a category is unknown.
+        sink: gets "segment-invalid", "segment-twice", "category-unknown" and, for a segment that is kept,
+            "area-differs".
     """
-    crowds, areas = [], []
-
-    def read(segment: dict[str, Any]) -> None:
-        crowds.append("iscrowd" in segment and flag(segment, "iscrowd"))
-        areas.append(integer(segment, "area", 0, pixels))
-
-    ids, categories = _segments(annotation, TRUE_KEYS, category_ids, read, origin)
-    return segment_rows(ids, categories, crowds, areas)
+    return _segments(annotation, _true_columns, category_ids, pixels, sink)
 
 
-def predicted_segments(annotation: dict[str, Any], category_ids: dict[int, int], origin: Path) -> np.ndarray:
-    """Segment table of one annotation of a prediction: areas are left 0, for the PNG says them; a score is optional.
+def predicted_segments(annotation: dict[str, Any], category_ids: dict[int, int], sink: Sink) -> np.ndarray:
+    """The segments of one annotation of a prediction, dtype `SEGMENT`; areas are left 0, a score is optional.
 
-    Args and errors are those of `true_segments`.
+    Arguments are those of `true_segments`.
     """
-    scores = []
-
-    def read(segment: dict[str, Any]) -> None:
-        score = segment.get("score", 1.0)
-        if type(score) not in (int, float) or not abs(score) <= MAX_FLOAT32:
-            raise InputError(f"score must be a finite number, found {reprlib.repr(score)}")
-        scores.append(score)
-
-    ids, categories = _segments(annotation, PREDICTED_KEYS, category_ids, read, origin)
-    return segment_rows(ids, categories, scores=scores)
+    return _segments(annotation, _predicted_columns, category_ids, 0, sink)[0]
 
 
-def _segments(annotation, keys, category_ids, read, origin) -> tuple[list[int], list[int]]:
-    """Ids and our categories of an annotation's segments; `read` takes what else an entry holds."""
-    ids: dict[int, int] = {}  # in order
-    for number, segment in enumerate(annotation["segments_info"]):
+def _true_columns(entry: Any) -> tuple[bool, int, float]:
+    require_keys(entry, TRUE_KEYS)
+    return "iscrowd" in entry and flag(entry, "iscrowd"), integer(entry, "area", 0, MAX_INT32), 1.0
+
+
+def _predicted_columns(entry: Any) -> tuple[bool, int, float]:
+    require_keys(entry, PREDICTED_KEYS)
+    score = entry.get("score", 1.0)
+    if type(score) not in (int, float) or not abs(score) <= MAX_FLOAT32:
+        raise InputError(f"score must be a finite number, found {reprlib.repr(score)}")
+    return False, 0, score
+
+
+def _segments(
+    annotation: dict[str, Any],
+    columns: Callable[[Any], tuple[bool, int, float]],
+    category_ids: dict[int, int],
+    pixels: int,
+    sink: Sink,
+) -> tuple[np.ndarray, list[Any]]:
+    """As `true_segments`; `columns` checks an entry and gives its (iscrowd, area, score)."""
+    rows: dict[int, tuple[int, int, bool, int, float]] = {}
+    boxes = []
+    key = f"annotation {annotation['file_name']}, segments_info"
+    for number, entry in enumerate(annotation["segments_info"]):
         try:
-            require_keys(segment, keys)
-            segment_id = integer(segment, "id", 1, MAX_SEGMENT_ID)
-            if segment_id in ids:
-                raise InputError(f"id {segment_id} used twice")
-            category_id = integer(segment, "category_id", 0, MAX_INT32)
-            if category_id not in category_ids:
-                known = reprlib.repr(sorted(category_ids))
-                raise InputError(f"unknown category_id {category_id}, not in categories, which have {known}")
-            read(segment)
-            ids[segment_id] = category_ids[category_id]
+            iscrowd, area, score = columns(entry)
+            segment_id = integer(entry, "id", 1, MAX_SEGMENT_ID)
+            category_id = integer(entry, "category_id", 0, MAX_INT32)
         except InputError as error:
-            where = f"annotation {annotation['file_name']}, segments_info[{number}]"
-            raise InputError(f"{origin}: {where}: {error}") from None
-    return list(ids), list(ids.values())
-
-
-def _named(entry: Any) -> str:
-    """The entry's file name in brackets, for messages; nothing where it has none."""
-    name = entry.get("file_name") if isinstance(entry, dict) else None
-    return f" ({reprlib.repr(name)})" if isinstance(name, str) else ""
+            sink("segment-invalid", f"{key}[{number}]: {error}")
+            continue
+        if segment_id in rows:
+            sink("segment-twice", f"{key}[{number}]: id {segment_id} used twice")
+            continue
+        if category_id not in category_ids:
+            known = f"categories, which have {reprlib.repr(sorted(category_ids))}"
+            sink("category-unknown", f"{key}[{number}]: unknown category_id {category_id}, not in {known}")
+            continue
+        if area > pixels:
+            sink("area-differs", f"{key}[{number}]: area must be an integer 0..{pixels}, found {area}")
+        rows[segment_id] = (segment_id, category_ids[category_id], iscrowd, area, score)
+        boxes.append(entry.get("bbox"))
+    return np.array(list(rows.values()), SEGMENT), boxes
 
 
 def image_id_of(entry: dict[str, Any], key: str) -> int | str:

@@ -6,7 +6,6 @@ Source: the format section of https://cocodataset.org/#format-data ("Panoptic Se
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -16,16 +15,10 @@ import numpy as np
 from PIL import Image
 
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.data.coco_json import (
-    IMAGE_KEYS,
-    annotations_by_image,
-    checked_images,
-    parse_json,
-    read_coco_json,
-    true_segments,
-)
+from tfpanoptic.data.coco_json import parse_json, read_images, read_lists
 from tfpanoptic.data.dataset import Dataset, ImageRecord
-from tfpanoptic.errors import InputError
+from tfpanoptic.data.folder_listing import FolderListing
+from tfpanoptic.errors import InputError, raise_first
 from tfpanoptic.segment_map import SegmentMap, ids_to_rgb, to_coco_segments
 from tfpanoptic.settings.config import StrictConfig
 
@@ -105,41 +98,35 @@ def read_coco_panoptic(
             id is unknown or used twice, or a category is a thing in one table and stuff in the other.
     """
     images_dir, annotation_json, panoptic_dir = Path(images_dir), Path(annotation_json), Path(panoptic_dir)
-    content = read_coco_json(annotation_json)
-    own = CategoryTable.from_coco(content["categories"], str(annotation_json))
+    sink = raise_first(annotation_json)
+    lists = read_lists(annotation_json, sink)
+    own = CategoryTable.from_coco(lists["categories"], str(annotation_json))
     table = own if categories is None else join_categories(categories, own, str(annotation_json))
     by_name = table.by_name()
     category_ids = {c.source_id: by_name[c.name].id for c in own}
-    annotations = annotations_by_image(content["annotations"], annotation_json)
-    records = []
-    for entry in checked_images(content["images"], annotation_json):
-        if entry["id"] not in annotations:
-            raise InputError(f"{annotation_json}: image {entry['file_name']} (id {entry['id']!r}) has no annotation")
-        annotation = annotations.pop(entry["id"])
-        records.append(
-            ImageRecord(
-                image_path=images_dir / entry["file_name"],
-                panoptic_path=panoptic_dir / annotation["file_name"],
-                file_name=entry["file_name"],
-                image_id=entry["id"],
-                height=entry["height"],
-                width=entry["width"],
-                segments=true_segments(annotation, category_ids, entry["height"] * entry["width"], annotation_json),
-                extra={key: value for key, value in entry.items() if key not in IMAGE_KEYS},
-            )
-        )
-    if annotations:
-        raise InputError(f"{annotation_json}: annotation of image id {next(iter(annotations))!r}, not in images")
-    if not records:
+    entries = list(read_images(lists, category_ids, sink))
+    if not entries:
         raise InputError(f"{annotation_json}: expected at least one image, found none")
-    _require_files([r.image_path for r in records], annotation_json)
-    _require_files([r.panoptic_path for r in records], annotation_json)
+    listing = FolderListing()
+    records = tuple(
+        ImageRecord(
+            image_path=listing.require(images_dir / entry.file_name, annotation_json),
+            panoptic_path=listing.require(panoptic_dir / entry.png_name, annotation_json),
+            file_name=entry.file_name,
+            image_id=entry.image_id,
+            height=entry.height,
+            width=entry.width,
+            segments=entry.segments,
+            extra=entry.extra,
+        )
+        for entry in entries
+    )
     given, found = {c.name for c in categories or own}, {c.name for c in own}
     return Dataset(
         name=name,
         split=annotation_json.stem,
         categories=table,
-        records=tuple(records),
+        records=records,
         truth_only=tuple(c.name for c in own if c.name not in given),
         table_only=tuple(c.name for c in categories or own if c.name not in found),
     )
@@ -165,19 +152,6 @@ def join_categories(table: CategoryTable, truth: CategoryTable, origin: str = "c
             truth_kind, own_kind = ("a thing", "stuff") if category.isthing else ("stuff", "a thing")
             raise InputError(f"{origin}: category {category.name} is {truth_kind}, the model has it as {own_kind}")
     return CategoryTable(tuple(joined))
-
-
-def _require_files(paths: list[Path], origin: Path) -> None:
-    """Checks that the files exist; lists every folder once, which is fast for 100,000 files."""
-    names: dict[Path, set[str]] = {}
-    for path in paths:
-        if path.parent not in names:
-            try:
-                names[path.parent] = set(os.listdir(path.parent))
-            except OSError as error:
-                raise InputError(f"{path.parent}: cannot list this folder ({error.strerror})") from None
-        if path.name not in names[path.parent]:
-            raise InputError(f"{path}: no such file, but {origin} lists it")
 
 
 def write_coco_panoptic(

@@ -94,21 +94,27 @@ class Dataset:
         return [f"categories {what}: {', '.join(names)}" for names, what in told if names]
 
 
-def read_image(source: ImageRecord | str | Path) -> np.ndarray:
-    """The upright image, uint8 `[H, W, 3]`, RGB.
+def read_image(path: str | Path) -> np.ndarray:
+    """The upright image of a file, uint8 `[H, W, 3]`, RGB.
 
     Grey images get three equal channels, transparency is dropped, of 16-bit values the high byte is kept (as
     TensorFlow's decoder does) and the EXIF orientation is applied.
 
     Raises:
-        InputError: no such file, not an image, a pixel format without a fixed range, or, for a record, another
-            size than the dataset says.
+        InputError: no such file, not an image, or a pixel format without a fixed range.
     """
-    path = source.image_path if isinstance(source, ImageRecord) else Path(source)
-    with open_image(path) as image:
-        pixels = image_pixels(image, str(path))
-    if isinstance(source, ImageRecord):
-        require_size(path, pixels.shape[:2], source)
+    with open_image(Path(path)) as image:
+        return image_pixels(image, str(path))
+
+
+def read_record_image(record: ImageRecord) -> np.ndarray:
+    """The upright image of a record, uint8 `[H, W, 3]`, RGB.
+
+    Raises:
+        InputError: as `read_image`, or the image is of another size than the dataset says.
+    """
+    pixels = read_image(record.image_path)
+    require_size(record.image_path, pixels.shape[:2], record)
     return pixels
 
 
@@ -177,26 +183,22 @@ def _decoded(image: Image.Image, origin: str) -> Image.Image:
     return image.convert("RGB")
 
 
-def read_orientations(dataset: Dataset) -> np.ndarray:
-    """EXIF orientation of every image, int32 `[n]`, from the headers alone; threads make it slower.
+def read_orientation(record: ImageRecord) -> int:
+    """EXIF orientation 1..8 of a record's image, from the headers of its files alone.
 
     Raises:
-        InputError: an image or a PNG is missing, of a format that TensorFlow does not decode, or of another size
+        InputError: the image or the PNG is missing, of a format that TensorFlow does not decode, or of another size
             than the annotation says.
     """
-
-    def read(record: ImageRecord) -> int:
-        with open_image(record.image_path) as image:
-            orientation = exif_orientation(image)
-            _require_format(record.image_path, image, DECODED_FORMATS)
-            width, height = image.size if orientation < 5 else image.size[::-1]  # 5..8 swap the sides
-            require_size(record.image_path, (height, width), record)
-        with open_image(record.panoptic_path) as panoptic:
-            _require_format(record.panoptic_path, panoptic, ("PNG",))
-            require_size(record.panoptic_path, panoptic.size[::-1], record)
-        return orientation
-
-    return np.fromiter(map(read, dataset.records), np.int32, len(dataset))
+    with open_image(record.image_path) as image:
+        orientation = exif_orientation(image)
+        _require_format(record.image_path, image, DECODED_FORMATS)
+        width, height = image.size if orientation < 5 else image.size[::-1]  # 5..8 swap the sides
+        require_size(record.image_path, (height, width), record)
+    with open_image(record.panoptic_path) as panoptic:
+        _require_format(record.panoptic_path, panoptic, ("PNG",))
+        require_size(record.panoptic_path, panoptic.size[::-1], record)
+    return orientation
 
 
 def _require_format(path: Path, image: Image.Image, formats: tuple[str, ...]) -> None:
@@ -208,8 +210,10 @@ def check_records(dataset: Dataset) -> None:
     """Reads every file of the dataset, to name the one that TensorFlow's decoders would not name.
 
     Raises:
-        InputError: for the first image or PNG that cannot be read or disagrees with the annotation.
+        InputError: for the first image or PNG that cannot be read, that TensorFlow does not decode, or that disagrees
+            with the annotation.
     """
     for record in dataset.records:
-        read_image(record)
+        read_orientation(record)
+        read_record_image(record)
         read_segment_map(record)

@@ -6,17 +6,22 @@ JSON and one image at a time.
 
 from __future__ import annotations
 
-import os
 import statistics
-from array import array
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tfpanoptic.doctor.entries import Entry, read_categories, read_entries, read_lists
+import numpy as np
+
+from tfpanoptic.categories import Category
+from tfpanoptic.data.coco_json import ImageEntry
+from tfpanoptic.data.folder_listing import FolderListing
+from tfpanoptic.doctor.entries import read_entries
 from tfpanoptic.doctor.files import check_photo, check_truth, find_copies
 from tfpanoptic.doctor.findings import Findings
 from tfpanoptic.progress import progress
+from tfpanoptic.segment_map import SEGMENT
 
 # Images that the census names as those with the largest share of void.
 WORST = 5
@@ -48,18 +53,15 @@ def check(
     """
     images, annotations, panoptic = Path(images), Path(annotations), Path(panoptic)
     findings = Findings()
-    lists = read_lists(annotations, findings)
-    if lists is None:
+    usable = read_entries(annotations, findings)
+    if usable is None:
         return {"findings": findings.to_list(), "census": None}
-    categories = read_categories(lists["categories"], findings)
-    entries = read_entries(lists, categories, findings)
-    del lists
-    if not entries:
-        findings.add("no-images", annotations.name)
-    photos = _present(images, [e.file_name for e in entries], "image-missing", findings)
-    truths = _present(panoptic, [e.png_name for e in entries], "png-missing", findings)
-    others = list(other_images)
-    _find_unlisted(images, entries, photos, others, findings)
+    categories, entries = usable
+    listing, others = FolderListing(), list(other_images)
+    photos = _present(images, [e.file_name for e in entries], "image-missing", listing, findings)
+    truths = _present(panoptic, [e.png_name for e in entries], "png-missing", listing, findings)
+    other_names = {path.name for path in others if path.parent == images}
+    _find_unlisted(listing.names(images), entries, photos, other_names, findings)
     find_copies([images / e.file_name for e in entries if e.file_name in photos], others, findings)
     read = entries if limit is None else [entries[i * len(entries) // limit] for i in range(min(limit, len(entries)))]
     void: list[tuple[str, int, int]] = []
@@ -85,79 +87,57 @@ def error_line(findings: Sequence[dict[str, Any]], where: str) -> str | None:
     return f"{where}: errors in the data: {told}{more}"
 
 
-def _present(folder: Path, names: list[str], code: str, findings: Findings) -> set[str]:
+def _present(folder: Path, names: list[str], code: str, listing: FolderListing, findings: Findings) -> set[str]:
     """The names whose files exist; a finding for each other one, or one for a folder that is missing altogether."""
     if not folder.is_dir():
         findings.add("folder-missing", str(folder))
         return set()
-    listed: dict[Path, set[str]] = {}
-    present = set()
+    present = {name for name in names if listing.has(folder / name)}
     for name in names:
-        path = folder / name
-        if path.parent not in listed:
-            listed[path.parent] = _listing(path.parent)
-        if path.name in listed[path.parent]:
-            present.add(name)
-        else:
+        if name not in present:
             findings.add(code, name)
     return present
 
 
-def _listing(folder: Path) -> set[str]:
-    """Names in a folder; listing it once is fast for 100,000 files."""
-    try:
-        return set(os.listdir(folder))
-    except OSError:
-        return set()
-
-
 def _find_unlisted(
-    folder: Path, entries: list[Entry], present: set[str], others: list[Path], findings: Findings
+    names: set[str], entries: list[ImageEntry], present: set[str], other_names: set[str], findings: Findings
 ) -> None:
     """Findings about photos in the folder that neither this JSON nor that of the other split lists."""
     suffixes = {PurePosixPath(name).suffix.lower() for name in present}
-    known = {entry.file_name for entry in entries} | {path.name for path in others if path.parent == folder}
-    for name in sorted(_listing(folder) - known):
+    for name in sorted(names - {entry.file_name for entry in entries} - other_names):
         if PurePosixPath(name).suffix.lower() in suffixes:
             findings.add("unlisted-file", name)
 
 
-def _census(entries: list[Entry], categories: dict[int, dict[str, Any]], findings: Findings) -> dict[str, Any]:
+def _census(entries: list[ImageEntry], categories: tuple[Category, ...], findings: Findings) -> dict[str, Any]:
     """Images, segments and categories, by the JSON alone; a finding for each category without a segment."""
-    images = dict.fromkeys(categories, 0)
-    crowds = dict.fromkeys(categories, 0)
-    crowd_areas = dict.fromkeys(categories, 0)
-    areas = {category_id: array("q") for category_id in categories}
+    images: Counter[int] = Counter()
     for entry in entries:
-        for category_id in {segment["category_id"] for segment in entry.segments}:
-            images[category_id] += 1
-        for segment in entry.segments:
-            if segment["iscrowd"]:
-                crowds[segment["category_id"]] += 1
-                crowd_areas[segment["category_id"]] += segment["area"]
-            else:
-                areas[segment["category_id"]].append(segment["area"])
+        images.update(np.unique(entry.segments["category"]).tolist())
+    segments = np.concatenate([np.empty(0, SEGMENT), *(entry.segments for entry in entries)])
     pixels = sum(entry.height * entry.width for entry in entries)
     rows = []
-    for category_id, category in sorted(categories.items()):
-        sizes = areas[category_id]
-        if not sizes and not crowds[category_id]:
-            findings.add("category-unseen", category["name"])
+    for category in categories:
+        own = segments[segments["category"] == category.id]
+        sizes = own["area"][~own["iscrowd"]].tolist()
+        if not len(own):
+            findings.add("category-unseen", category.name)
         rows.append(
             {
-                "id": category_id,
-                **category,
-                "images": images[category_id],
-                "segments": len(sizes) + crowds[category_id],
-                "crowds": crowds[category_id],
-                "pixel_share": (sum(sizes) + crowd_areas[category_id]) / pixels if pixels else 0.0,
+                "id": category.source_id,
+                "name": category.name,
+                "isthing": category.isthing,
+                "images": images[category.id],
+                "segments": len(own),
+                "crowds": len(own) - len(sizes),
+                "pixel_share": int(own["area"].sum()) / pixels if pixels else 0.0,
                 "median_area": statistics.median(sizes) if sizes else None,
             }
         )
     return {
         "images": len(entries),
-        "segments": sum(row["segments"] for row in rows),
-        "crowds": sum(row["crowds"] for row in rows),
+        "segments": len(segments),
+        "crowds": int(segments["iscrowd"].sum()),
         "categories": rows,
     }
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from tfpanoptic.data.coco_json import ImageEntry
 from tfpanoptic.data.dataset import DECODED_FORMATS, read_image
 from tfpanoptic.data.segment_png import open_image, read_segment_ids
-from tfpanoptic.doctor.entries import Entry
 from tfpanoptic.doctor.findings import MUCH_VOID, TINY_AREA, Findings
 from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import coco_boxes, extents
@@ -29,7 +29,7 @@ BOX_TOLERANCE = 1.0
 TAIL = 4096
 
 
-def check_photo(path: Path, entry: Entry, findings: Findings) -> None:
+def check_photo(path: Path, entry: ImageEntry, findings: Findings) -> None:
     """Findings about the image file of an entry, which exists."""
     try:
         with open_image(path) as image:
@@ -44,7 +44,7 @@ def check_photo(path: Path, entry: Entry, findings: Findings) -> None:
         findings.add("image-size", f"{entry.file_name}: {_sizes(size, entry)}")
 
 
-def check_truth(path: Path, entry: Entry, findings: Findings) -> int | None:
+def check_truth(path: Path, entry: ImageEntry, findings: Findings) -> int | None:
     """Findings about the truth PNG of an entry, which exists; its void pixels, None where they are not known."""
     try:
         kind = png_kind(path)
@@ -79,17 +79,16 @@ def png_kind(path: Path) -> str:
     return f"{head[BIT_DEPTH]}-bit {COLOR_TYPES.get(head[COLOR_TYPE], 'of an unknown colour type')}"
 
 
-def _check_segments(entry: Entry, pixels: dict[int, int], findings: Findings) -> None:
-    listed = {segment["id"]: segment for segment in entry.segments}
-    # Found already, by the JSON alone.
-    too_large = {segment["area"] for segment in entry.segments if segment["area"] > entry.height * entry.width}
+def _check_segments(entry: ImageEntry, pixels: dict[int, int], findings: Findings) -> None:
+    listed = dict(entry.segments[["id", "area"]].tolist())
     for segment_id, area in pixels.items():
         if segment_id not in listed:
             # An entry that could not be used was found already; its pixels are no second finding.
             if entry.complete:
                 findings.add("id-unlisted", f"{entry.png_name}: segment {segment_id}, {area} pixels")
-        elif listed[segment_id]["area"] not in (area, *too_large):
-            said = listed[segment_id]["area"]
+        # An area larger than the image was found already, by the JSON alone.
+        elif area != listed[segment_id] <= entry.height * entry.width:
+            said = listed[segment_id]
             findings.add("area-differs", f"{entry.png_name}: segment {segment_id}: area {said}, {area} pixels")
         if area < TINY_AREA:
             findings.add("tiny", f"{entry.png_name}: segment {segment_id}, {area} pixels")
@@ -98,19 +97,19 @@ def _check_segments(entry: Entry, pixels: dict[int, int], findings: Findings) ->
             findings.add("id-absent", f"{entry.png_name}: segment {segment_id}")
 
 
-def _check_boxes(entry: Entry, boxes: dict[int, list[int]], findings: Findings) -> None:
-    for segment in entry.segments:
-        if segment["bbox"] is None or segment["id"] not in boxes:
+def _check_boxes(entry: ImageEntry, boxes: dict[int, list[int]], findings: Findings) -> None:
+    for segment_id, said in zip(entry.segments["id"].tolist(), entry.boxes, strict=True):
+        if said is None or segment_id not in boxes:
             continue
-        true = boxes[segment["id"]]
+        true = boxes[segment_id]
         try:
-            box = np.array(segment["bbox"], np.float64)
+            box = np.array(said, np.float64)
             right = box.shape == (4,) and bool(np.all(np.abs(box - true) <= BOX_TOLERANCE))
         except (TypeError, ValueError):
             right = False
         if not right:
-            said = f"bbox {reprlib.repr(segment['bbox'])}, pixels {true}"
-            findings.add("bbox-differs", f"{entry.png_name}: segment {segment['id']}: {said}")
+            difference = f"bbox {reprlib.repr(said)}, pixels {true}"
+            findings.add("bbox-differs", f"{entry.png_name}: segment {segment_id}: {difference}")
 
 
 def find_copies(paths: list[Path], others: Iterable[Path], findings: Findings) -> None:
@@ -155,5 +154,5 @@ def _digest(path: Path) -> bytes:
         return hashlib.file_digest(file, "sha256").digest()
 
 
-def _sizes(size: tuple[int, ...], entry: Entry) -> str:
+def _sizes(size: tuple[int, ...], entry: ImageEntry) -> str:
     return f"{size[0]} x {size[1]} (height x width), the JSON says {entry.height} x {entry.width}"

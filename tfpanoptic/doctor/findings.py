@@ -125,7 +125,13 @@ class Findings:
         self._examples: dict[str, list[str]] = {}
 
     def add(self, code: str, example: str) -> None:
-        """One more case of a kind."""
+        """One more case of a kind.
+
+        Raises:
+            KeyError: no such kind; its cases would be lost.
+        """
+        if code not in KINDS:
+            raise KeyError(code)
         self._counts[code] += 1
         examples = self._examples.setdefault(code, [])
         if len(examples) < MOST_EXAMPLES:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfpanoptic.data.dataset import Dataset, read_image
+from tfpanoptic.data.dataset import Dataset, read_record_image
 from tfpanoptic.errors import WorkFailed
 from tfpanoptic.evaluation.measures.panoptic_quality import PanopticCounts, count, summarize
 from tfpanoptic.export.saved_model import SEGMENT_COLUMNS
@@ -69,7 +69,7 @@ def verify_saved_model(
     serve = tf.saved_model.load(str(folder)).signatures["serving_default"]
     pairs = []
     for record in dataset.records[:images]:
-        image = read_image(record)
+        image = read_record_image(record)
         served = serve(image=tf.constant(image[None]))
         exported = read_segments(served["panoptic"].numpy()[0], served["segments"].numpy()[0], segmenter)
         pairs.append((segmenter.segment_map(image), exported))

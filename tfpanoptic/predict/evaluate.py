@@ -12,7 +12,7 @@ import numpy as np
 
 from tfpanoptic.atomic import replace_file
 from tfpanoptic.data.coco_panoptic import read_coco_panoptic
-from tfpanoptic.data.dataset import Dataset, ImageRecord, read_image, read_segment_map
+from tfpanoptic.data.dataset import Dataset, ImageRecord, read_record_image, read_segment_map
 from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.dataset import evaluate_dataset, without_unlabelled
 from tfpanoptic.evaluation.measures import FAST
@@ -100,7 +100,7 @@ def evaluate_images(
     """
 
     def predict(record: ImageRecord) -> SegmentMap:
-        return segmenter.segment_map(read_image(record))
+        return segmenter.segment_map(read_record_image(record))
 
     return evaluate_dataset(dataset, segmenter.categories, predict, measures, state, source, total)
 
@@ -123,7 +123,7 @@ def evaluate_with_pictures(
     drawn = {record.file_name for record in dataset.records[:PICTURES]}
 
     def predict(record: ImageRecord) -> SegmentMap:
-        image = read_image(record)
+        image = read_record_image(record)
         prediction = segmenter.segment_map(image)
         if record.file_name in drawn:
             seen = without_unlabelled(prediction, dataset)
@@ -145,7 +145,7 @@ def scenes_of(segmenter: PanopticSegmenter, dataset: Dataset) -> Scenes:
     records = {record.file_name: record for record in dataset.records}
 
     def scene(name: str) -> tuple[np.ndarray, SegmentMap, SegmentMap]:
-        image = read_image(records[name])
+        image = read_record_image(records[name])
         return image, read_segment_map(records[name]), predicted(segmenter, dataset, image)
 
     return scene

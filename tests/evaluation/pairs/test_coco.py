@@ -109,7 +109,7 @@ def test_a_size_other_than_the_annotation_says_is_named(files):
         (lambda f: f.pred["annotations"].pop(3), "no prediction for 1 of 16 images, first 03.jpg; --allow-missing"),
         (
             lambda f: f.pred["annotations"].append(f.pred["annotations"][3]),
-            r"\(03.png\): a second prediction for image_id 997",
+            r"\('03.png'\): image_id 997 used twice",
         ),
         (lambda f: f.pred["annotations"][3].update(image_id=5), "1 predictions of images that the truth does not list"),
         (lambda f: f.pred["annotations"][3].update(file_name="x.png"), "x.png: no such file, but .*pred.json lists it"),
@@ -167,6 +167,39 @@ def test_a_wrong_truth_entry_is_the_only_problem(files):
     with pytest.raises(InputError) as error:
         read_coco_files(*files.paths())
     assert "area must be" in str(error.value) and "problems" not in str(error.value)
+
+
+def test_wrong_entries_of_the_truth_are_told_together_without_what_follows(files):
+    files.gt["images"][3]["height"] = "tall"
+    files.gt["images"][5]["id"] = None
+    files.gt["annotations"][7]["segments_info"] = 0
+    with pytest.raises(InputError) as error:
+        read_coco_files(*files.paths())
+    message = str(error.value)
+    assert "gt.json: images[3] ('03.jpg'): height must be an integer" in message and "found 'tall'" in message
+    assert "images[5] ('05.jpg'): id must be an integer or a text, found None" in message
+    assert "annotations[7] ('07.png'): segments_info must be a list, found 0" in message
+    assert "pred.json" not in message
+
+
+def test_wrong_segments_of_both_sides_are_told_together(files):
+    for side, key, value in ((files.gt, "area", -1), (files.pred, "score", "high")):
+        side["annotations"][3]["segments_info"][0][key] = value
+    with pytest.raises(InputError) as error:
+        read_coco_files(*files.paths())
+    message = str(error.value)
+    assert message.startswith("2 problems in the files:")
+    assert "gt.json" in message and "found -1" in message and "pred.json" in message and "found 'high'" in message
+
+
+@pytest.mark.parametrize("key", ["id", "file_name"])
+def test_an_odd_list_of_images_beside_the_prediction_is_no_crash(files, key):
+    files.pred["images"] = [dict(image) for image in files.gt["images"]]
+    files.pred["images"][0][key] = [1]
+    if key == "id":
+        assert len(read_coco_files(*files.paths()).pairs) == 16
+    else:
+        refused(files, "gives images other file names than the truth has")
 
 
 def test_an_empty_set_is_told(files):

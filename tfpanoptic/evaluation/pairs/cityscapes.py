@@ -13,11 +13,11 @@ from pathlib import Path
 
 from tfpanoptic.data.cityscapes import cityscapes_categories, image_key, read_instance_ids
 from tfpanoptic.data.coco_json import predicted_segments
+from tfpanoptic.data.folder_listing import FolderListing
 from tfpanoptic.errors import InputError, Problems
 from tfpanoptic.evaluation.pairs.coco import (
     FilePair,
     FileSet,
-    Folders,
     SegmentFile,
     check_pairs,
     fingerprint,
@@ -129,11 +129,11 @@ def _below(folder: Path, pattern: str) -> list[Path]:
 def _panoptic_pngs(pred: Path, pred_dir: Path, problems: Problems) -> dict[str, SegmentFile]:
     """Predicted panoptic PNGs by image."""
     ids = {c.source_id: c.id for c in cityscapes_categories()}
-    folders, files = Folders(), {}
+    listing, files = FolderListing(), {}
     for image_id, annotation in read_predictions(pred, problems).annotations.items():
         with problems.noted():
-            path = folders.require(pred_dir / annotation["file_name"], pred)
-            files[str(image_id)] = SegmentFile(path, predicted_segments(annotation, ids, pred))
+            path = listing.require(pred_dir / annotation["file_name"], pred)
+            files[str(image_id)] = SegmentFile(path, predicted_segments(annotation, ids, problems.of(pred)))
     return files
 
 

@@ -7,7 +7,6 @@ needs a prediction.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,17 +16,16 @@ import numpy as np
 
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.coco_json import (
-    IMAGE_KEYS,
-    annotation_image_id,
-    annotations_by_image,
-    checked_images,
+    ImageEntry,
     parse_json,
     predicted_segments,
-    read_coco_json,
-    true_segments,
+    read_annotations,
+    read_images,
+    read_lists,
 )
+from tfpanoptic.data.folder_listing import FolderListing
 from tfpanoptic.data.segment_png import read_segment_ids
-from tfpanoptic.errors import InputError, Problems
+from tfpanoptic.errors import InputError, Problems, raise_first
 from tfpanoptic.evaluation.state import plain_columns
 from tfpanoptic.segment_map import SegmentMap, segment_rows
 
@@ -146,38 +144,32 @@ def read_coco_files(
             or with two predictions, PNGs that do not exist.
     """
     gt, gt_dir, pred, pred_dir = Path(gt), Path(gt_dir), Path(pred), Path(pred_dir)
-    content = read_coco_json(gt)
-    categories = CategoryTable.from_coco(content["categories"], str(gt))
+    lists = read_lists(gt, raise_first(gt))
+    categories = CategoryTable.from_coco(lists["categories"], str(gt))
     ids = {c.source_id: c.id for c in categories}
-    annotations = annotations_by_image(content["annotations"], gt)
     problems = Problems("in the files")
+    images = list(read_images(lists, ids, problems.of(gt)))
+    if len(images) < len(lists["images"]):
+        problems.check()  # predictions of images that are left out are no mistake
     predicted = read_predictions(pred, problems)
     notes = _category_notes(pred, predicted.categories, categories)
-    images = list(checked_images(content["images"], gt))
     own_annotations, pairing = _by_true_ids(pred, predicted, images)
     without_score = _scoreless(own_annotations.values())
     own_annotations = dict(own_annotations)
-    listing = Folders()
+    listing = FolderListing()
     pairs, without = [], []
     for image in images:
-        annotation = annotations.pop(image["id"], None)
-        own = own_annotations.pop(image["id"], None)
-        name = image["file_name"]
+        own = own_annotations.pop(image.image_id, None)
         with problems.noted():
-            if annotation is None:
-                raise InputError(f"{gt}: image {name} (id {image['id']!r}) has no annotation")
-            segments = true_segments(annotation, ids, image["height"] * image["width"], gt)
-            truth = SegmentFile(listing.require(gt_dir / annotation["file_name"], gt), segments)
+            truth = SegmentFile(listing.require(gt_dir / image.png_name, gt), image.segments)
             prediction = None
             if own is None:
-                without.append(name)
+                without.append(image.file_name)
             else:
                 path = listing.require(pred_dir / own["file_name"], pred)
-                prediction = SegmentFile(path, predicted_segments(own, ids, pred))
-            columns = plain_columns({key: value for key, value in image.items() if key not in IMAGE_KEYS})
-            pairs.append(FilePair(name, image["id"], image["height"], image["width"], truth, prediction, columns))
-    if annotations:
-        raise InputError(f"{gt}: annotation of image id {next(iter(annotations))!r}, not in images")
+                prediction = SegmentFile(path, predicted_segments(own, ids, problems.of(pred)))
+            size, columns = (image.height, image.width), plain_columns(image.extra)
+            pairs.append(FilePair(image.file_name, image.image_id, *size, truth, prediction, columns))
     if own_annotations:
         strange = next(iter(own_annotations))
         problems.add(
@@ -229,31 +221,25 @@ def read_predictions(path: Path, problems: Problems) -> Predictions:
         raise InputError(f"{path}: expected a COCO panoptic JSON with the list annotations, found a list{hint}")
     if not isinstance(content, dict) or not isinstance(content.get("annotations"), list):
         raise InputError(f"{path}: expected a COCO panoptic JSON with the list annotations")
-    annotations: dict[int | str, dict] = {}
-    for number, entry in enumerate(content["annotations"]):
-        place = f"{path}: annotations[{number}]"
-        with problems.noted():
-            image_id = annotation_image_id(entry, place)
-            if image_id in annotations:
-                raise InputError(f"{place} ({entry['file_name']}): a second prediction for image_id {image_id!r}")
-            annotations[image_id] = entry
+    annotations = read_annotations(content["annotations"], problems.of(path))
     images, categories = (content.get(key) for key in ("images", "categories"))
     return Predictions(
         annotations, images if isinstance(images, list) else [], categories if isinstance(categories, list) else []
     )
 
 
-def _by_true_ids(path: Path, predicted: Predictions, images: list[dict]) -> tuple[dict[int | str, dict], list[str]]:
+def _by_true_ids(
+    path: Path, predicted: Predictions, images: list[ImageEntry]
+) -> tuple[dict[int | str, dict], list[str]]:
     """The predicted annotations by the truth's image ids, and a note if its own `images` have other ids for the names.
 
     Tools that know nothing of the truth number their images as they come.
     """
-    names = {
-        i["id"]: i["file_name"] for i in predicted.images if isinstance(i, dict) and {"id", "file_name"} <= i.keys()
-    }
+    named = [i for i in predicted.images if isinstance(i, dict) and i.get("file_name") is not None]
+    names = {i["id"]: str(i["file_name"]) for i in named if isinstance(i.get("id"), int | float | str)}
     own = {image_id: names.get(image_id) for image_id in predicted.annotations}
-    true_ids = {image["file_name"]: image["id"] for image in images}
-    true_names = {image["id"]: image["file_name"] for image in images}
+    true_ids = {image.file_name: image.image_id for image in images}
+    true_names = {image.image_id: image.file_name for image in images}
     agree = all(name is None or true_names.get(image_id, name) == name for image_id, name in own.items())
     if agree and not any(name in true_ids and image_id not in true_names for image_id, name in own.items()):
         return predicted.annotations, []
@@ -263,7 +249,7 @@ def _by_true_ids(path: Path, predicted: Predictions, images: list[dict]) -> tupl
             "truth; give both sides the same ids or names"
         )
     note = f"{path}: its image ids are not the truth's; paired by the file names in its list images"
-    return {true_ids[own[image_id]]: entry for image_id, entry in predicted.annotations.items()}, [note]
+    return {true_ids[str(own[image_id])]: entry for image_id, entry in predicted.annotations.items()}, [note]
 
 
 def _scoreless(annotations: Iterable[dict]) -> int:
@@ -286,30 +272,6 @@ def _category_notes(path: Path, entries: list, categories: CategoryTable) -> lis
         f"{path}: category {first.source_id} is {name!r}, in the truth it is {first.name!r}{more}; "
         "categories are compared by id, as the official evaluation does"
     ]
-
-
-class Folders:
-    """Names in folders, each listed once, which is fast for 100,000 files."""
-
-    def __init__(self) -> None:
-        self._names: dict[Path, set[str]] = {}
-
-    def require(self, path: Path, origin: Path) -> Path:
-        """The path, if it exists.
-
-        Raises:
-            InputError: it does not; `origin` is what lists it.
-        """
-        if path.parent not in self._names:
-            try:
-                self._names[path.parent] = set(os.listdir(path.parent))
-            except OSError as error:
-                raise InputError(f"{path.parent}: cannot list this folder ({error.strerror})") from None
-            except ValueError as error:
-                raise InputError(f"{path.parent}: no name of a folder ({error})") from None
-        if path.name not in self._names[path.parent]:
-            raise InputError(f"{path}: no such file, but {origin} lists it")
-        return path
 
 
 def file_stamp(paths: Iterable[Path]) -> str:
