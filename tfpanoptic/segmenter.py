@@ -15,7 +15,7 @@ from keras import ops
 from PIL import Image
 
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.data.dataset import Dataset, ImageRecord, read_record_image
+from tfpanoptic.data.dataset import Dataset, read_record_image
 from tfpanoptic.data.load_image import load_image
 from tfpanoptic.errors import InputError, settings_of
 from tfpanoptic.evaluation.dataset import evaluate_dataset
