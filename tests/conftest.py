@@ -3,6 +3,12 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pytest
+import tensorflow as tf
+
+# Two logical CPUs, so that replicas are tested in this process; they must be set up before TensorFlow starts.
+# Whatever asks for no strategy runs on the first.
+_CPU = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(_CPU, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 TINY = {
     "data": {"name": "nuclei"},
@@ -40,6 +46,16 @@ TINY = {
         "log_every": 2,
     },
 }
+
+
+@pytest.fixture(scope="session")
+def two_replicas():
+    """A strategy of two replicas."""
+    from tfpanoptic.train.strategy import make_strategy
+
+    strategy = make_strategy("mirrored")
+    assert strategy.num_replicas_in_sync == 2
+    return strategy
 
 
 @pytest.fixture

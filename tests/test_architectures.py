@@ -1,6 +1,5 @@
 """The contract of an architecture: what the rest of the library relies on, for every one and for a made-up one."""
 
-import json
 import os
 import subprocess
 import sys
@@ -138,19 +137,6 @@ def test_targets_have_fixed_shapes(name):
     assert not set(spec["targets"]) & (set(spec) - {"targets"})
 
 
-def test_a_step_of_fit_with_validation_has_every_term_in_its_history(name, folder):
-    model = segmenter(name)
-    model.save_weights_file(folder / name / "start.safetensors")
-    history = fit_two_steps(model)
-    model.save_weights_file(folder / name / "fitted.safetensors")
-    (folder / name / "fitted.json").write_text(json.dumps(history))
-    terms = model.experiment.architecture.loss_weights(model.experiment.model)
-    assert set(history) == {prefix + key for prefix in ("", "val_") for key in ("loss", *terms)}
-    for prefix in ("", "val_"):
-        total = sum(history[prefix + term][0] for term in terms)
-        assert history[f"{prefix}loss"][0] == pytest.approx(total, rel=1e-5) and total > 0
-
-
 @pytest.fixture(scope="module")
 def one_device(folder):
     """Runs of three steps on one device."""
@@ -159,26 +145,31 @@ def one_device(folder):
     return folder
 
 
-@pytest.fixture(scope="module")
-def replicas(folder, one_device):
-    """The same on two replicas, in one process for all architectures."""
-    for name in MODELS:
-        assert (folder / name / "start.safetensors").exists(), "needs the test of fit before"
-    run_child("on_replicas.py", folder)
-    return folder
-
-
-def test_two_replicas_train_the_weights_of_one_device(name, replicas):
+def test_two_replicas_train_the_weights_of_one_device(name, one_device, two_replicas):
     """Gradient clipping is on and bites, dropout and sampling are on."""
-    runs = replicas / name
+    runs = one_device / name
+    train(experiment(name), runs / "mirrored", two_replicas)
     assert_same_weights(runs / "mirrored/last.safetensors", runs / "one/last.safetensors", atol=2e-5, rtol=2e-4)
 
 
-def test_two_replicas_fit_the_weights_and_the_history_of_one_device(name, replicas):
-    runs = replicas / name
-    assert_same_weights(runs / "fit.safetensors", runs / "fitted.safetensors", atol=2e-5, rtol=2e-4)
-    ours, theirs = (json.loads((runs / file).read_text()) for file in ("fit.json", "fitted.json"))
-    assert {key: pytest.approx(values, rel=1e-4) for key, values in theirs.items()} == ours
+def test_two_replicas_fit_the_weights_and_the_history_of_one_device(name, folder, two_replicas):
+    start, fitted, mirrored = (folder / name / f"{part}.safetensors" for part in ("start", "fitted", "mirrored"))
+    alone = segmenter(name)
+    alone.save_weights_file(start)
+    expected = fit_two_steps(alone)
+    alone.save_weights_file(fitted)
+    with two_replicas.scope():
+        shared = segmenter(name, start)
+        history = fit_two_steps(shared)
+    shared.save_weights_file(mirrored)
+    assert_same_weights(mirrored, fitted, atol=2e-5, rtol=2e-4)
+    terms = alone.experiment.architecture.loss_weights(alone.experiment.model)
+    assert set(expected) == {prefix + key for prefix in ("", "val_") for key in ("loss", *terms)}
+    for prefix in ("", "val_"):
+        assert sum(expected[prefix + term][0] for term in terms) == pytest.approx(
+            expected[f"{prefix}loss"][0], rel=1e-5
+        )
+    assert history == {key: pytest.approx(values, rel=1e-4) for key, values in expected.items()}
 
 
 def test_a_run_interrupted_and_resumed_ends_with_the_same_bits(name, one_device, monkeypatch):

@@ -43,19 +43,13 @@ def by_evaluation(measure, *pairs):
     return measure.summarize_rows(np.concatenate(rows), TABLE)
 
 
-def check_two_replicas(make_metric):
-    """Fails unless the metric counts under a strategy of two virtual CPUs what it counts on one device.
-
-    To be called in a process of its own: the devices are set up before TensorFlow starts.
-    """
+def check_two_replicas(make_metric, strategy):
+    """Fails unless the metric counts under a strategy what it counts on one device."""
     import tensorflow as tf
 
-    cpus = tf.config.list_physical_devices("CPU")
-    tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
     truth, prediction = (np.stack(side) for side in zip(*map(random_pair, range(4)), strict=True))
     alone = make_metric()
     alone.update_state(truth, prediction)
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     with strategy.scope():
         shared = make_metric()
     update = tf.function(lambda batch: strategy.run(shared.update_state, args=batch))

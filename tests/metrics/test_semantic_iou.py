@@ -1,12 +1,8 @@
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.metrics.scenes import CROWD, TABLE, by_evaluation, random_pair, random_truth, updated
+from tests.metrics.scenes import CROWD, TABLE, by_evaluation, check_two_replicas, random_pair, random_truth, updated
 from tfpanoptic.evaluation.measures import semantic_iou
 from tfpanoptic.metrics import METRICS
 from tfpanoptic.metrics.semantic_iou import SemanticIoU
@@ -104,16 +100,8 @@ def test_sample_weights_are_refused():
         SemanticIoU(TABLE).update_state(np.zeros((1, 1, 1), int), np.zeros((1, 1, 1), int), np.ones(1))
 
 
-@pytest.mark.slow
-def test_two_replicas_count_what_one_device_counts():
-    script = """
-from tests.metrics.scenes import TABLE, check_two_replicas
-from tfpanoptic.metrics import METRICS
-from tfpanoptic.metrics.semantic_iou import SemanticIoU
-check_two_replicas(lambda: SemanticIoU(TABLE))
-"""
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=Path(__file__).parents[2])
-    assert run.returncode == 0, run.stderr[-2000:]
+def test_two_replicas_count_what_one_device_counts(two_replicas):
+    check_two_replicas(lambda: SemanticIoU(TABLE), two_replicas)
 
 
 @pytest.mark.parametrize("metric", METRICS.values())

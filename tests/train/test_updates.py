@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -367,53 +364,50 @@ def test_compiled_with_xla_they_are_the_same(optimizer):
         np.testing.assert_allclose(variable, value, rtol=1e-5, atol=1e-6)
 
 
-REPLICAS = """
-import sys
-import keras, numpy as np, tensorflow as tf
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from tfpanoptic.settings.training import TrainingConfig
-from tfpanoptic.train.strategy import make_strategy
-from tfpanoptic.train.updates import Updates
-results = {}
-for name in ("one", "mirrored"):
-    strategy = make_strategy(name)
-    for optimizer in CONFIGS:
-        config = TrainingConfig.model_validate(optimizer)
-        with strategy.scope():
-            variables = [keras.Variable(np.ones((2, 2), "float32"), name=n) for n in ("kernel", "bias", "frozen")]
-            updates = Updates(config, variables)
+def updated(strategy, config: TrainingConfig) -> tuple[list, list[np.ndarray]]:
+    """Variables after five updates, and their values, those of the slots and the averages."""
+    replicas = strategy.num_replicas_in_sync
+    with strategy.scope():
+        variables = [keras.Variable(np.ones((2, 2), "float32"), name=n) for n in ("kernel", "bias", "frozen")]
+        updates = Updates(config, variables)
 
-        @tf.function
-        def step(gradients):
-            def replica_step():
-                # Shares of 1/4 and 3/4, or one of 1.
-                replica = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.float32)
-                share = 0.25 + 0.5 * replica if strategy.num_replicas_in_sync == 2 else 1.0
-                updates.apply([share * gradient for gradient in gradients])
-            strategy.run(replica_step)
+    @tf.function
+    def step(gradients):
+        def replica_step():
+            # Shares of 1/4 and 3/4, or one of 1.
+            replica = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.float32)
+            share = 0.25 + 0.5 * replica if replicas == 2 else 1.0
+            updates.apply([share * gradient for gradient in gradients])
 
-        random = np.random.default_rng(0)
-        for _ in range(5):
-            step([tf.constant(random.normal(size=(2, 2)), tf.float32) for _ in updates.trained])
-        assert keras.ops.convert_to_numpy(updates.iterations) == 5
-        values = [keras.ops.convert_to_numpy(v) for v in (*variables, *updates.variables)]
-        if name == "mirrored":
-            for v in variables:
-                copies = [copy.numpy() for copy in strategy.experimental_local_results(v.value)]
-                assert len(copies) == 2
-                np.testing.assert_array_equal(*copies)
-        with updates.averaged_weights():
-            values += [keras.ops.convert_to_numpy(v) for v in variables]
-        results.setdefault(name, []).extend(values)
-for one, mirrored in zip(results["one"], results["mirrored"], strict=True):
-    np.testing.assert_allclose(mirrored, one, rtol=1e-5, atol=1e-6)
-"""
+        strategy.run(replica_step)
+
+    random = np.random.default_rng(0)
+    for _ in range(5):
+        step([tf.constant(random.normal(size=(2, 2)), tf.float32) for _ in updates.trained])
+    assert keras.ops.convert_to_numpy(updates.iterations) == 5
+    values = [keras.ops.convert_to_numpy(v) for v in (*variables, *updates.variables)]
+    with updates.averaged_weights():
+        values += [keras.ops.convert_to_numpy(v) for v in variables]
+    return variables, values
 
 
-def test_two_replicas_update_as_one_device():
-    groups = [*EVERYTHING["groups"], {"match": "frozen", "frozen": True}]
-    optimizers = [{**optimizer, "groups": groups} for optimizer in (EVERYTHING, SGD_EVERYTHING)]
-    optimizers.append({"name": "sgd", "momentum": 0.0, "groups": groups[1:]})
-    configs = [{"steps": 10, "ema": 0.9, "optimizer": optimizer} for optimizer in optimizers]
-    subprocess.run([sys.executable, "-c", REPLICAS.replace("CONFIGS", repr(configs))], check=True)
+GROUPS = [*EVERYTHING["groups"], {"match": "frozen", "frozen": True}]
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        {**EVERYTHING, "groups": GROUPS},
+        {**SGD_EVERYTHING, "groups": GROUPS},
+        {"name": "sgd", "momentum": 0.0, "groups": GROUPS[1:]},
+    ],
+)
+def test_two_replicas_update_as_one_device(optimizer, two_replicas):
+    config = TrainingConfig.model_validate({"steps": 10, "ema": 0.9, "optimizer": optimizer})
+    _, one = updated(tf.distribute.get_strategy(), config)
+    variables, mirrored = updated(two_replicas, config)
+    for ours, theirs in zip(mirrored, one, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+    for variable in variables:
+        first, second = (copy.numpy() for copy in two_replicas.experimental_local_results(variable.value))
+        np.testing.assert_array_equal(first, second)
