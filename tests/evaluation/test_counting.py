@@ -128,15 +128,16 @@ def test_workers_end_with_their_evaluation(files, ending, tmp_path):
         "from tfpanoptic.evaluation.pairs.coco import FileSet, read_coco_files\n"
         "from dataclasses import replace\n"
         "if __name__ == '__main__':\n"
-        "    files = read_coco_files(*sys.argv[1:])\n"
+        "    files = read_coco_files(*sys.argv[1:5])\n"
         "    pairs = tuple(replace(p, name=f'{k}-{p.name}') for k in range(2000) for p in files.pairs)\n"
-        "    evaluate_files(replace(files, pairs=pairs), workers=2)\n"
+        "    evaluate_files(replace(files, pairs=pairs), ('pq',), 2, sys.argv[5])\n"
     )
     (tmp_path / "run.py").write_text(code)
-    run = subprocess.Popen(
-        [sys.executable, tmp_path / "run.py", *files.paths()], stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    time.sleep(5)
+    state = tmp_path / "state.jsonl"
+    command = [sys.executable, tmp_path / "run.py", *files.paths(), state]
+    run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while run.poll() is None and not (state.exists() and len(state.read_text().splitlines()) > 1):
+        time.sleep(0.05)  # until the workers have counted an image
     os.kill(run.pid, ending) if ending == signal.SIGKILL else os.killpg(run.pid, ending)
     _, printed = run.communicate(timeout=30)
     assert run.returncode != 0 and printed.count("Traceback") <= 1  # that of this script, which has no command line
