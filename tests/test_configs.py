@@ -22,6 +22,14 @@ def test_every_configuration_is_a_valid_experiment(path):
     assert Experiment.from_yaml(path).architecture.name == path.parent.name
 
 
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_every_configuration_opens_with_its_paper_numbers_and_command(path):
+    header = path.read_text(encoding="utf-8").splitlines()[:6]
+    keys = [line.removeprefix("# ").split(":")[0] for line in header[1:5]]
+    assert keys == ["Paper", "Published", "Parameters", "Command"]
+    assert f"tfpanoptic train configs/{name_of(path)} --out " in header[4]
+
+
 @pytest.mark.parametrize("path", [path for path in FILES if "cityscapes" in path.name], ids=name_of)
 def test_the_loop_of_the_comment_gives_cityscapes_the_names_of_its_json(path, tmp_path):
     comment = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#   ")]
