@@ -4,7 +4,7 @@ import textwrap
 
 import numpy as np
 
-from tfpanoptic.layers.conv import ConvBN, DepthwiseConvBN, SeparableConvBN
+from tfpanoptic.layers.conv import ConvNorm, DepthwiseConvNorm, SeparableConvNorm
 
 # With this epsilon and moving variance 1 - epsilon, a fresh batch normalisation in inference changes nothing.
 EPSILON = 0.25
@@ -17,7 +17,7 @@ def set_kernel(layer, value):
 
 
 def test_strided_convolutions_pad_even_sizes_on_all_sides():
-    layer = ConvBN(1, 3, stride=2, epsilon=EPSILON)
+    layer = ConvNorm(1, 3, stride=2, epsilon=EPSILON)
     layer.build((1, 4, 4, 1))
     set_kernel(layer, 1.0)
     # Taps inside the map around rows and columns 0 and 2: 2 and 3. TensorFlow's "same" would give 9, 6, 6, 4.
@@ -26,7 +26,7 @@ def test_strided_convolutions_pad_even_sizes_on_all_sides():
 
 
 def test_dilation_spreads_the_taps():
-    layer = ConvBN(1, 3, dilation=2, epsilon=EPSILON)
+    layer = ConvNorm(1, 3, dilation=2, epsilon=EPSILON)
     layer.build((1, 1, 5, 1))
     set_kernel(layer, 1.0)
     # Taps two cells apart: 1 + 3, 2 + 4, 1 + 3 + 5, 2 + 4, 3 + 5.
@@ -35,7 +35,7 @@ def test_dilation_spreads_the_taps():
 
 
 def test_depthwise_convolutions_keep_channels_apart():
-    layer = DepthwiseConvBN(3, stride=2, epsilon=EPSILON)
+    layer = DepthwiseConvNorm(3, stride=2, epsilon=EPSILON)
     layer.build((1, 4, 4, 2))
     set_kernel(layer, 1.0)
     image = np.broadcast_to(np.array([1, 10], "float32"), (1, 4, 4, 2))
@@ -43,7 +43,7 @@ def test_depthwise_convolutions_keep_channels_apart():
 
 
 def test_separable_convolutions_cut_negative_values_between_their_halves():
-    layer = SeparableConvBN(1, 1, epsilon=EPSILON)
+    layer = SeparableConvNorm(1, 1, epsilon=EPSILON)
     layer.build((1, 1, 2, 1))
     set_kernel(layer.depthwise, -1.0)
     set_kernel(layer.pointwise, 1.0)
@@ -59,12 +59,12 @@ def test_batch_norm_statistics_cover_all_replicas():
         import numpy as np, tensorflow as tf
         cpu = tf.config.list_physical_devices("CPU")[0]
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-        from tfpanoptic.layers.conv import ConvBN
+        from tfpanoptic.layers.conv import ConvNorm
         from tfpanoptic.ops.replicas import replicas_in_sync
 
         def moving_statistics(strategy, images):
             with strategy.scope():
-                layer = ConvBN(1, 1, momentum=0.0)
+                layer = ConvNorm(1, 1, momentum=0.0)
                 layer.build((None, 1, 1, 1))
                 layer.conv.kernel.assign([[[[1.0]]]])
             per_replica = strategy.experimental_distribute_values_from_function(

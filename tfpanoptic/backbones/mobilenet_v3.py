@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import keras
 
-from tfpanoptic.layers.conv import ConvBN, DepthwiseConvBN
+from tfpanoptic.layers.conv import ConvNorm, DepthwiseConvNorm
 from tfpanoptic.layers.squeeze_excite import SqueezeExcite
 
 
@@ -90,7 +90,7 @@ def mobilenet_v3(
         `res1` to `res5`, activated, at strides 2, 4, 8, 16, 32 or at most the output stride.
     """
     norm: dict[str, Any] = {"epsilon": epsilon, "momentum": momentum}
-    x = ConvBN(16, 3, stride=2, activation=_H, name="block0_conv", **norm)(image)
+    x = ConvNorm(16, 3, stride=2, activation=_H, name="block0_conv", **norm)(image)
     endpoints = {"res1": x}
     stride, dilation = 2, 1
     for number, block in enumerate(blocks, start=1):
@@ -102,7 +102,7 @@ def mobilenet_v3(
             stride *= strides
         else:
             dilation *= block.stride  # from the next block on
-    endpoints["res5"] = ConvBN(top_channels, 1, activation=_H, name=f"block{len(blocks) + 1}_conv", **norm)(x)
+    endpoints["res5"] = ConvNorm(top_channels, 1, activation=_H, name=f"block{len(blocks) + 1}_conv", **norm)(x)
     return endpoints
 
 
@@ -111,15 +111,15 @@ def _inverted_bottleneck(x, block: Block, stride: int, dilation: int, name: str,
     y = x
     if block.expansion > 1:
         width = make_divisible(x.shape[-1] * block.expansion)
-        y = ConvBN(width, 1, activation=block.activation, name=f"{name}_expand", **norm)(y)
-    depthwise = DepthwiseConvBN(
+        y = ConvNorm(width, 1, activation=block.activation, name=f"{name}_expand", **norm)(y)
+    depthwise = DepthwiseConvNorm(
         block.kernel_size, stride, dilation, activation=block.activation, name=f"{name}_depthwise", **norm
     )
     y = expanded = depthwise(y)
     if block.squeeze_excite:
         squeezed = make_divisible(max(1, int(y.shape[-1] * SQUEEZE_RATIO)))
         y = SqueezeExcite(squeezed, name=f"{name}_squeeze_excite")(y)
-    y = ConvBN(block.channels, 1, activation=None, name=f"{name}_project", **norm)(y)
+    y = ConvNorm(block.channels, 1, activation=None, name=f"{name}_project", **norm)(y)
     # A block whose stride became dilation stays without the sum, as it was trained.
     if block.stride == 1 and x.shape[-1] == block.channels:
         y = keras.layers.Add(name=f"{name}_add")([y, x])

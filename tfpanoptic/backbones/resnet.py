@@ -14,7 +14,7 @@ from typing import Any
 import keras
 
 from tfpanoptic.errors import InputError
-from tfpanoptic.layers.conv import ConvBN
+from tfpanoptic.layers.conv import ConvNorm
 
 # Width of stages 2 to 5 between the 1x1 convolutions of a bottleneck, or of both convolutions of a basic block.
 STAGE_WIDTHS = {2: 64, 3: 128, 4: 256, 5: 512}
@@ -101,11 +101,11 @@ def _stem(image, kind: str, width_multiplier: float, norm: dict):
     """The first convolutions, to stride 2."""
     narrow, wide = (max(1, round(width * width_multiplier)) for width in (64, 128))
     if kind == "plain":
-        return ConvBN(narrow, 7, stride=2, name="stem", **norm)(image)
+        return ConvNorm(narrow, 7, stride=2, name="stem", **norm)(image)
     if kind == "beta":
-        x = ConvBN(narrow, 3, stride=2, name="stem_conv1", **norm)(image)
-        x = ConvBN(narrow, 3, name="stem_conv2", **norm)(x)
-        return ConvBN(wide, 3, name="stem_conv3", **norm)(x)
+        x = ConvNorm(narrow, 3, stride=2, name="stem_conv1", **norm)(image)
+        x = ConvNorm(narrow, 3, name="stem_conv2", **norm)(x)
+        return ConvNorm(wide, 3, name="stem_conv3", **norm)(x)
     raise InputError(f"backbone stem {kind!r}: expected plain or beta")
 
 
@@ -131,23 +131,25 @@ def _stages(x, block, blocks, output_stride: int, width_multiplier: float, norm:
 def _bottleneck(x, width: int, stride: int, dilation: int, name: str, norm: dict):
     """1x1, 3x3 (stride, dilation), 1x1 to four times the width, plus the shortcut."""
     out = BOTTLENECK_EXPANSION * width
-    y = ConvBN(width, 1, name=f"{name}_conv1", **norm)(x)
-    y = ConvBN(width, 3, stride, dilation, name=f"{name}_conv2", **norm)(y)
-    y = ConvBN(out, 1, activation=None, gamma_initializer="zeros", name=f"{name}_conv3", **norm)(y)
+    y = ConvNorm(width, 1, name=f"{name}_conv1", **norm)(x)
+    y = ConvNorm(width, 3, stride, dilation, name=f"{name}_conv2", **norm)(y)
+    y = ConvNorm(out, 1, activation=None, gamma_initializer="zeros", name=f"{name}_conv3", **norm)(y)
     return _add(y, x, stride, name, norm)
 
 
 def _basic(x, width: int, stride: int, dilation: int, name: str, norm: dict):
     """Two 3x3 convolutions, the first with the stride, plus the shortcut."""
-    y = ConvBN(width, 3, stride, dilation, name=f"{name}_conv1", **norm)(x)
-    y = ConvBN(width, 3, dilation=dilation, activation=None, gamma_initializer="zeros", name=f"{name}_conv2", **norm)(y)
+    y = ConvNorm(width, 3, stride, dilation, name=f"{name}_conv1", **norm)(x)
+    y = ConvNorm(width, 3, dilation=dilation, activation=None, gamma_initializer="zeros", name=f"{name}_conv2", **norm)(
+        y
+    )
     return _add(y, x, stride, name, norm)
 
 
 def _add(y, x, stride: int, name: str, norm: dict):
     """ReLU of `y` plus `x`; `x` is projected where the channels change, else only subsampled."""
     if x.shape[-1] != y.shape[-1]:
-        x = ConvBN(y.shape[-1], 1, stride, activation=None, name=f"{name}_shortcut", **norm)(x)
+        x = ConvNorm(y.shape[-1], 1, stride, activation=None, name=f"{name}_shortcut", **norm)(x)
     elif stride > 1:
         x = keras.layers.MaxPooling2D(1, strides=stride, name=f"{name}_subsample")(x)
     total = keras.layers.Add(name=f"{name}_add")([y, x])

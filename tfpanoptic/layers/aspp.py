@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from tfpanoptic.layers.conv import ConvBN
+from tfpanoptic.layers.conv import ConvNorm
 from tfpanoptic.layers.resize_like import ResizeLike
 
 
@@ -52,14 +52,14 @@ class ASPP(keras.layers.Layer):
             "momentum": momentum,
         }
         shared = {"epsilon": epsilon, "momentum": momentum, "dtype": self.dtype_policy}
-        self.pointwise = ConvBN(channels, 1, name="pointwise", **shared)
+        self.pointwise = ConvNorm(channels, 1, name="pointwise", **shared)
         self.atrous = [
-            ConvBN(channels, 3, dilation=rate, name=f"atrous{number}", **shared)
+            ConvNorm(channels, 3, dilation=rate, name=f"atrous{number}", **shared)
             for number, rate in enumerate(rates, start=1)
         ]
-        self.pool = ConvBN(channels, 1, name="pool", **shared)
+        self.pool = ConvNorm(channels, 1, name="pool", **shared)
         self.resize = ResizeLike(align_corners, dtype=self.dtype_policy, name="resize")
-        self.project = ConvBN(channels, 1, name="project", **shared)
+        self.project = ConvNorm(channels, 1, name="project", **shared)
         self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
 
     def build(self, input_shape):

@@ -33,7 +33,7 @@ def batch_norm(epsilon: float, momentum: float, gamma_initializer="ones", dtype=
 
 
 @keras.saving.register_keras_serializable(package="tfpanoptic")
-class ConvBN(keras.layers.Layer):
+class ConvNorm(keras.layers.Layer):
     """Convolution without bias, batch normalisation, activation: [B, h, w, C] -> [B, ceil(h/s), ceil(w/s), filters].
 
     Args:
@@ -104,10 +104,10 @@ class ConvBN(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="tfpanoptic")
-class DepthwiseConvBN(keras.layers.Layer):
+class DepthwiseConvNorm(keras.layers.Layer):
     """Depthwise convolution without bias, batch normalisation, activation: channels stay as they are.
 
-    Args: as `ConvBN`, without `filters`.
+    Args: as `ConvNorm`, without `filters`.
     """
 
     def __init__(
@@ -164,7 +164,7 @@ class DepthwiseConvBN(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="tfpanoptic")
-class SeparableConvBN(keras.layers.Layer):
+class SeparableConvNorm(keras.layers.Layer):
     """Depthwise k x k, then pointwise 1x1, each with batch normalisation and ReLU: [B, h, w, C] -> [B, h, w, filters].
 
     Source: DeepLab2 `model/layers/convolutions.py`; ReLU between the two, unlike plain Xception modules.
@@ -179,8 +179,8 @@ class SeparableConvBN(keras.layers.Layer):
             "momentum": momentum,
         }
         shared = {"epsilon": epsilon, "momentum": momentum, "dtype": self.dtype_policy}
-        self.depthwise = DepthwiseConvBN(kernel_size, name="depthwise", **shared)
-        self.pointwise = ConvBN(filters, 1, name="pointwise", **shared)
+        self.depthwise = DepthwiseConvNorm(kernel_size, name="depthwise", **shared)
+        self.pointwise = ConvNorm(filters, 1, name="pointwise", **shared)
 
     def build(self, input_shape):
         """Creates the weights of both convolutions."""

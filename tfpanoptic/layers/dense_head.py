@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from tfpanoptic.layers.conv import ConvBN, SeparableConvBN
+from tfpanoptic.layers.conv import ConvNorm, SeparableConvNorm
 
 
 @keras.saving.register_keras_serializable(package="tfpanoptic")
@@ -43,7 +43,7 @@ class DenseHead(keras.layers.Layer):
             "epsilon": epsilon,
             "momentum": momentum,
         }
-        hidden = SeparableConvBN if separable else ConvBN
+        hidden = SeparableConvNorm if separable else ConvNorm
         self.hidden = hidden(
             channels, kernel_size, epsilon=epsilon, momentum=momentum, dtype=self.dtype_policy, name="hidden"
         )

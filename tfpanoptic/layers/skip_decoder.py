@@ -7,12 +7,12 @@ from typing import Any
 import keras
 from keras import ops
 
-from tfpanoptic.layers.conv import ConvBN, SeparableConvBN
+from tfpanoptic.layers.conv import ConvNorm, SeparableConvNorm
 from tfpanoptic.layers.resize_like import ResizeLike
 
 
 @keras.saving.register_keras_serializable(package="tfpanoptic")
-class Decoder(keras.layers.Layer):
+class SkipDecoder(keras.layers.Layer):
     """A coarse map on the grid of the last skip: [coarse [B, h, w, C], skips...] -> [B, H, W, channels].
 
     For every skip, from coarse to fine: enlarge, append the skip reduced by a 1x1 convolution, fuse.
@@ -50,11 +50,11 @@ class Decoder(keras.layers.Layer):
             "momentum": momentum,
         }
         shared = {"epsilon": epsilon, "momentum": momentum, "dtype": self.dtype_policy}
-        fusion = SeparableConvBN if separable else ConvBN
+        fusion = SeparableConvNorm if separable else ConvNorm
         numbers = range(1, len(skip_channels) + 1)
         self.resize = ResizeLike(align_corners, dtype=self.dtype_policy, name="resize")
         self.reduce = [
-            ConvBN(width, 1, name=f"reduce{n}", **shared) for n, width in zip(numbers, skip_channels, strict=True)
+            ConvNorm(width, 1, name=f"reduce{n}", **shared) for n, width in zip(numbers, skip_channels, strict=True)
         ]
         self.fuse = [fusion(channels, kernel_size, name=f"fuse{n}", **shared) for n in numbers]
 

@@ -18,10 +18,10 @@ from tfpanoptic.backbones import BACKBONES
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import InputError
 from tfpanoptic.layers.aspp import ASPP
-from tfpanoptic.layers.conv import ConvBN
+from tfpanoptic.layers.conv import ConvNorm
 from tfpanoptic.layers.dense_head import DenseHead
 from tfpanoptic.layers.normalize_image import NormalizeImage
-from tfpanoptic.layers.skip_decoder import Decoder
+from tfpanoptic.layers.skip_decoder import SkipDecoder
 from tfpanoptic.losses.centers import panoptic_deeplab_loss
 from tfpanoptic.oracles.center_settings import head_stride, relaxations
 from tfpanoptic.oracles.centers import panoptic_deeplab_perfect_outputs
@@ -184,8 +184,8 @@ def _branch(endpoints: dict, name: str, branch: BranchConfig, config: PanopticDe
             **_norm(config),
         )
     else:
-        pyramid = ConvBN(branch.aspp_channels, 1, name=f"{name}_projection", **_norm(config))
-    decoder = Decoder(
+        pyramid = ConvNorm(branch.aspp_channels, 1, name=f"{name}_projection", **_norm(config))
+    decoder = SkipDecoder(
         tuple(skip.channels for skip in branch.skips),
         branch.channels,
         kernel_size=config.kernel_size,
