@@ -4,11 +4,12 @@ import pytest
 
 from tfpanoptic.backbones import BACKBONES
 from tfpanoptic.backbones.mobilenet_v3 import make_divisible
+from tfpanoptic.layers.norm import Norm
 
 
 def endpoints(name, size=(None, None), output_stride=32):
     image = keras.Input((*size, 3), name="image")
-    return image, BACKBONES[name](image, output_stride, 1e-3, 0.99)
+    return image, BACKBONES[name](image, output_stride, Norm())
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import pytest
 
 from tfpanoptic.backbones import BACKBONES
 from tfpanoptic.errors import InputError
+from tfpanoptic.layers.norm import Norm
 
 
 @pytest.fixture
@@ -15,7 +16,7 @@ def no_random_kernels(monkeypatch):
 
 def endpoints(name, size=(None, None), output_stride=32, **options):
     image = keras.Input((*size, 3), name="image")
-    return image, BACKBONES[name](image, output_stride, 1e-3, 0.99, **options)
+    return image, BACKBONES[name](image, output_stride, Norm(), **options)
 
 
 def trainable_parameters(name, **options):

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tfpanoptic.categories import Category, CategoryTable
 from tfpanoptic.errors import InputError
+from tfpanoptic.layers.norm import FrozenBatchNorm, GroupNorm
 from tfpanoptic.models import ARCHITECTURES
 from tfpanoptic.models.panoptic_deeplab import ARCHITECTURE, PanopticDeepLabConfig, build
 
@@ -179,6 +180,27 @@ def test_postprocessing_gives_segments_at_network_size():
 def test_what_a_backbone_does_not_have_is_refused(change, message):
     with pytest.raises(InputError, match=message):
         network(tiny(**change))
+
+
+@pytest.mark.parametrize("kind", ["batch", "frozen", "group", "none"])
+def test_the_normalisation_of_all_convolutions_is_configured(kind):
+    model = network(tiny(norm={"kind": kind, "groups": 2, "epsilon": 1e-5}))
+    norms = [layer for layer in model._flatten_layers() if layer.name in ("batch_norm", "group_norm")]
+    assert {type(layer) for layer in norms} == {
+        "batch": {keras.layers.BatchNormalization},
+        "frozen": {FrozenBatchNorm},
+        "group": {GroupNorm},
+        "none": set(),
+    }[kind]
+    assert all(layer.epsilon == 1e-5 for layer in norms)
+    kernels = sum(weight.path.endswith("conv/kernel") for weight in model.weights)
+    biases = sum(weight.path.endswith("conv/bias") for weight in model.weights)
+    assert (len(norms), biases) == ((0, kernels) if kind == "none" else (kernels, 0))
+
+
+def test_groups_that_do_not_divide_the_channels_are_refused():
+    with pytest.raises(InputError, match=r"norm\.groups: .*channels.*found 3"):
+        network(tiny(norm={"kind": "group", "groups": 3}))
 
 
 def test_the_architecture_is_listed():

@@ -1,6 +1,6 @@
 """Backbones: from a normalised image to endpoints `res1` .. `res5`.
 
-Each is a function (image, output_stride, epsilon, momentum, further options) -> dict of tensors.
+Each is a function (image, output_stride, norm, further options) -> dict of tensors.
 """
 
 from tfpanoptic.backbones.mobilenet_v3 import mobilenet_v3_large, mobilenet_v3_small

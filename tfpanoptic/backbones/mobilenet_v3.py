@@ -8,11 +8,12 @@ Source: Howard et al. 2019, tables 1 and 2; DeepLab2 `model/encoder/mobilenet.py
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 
 from tfpanoptic.layers.conv import ConvNorm, DepthwiseConvNorm
+from tfpanoptic.layers.norm import Norm
 from tfpanoptic.layers.squeeze_excite import SqueezeExcite
 
 
@@ -64,18 +65,18 @@ SMALL = (
 SQUEEZE_RATIO = 0.25
 
 
-def mobilenet_v3_large(image, output_stride: int, epsilon: float, momentum: float):
+def mobilenet_v3_large(image, output_stride: int, norm: Norm):
     """MobileNetV3-Large endpoints of 16, 72, 120, 672 and 960 channels; see `mobilenet_v3`."""
-    return mobilenet_v3(image, LARGE, 960, output_stride, epsilon, momentum)
+    return mobilenet_v3(image, LARGE, 960, output_stride, norm)
 
 
-def mobilenet_v3_small(image, output_stride: int, epsilon: float, momentum: float):
+def mobilenet_v3_small(image, output_stride: int, norm: Norm):
     """MobileNetV3-Small endpoints of 16, 16, 88, 144 and 576 channels; see `mobilenet_v3`."""
-    return mobilenet_v3(image, SMALL, 576, output_stride, epsilon, momentum)
+    return mobilenet_v3(image, SMALL, 576, output_stride, norm)
 
 
 def mobilenet_v3(
-    image, blocks: tuple[Block, ...], top_channels: int, output_stride: int, epsilon: float, momentum: float
+    image, blocks: tuple[Block, ...], top_channels: int, output_stride: int, norm: Norm
 ) -> dict[str, keras.KerasTensor]:
     """Endpoints of a chain of inverted bottlenecks.
 
@@ -84,13 +85,12 @@ def mobilenet_v3(
         blocks: the chain after the first convolution.
         top_channels: width of the last 1x1 convolution.
         output_stride: 8, 16 or 32; stride of `res5`.
-        epsilon, momentum: of the batch normalisations.
+        norm: the normalisation of all convolutions.
 
     Returns:
         `res1` to `res5`, activated, at strides 2, 4, 8, 16, 32 or at most the output stride.
     """
-    norm: dict[str, Any] = {"epsilon": epsilon, "momentum": momentum}
-    x = ConvNorm(16, 3, stride=2, activation=_H, name="block0_conv", **norm)(image)
+    x = ConvNorm(16, 3, stride=2, activation=_H, name="block0_conv", norm=norm)(image)
     endpoints = {"res1": x}
     stride, dilation = 2, 1
     for number, block in enumerate(blocks, start=1):
@@ -102,24 +102,24 @@ def mobilenet_v3(
             stride *= strides
         else:
             dilation *= block.stride  # from the next block on
-    endpoints["res5"] = ConvNorm(top_channels, 1, activation=_H, name=f"block{len(blocks) + 1}_conv", **norm)(x)
+    endpoints["res5"] = ConvNorm(top_channels, 1, activation=_H, name=f"block{len(blocks) + 1}_conv", norm=norm)(x)
     return endpoints
 
 
-def _inverted_bottleneck(x, block: Block, stride: int, dilation: int, name: str, norm: dict):
+def _inverted_bottleneck(x, block: Block, stride: int, dilation: int, name: str, norm: Norm):
     """The block's output, and its activated depthwise output before squeeze-and-excitation."""
     y = x
     if block.expansion > 1:
         width = make_divisible(x.shape[-1] * block.expansion)
-        y = ConvNorm(width, 1, activation=block.activation, name=f"{name}_expand", **norm)(y)
+        y = ConvNorm(width, 1, activation=block.activation, name=f"{name}_expand", norm=norm)(y)
     depthwise = DepthwiseConvNorm(
-        block.kernel_size, stride, dilation, activation=block.activation, name=f"{name}_depthwise", **norm
+        block.kernel_size, stride, dilation, activation=block.activation, name=f"{name}_depthwise", norm=norm
     )
     y = expanded = depthwise(y)
     if block.squeeze_excite:
         squeezed = make_divisible(max(1, int(y.shape[-1] * SQUEEZE_RATIO)))
         y = SqueezeExcite(squeezed, name=f"{name}_squeeze_excite")(y)
-    y = ConvNorm(block.channels, 1, activation=None, name=f"{name}_project", **norm)(y)
+    y = ConvNorm(block.channels, 1, activation=None, name=f"{name}_project", norm=norm)(y)
     # A block whose stride became dilation stays without the sum, as it was trained.
     if block.stride == 1 and x.shape[-1] == block.channels:
         y = keras.layers.Add(name=f"{name}_add")([y, x])

@@ -20,6 +20,7 @@ from tfpanoptic.errors import InputError
 from tfpanoptic.layers.aspp import ASPP
 from tfpanoptic.layers.conv import ConvNorm
 from tfpanoptic.layers.dense_head import DenseHead
+from tfpanoptic.layers.norm import Norm
 from tfpanoptic.layers.normalize_image import NormalizeImage
 from tfpanoptic.layers.skip_decoder import SkipDecoder
 from tfpanoptic.losses.centers import panoptic_deeplab_loss
@@ -28,6 +29,7 @@ from tfpanoptic.oracles.centers import panoptic_deeplab_perfect_outputs
 from tfpanoptic.panoptic_map import MAX_INSTANCE, category_of, encode, instance_of
 from tfpanoptic.postprocess.centers import panoptic_deeplab_postprocess
 from tfpanoptic.settings.config import StrictConfig
+from tfpanoptic.settings.norm import NormConfig
 
 
 class BackboneConfig(StrictConfig):
@@ -88,8 +90,7 @@ class PanopticDeepLabConfig(StrictConfig):
     backbone: BackboneConfig
     # "symmetric": x / 127.5 - 1. "per_image": zero mean and unit deviation of the image's valid pixels.
     normalization: Literal["symmetric", "per_image"] = "symmetric"
-    batch_norm_epsilon: float = Field(1e-3, gt=0)
-    batch_norm_momentum: float = Field(0.99, ge=0, lt=1)
+    norm: NormConfig = NormConfig()
     align_corners: bool = True
     # () leaves one 1x1 projection instead of the pyramid.
     aspp_rates: tuple[int, ...] = (3, 6, 9)
@@ -131,7 +132,8 @@ def build(config: PanopticDeepLabConfig, categories: CategoryTable) -> Networks:
     `center_offset` [B, h, w, 2], (dy, dx) in pixels of that grid.
 
     Raises:
-        InputError: an unknown backbone, an option or an endpoint that it does not have.
+        InputError: an unknown backbone, an option or an endpoint that it does not have, or groups that do not divide
+            the channels.
     """
     image = keras.Input((None, None, 3), dtype="float32", name="image")
     valid_size = keras.Input((2,), dtype="int32", name="valid_size")
@@ -148,8 +150,8 @@ def build(config: PanopticDeepLabConfig, categories: CategoryTable) -> Networks:
     return Networks(train=network, infer=network)
 
 
-def _norm(config: PanopticDeepLabConfig) -> dict[str, Any]:
-    return {"epsilon": config.batch_norm_epsilon, "momentum": config.batch_norm_momentum}
+def _norm(config: PanopticDeepLabConfig) -> Norm:
+    return Norm(**config.norm.model_dump())
 
 
 def _backbone(x, config: PanopticDeepLabConfig) -> dict[str, keras.KerasTensor]:
@@ -163,7 +165,7 @@ def _backbone(x, config: PanopticDeepLabConfig) -> dict[str, keras.KerasTensor]:
     for key, value in options.items():
         if key not in inspect.signature(BACKBONES[name]).parameters:
             raise InputError(f"model.backbone.{key} {value!r}: {name} has no such option")
-    return BACKBONES[name](x, config.backbone.output_stride, **_norm(config), **options)
+    return BACKBONES[name](x, config.backbone.output_stride, _norm(config), **options)
 
 
 def _branch(endpoints: dict, name: str, branch: BranchConfig, config: PanopticDeepLabConfig):
@@ -180,19 +182,19 @@ def _branch(endpoints: dict, name: str, branch: BranchConfig, config: PanopticDe
             pool_window=config.aspp_pool_window,
             dropout=config.aspp_dropout,
             align_corners=config.align_corners,
+            norm=_norm(config),
             name=f"{name}_aspp",
-            **_norm(config),
         )
     else:
-        pyramid = ConvNorm(branch.aspp_channels, 1, name=f"{name}_projection", **_norm(config))
+        pyramid = ConvNorm(branch.aspp_channels, 1, norm=_norm(config), name=f"{name}_projection")
     decoder = SkipDecoder(
         tuple(skip.channels for skip in branch.skips),
         branch.channels,
         kernel_size=config.kernel_size,
         separable=config.separable,
         align_corners=config.align_corners,
+        norm=_norm(config),
         name=f"{name}_decoder",
-        **_norm(config),
     )
     return decoder([pyramid(endpoints["res5"]), *(endpoints[skip] for skip in skips)])
 
@@ -203,8 +205,8 @@ def _head(name: str, branch: BranchConfig, outputs: int, config: PanopticDeepLab
         outputs,
         kernel_size=config.kernel_size,
         separable=config.separable,
+        norm=_norm(config),
         name=name,
-        **_norm(config),
     )
 
 
