@@ -2,9 +2,10 @@ import keras
 import numpy as np
 import pytest
 
-from tfpanoptic.backbones import BACKBONES
+from tfpanoptic.backbones.resnet import RESNET
 from tfpanoptic.errors import InputError
 from tfpanoptic.layers.norm import Norm
+from tfpanoptic.settings.config import validate
 
 
 @pytest.fixture
@@ -14,9 +15,9 @@ def no_random_kernels(monkeypatch):
     monkeypatch.setattr(keras.initializers.VarianceScaling, "__call__", zeros)
 
 
-def endpoints(name, size=(None, None), output_stride=32, **options):
+def endpoints(name, size=(None, None), norm=Norm(), **options):
     image = keras.Input((*size, 3), name="image")
-    return image, BACKBONES[name](image, output_stride, Norm(), **options)
+    return image, RESNET.build(image, RESNET.config(name=name, **options), norm)
 
 
 def trainable_parameters(name, **options):
@@ -41,7 +42,7 @@ def test_parameters_equal_deeplab2s(no_random_kernels, name, stem, parameters):
 @pytest.mark.parametrize(("size", "first"), [((97, 129), (49, 65)), ((96, 128), (48, 64))])
 @pytest.mark.parametrize("output_stride", [8, 16, 32])
 def test_endpoints_halve_down_to_the_output_stride(size, first, output_stride):
-    _, outputs = endpoints("resnet10", size, output_stride, width_multiplier=0.125)
+    _, outputs = endpoints("resnet10", size, output_stride=output_stride, width_multiplier=0.125)
     expected = first
     for number, stride in enumerate((2, 4, 8, 16, 32), start=1):
         if 2 < stride <= output_stride:
@@ -93,6 +94,12 @@ def test_residual_branches_start_at_zero():
     np.testing.assert_array_equal(result["after"], np.asarray(result["before"])[:, ::2, ::2])
 
 
-def test_an_unknown_stem_is_refused():
-    with pytest.raises(InputError, match="inception"):
-        endpoints("resnet50", stem="inception")
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"name": "resnet50", "stem": "inception"}, "backbone.stem.*plain.*beta.*inception"),
+    ],
+)
+def test_what_a_resnet_does_not_have_is_refused(options, words):
+    with pytest.raises(InputError, match=words):
+        validate(RESNET.config, options, "run.yaml", "backbone")

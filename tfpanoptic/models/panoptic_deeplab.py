@@ -6,7 +6,6 @@ The configuration stops at this file; layers, losses, targets and post-processin
 
 from __future__ import annotations
 
-import inspect
 from typing import Any, Literal
 
 import keras
@@ -14,7 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from tfpanoptic.architecture import Architecture, Networks
-from tfpanoptic.backbones import BACKBONES
+from tfpanoptic.backbones import BACKBONES, BackboneConfig
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import InputError
 from tfpanoptic.layers.aspp import ASPP
@@ -30,16 +29,6 @@ from tfpanoptic.panoptic_map import MAX_INSTANCE, category_of, encode, instance_
 from tfpanoptic.postprocess.centers import panoptic_deeplab_postprocess
 from tfpanoptic.settings.config import StrictConfig
 from tfpanoptic.settings.norm import NormConfig
-
-
-class BackboneConfig(StrictConfig):
-    """The backbone and what may be changed about it."""
-
-    name: str
-    output_stride: Literal[8, 16, 32] = 32
-    # ResNets only: "plain" is one 7x7 convolution, "beta" three 3x3 ones.
-    stem: Literal["plain", "beta"] | None = None
-    width_multiplier: float = Field(1.0, gt=0)
 
 
 class SkipConfig(StrictConfig):
@@ -132,8 +121,7 @@ def build(config: PanopticDeepLabConfig, categories: CategoryTable) -> Networks:
     `center_offset` [B, h, w, 2], (dy, dx) in pixels of that grid.
 
     Raises:
-        InputError: an unknown backbone, an option or an endpoint that it does not have, or groups that do not divide
-            the channels.
+        InputError: an endpoint that the backbone does not have, or groups that do not divide the channels.
     """
     image = keras.Input((None, None, 3), dtype="float32", name="image")
     valid_size = keras.Input((2,), dtype="int32", name="valid_size")
@@ -155,17 +143,8 @@ def _norm(config: PanopticDeepLabConfig) -> Norm:
 
 
 def _backbone(x, config: PanopticDeepLabConfig) -> dict[str, keras.KerasTensor]:
-    """Endpoints of the configured backbone; options left at their defaults are the backbone's own."""
-    name = config.backbone.name
-    if name not in BACKBONES:
-        raise InputError(f"model.backbone.name {name!r}: expected one of {', '.join(BACKBONES)}")
-    options = {key: getattr(config.backbone, key) for key in ("stem", "width_multiplier")}
-    defaults = {key: BackboneConfig.model_fields[key].default for key in options}
-    options = {key: value for key, value in options.items() if value != defaults[key]}
-    for key, value in options.items():
-        if key not in inspect.signature(BACKBONES[name]).parameters:
-            raise InputError(f"model.backbone.{key} {value!r}: {name} has no such option")
-    return BACKBONES[name](x, config.backbone.output_stride, _norm(config), **options)
+    """Endpoints of the configured backbone."""
+    return BACKBONES[config.backbone.name].build(x, config.backbone, _norm(config))
 
 
 def _branch(endpoints: dict, name: str, branch: BranchConfig, config: PanopticDeepLabConfig):
