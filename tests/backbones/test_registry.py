@@ -65,7 +65,7 @@ def test_what_a_backbone_does_not_have_is_told_by_its_key(backbone, words):
 def test_editors_see_the_options_of_every_record():
     kinds = Model.model_json_schema()["$defs"]
     assert kinds.keys() == {record.config.__name__ for record in BACKBONES.values()}
-    assert "stem" in kinds["ResNetConfig"]["properties"]
+    assert "stride_on" in kinds["ResNetConfig"]["properties"]
 
 
 def test_configurations_are_read_without_keras():

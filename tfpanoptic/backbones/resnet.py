@@ -1,17 +1,20 @@
-"""ResNets of DeepLab2, and two small ones for small data.
+"""ResNets in the forms of DeepLab2 and of Detectron2, and two small ones for small data.
 
-Differences from other ResNets: no max-pooling (the first block of stage 2 strides instead), the stride of a
+DeepLab2's form is the default: no max-pooling (the first block of stage 2 strides instead), the stride of a
 bottleneck on its 3x3 convolution, dilation in place of strides beyond the output stride. DeepLab2 writes a block as
-ReLU, convolutions, sum; here it is convolutions, sum, ReLU, which is the same chain cut elsewhere.
+ReLU, convolutions, sum; here it is convolutions, sum, ReLU, which is the same chain cut elsewhere. With `max_pool`,
+`stride_on: 1x1` and a frozen normalisation it is the ResNet of Detectron2's configurations.
 
-Source: He et al. 2016; DeepLab2 `model/encoder/axial_resnet.py`, `model/layers/{axial_blocks,stems}.py`.
+Source: He et al. 2016; DeepLab2 `model/encoder/axial_resnet.py`, `model/layers/{axial_blocks,stems}.py`; Detectron2
+`modeling/backbone/resnet.py`.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tfpanoptic.backbones.backbone import Backbone
 from tfpanoptic.settings.config import StrictConfig
@@ -37,12 +40,22 @@ class ResNetConfig(StrictConfig):
         output_stride: of `res5`; stages that may not stride any more dilate instead.
         stem: "plain", one 7x7 convolution to 64 channels, or "beta", three 3x3 ones to 64, 64 and 128.
         width_multiplier: of the stages; of networks of basic blocks it narrows the stem, too.
+        stride_on: the convolution of a bottleneck that strides: "3x3" (DeepLab2) or the first "1x1" (Detectron2).
+        max_pool: whether 3x3 max-pooling stands between the stem and stage 2, which then does not stride.
     """
 
     name: Literal["resnet10", "resnet18", "resnet50", "resnet101"]
     output_stride: Literal[8, 16, 32] = 32
     stem: Literal["plain", "beta"] = "plain"
     width_multiplier: float = Field(1.0, gt=0)
+    stride_on: Literal["1x1", "3x3"] = "3x3"
+    max_pool: bool = False
+
+    @model_validator(mode="after")
+    def _only_bottlenecks_have_1x1(self) -> ResNetConfig:
+        if self.stride_on == "1x1" and self.name in BASIC:
+            raise ValueError(f"stride_on: expected '3x3' for {self.name}, whose blocks have no 1x1, found '1x1'")
+        return self
 
 
 def strides(config: ResNetConfig) -> dict[str, int]:
@@ -58,17 +71,19 @@ def build(image, config: ResNetConfig, norm: Norm) -> dict[str, keras.KerasTenso
     if config.name in BASIC:
         blocks, block = BASIC[config.name], _basic
     else:
-        blocks, block = BOTTLENECK[config.name], _bottleneck
+        blocks, block = BOTTLENECK[config.name], partial(_bottleneck, stride_on=config.stride_on)
     x = _stem(image, config.stem, config.width_multiplier if config.name in BASIC else 1.0, norm)
     endpoints = {"res1": x}
     stride, dilation = 2, 1
+    if config.max_pool:
+        x, stride = _max_pool(x), 4
     for stage, count in zip(STAGE_WIDTHS, blocks, strict=True):
         width = max(1, round(STAGE_WIDTHS[stage] * config.width_multiplier))
         for number in range(1, count + 1):
-            first = number == 1
-            block_stride = 2 if first and stride < config.output_stride else 1
+            halves = number == 1 and not (stage == 2 and config.max_pool)
+            block_stride = 2 if halves and stride < config.output_stride else 1
             x = block(x, width, block_stride, dilation, f"stage{stage}_block{number}", norm)
-            if first:
+            if halves:
                 stride, dilation = (stride * 2, dilation) if block_stride == 2 else (stride, dilation * 2)
         endpoints[f"res{stage}"] = x
     return endpoints
@@ -87,10 +102,20 @@ def _stem(image, kind: str, width_multiplier: float, norm: Norm):
     return _conv(x, wide, 3, "stem_conv3", norm)
 
 
-def _bottleneck(x, width: int, stride: int, dilation: int, name: str, norm: Norm):
-    """1x1, 3x3 (stride, dilation), 1x1 to four times the width, plus the shortcut."""
-    y = _conv(x, width, 1, f"{name}_conv1", norm)
-    y = _conv(y, width, 3, f"{name}_conv2", norm, stride=stride, dilation=dilation)
+def _max_pool(x):
+    """The largest of 3x3 cells, to half the grid, padded on all sides."""
+    import keras
+
+    # After a ReLU a border of 0 is never larger than the cells inside.
+    x = keras.layers.ZeroPadding2D(1, name="stem_pad")(x)
+    return keras.layers.MaxPooling2D(3, strides=2, name="stem_pool")(x)
+
+
+def _bottleneck(x, width: int, stride: int, dilation: int, name: str, norm: Norm, stride_on: str):
+    """1x1, 3x3 (dilation), 1x1 to four times the width, plus the shortcut."""
+    first, second = (stride, 1) if stride_on == "1x1" else (1, stride)
+    y = _conv(x, width, 1, f"{name}_conv1", norm, stride=first)
+    y = _conv(y, width, 3, f"{name}_conv2", norm, stride=second, dilation=dilation)
     y = _conv(y, BOTTLENECK_EXPANSION * width, 1, f"{name}_conv3", norm, activation=None, gamma_initializer="zeros")
     return _add(y, x, stride, name, norm)
 
