@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfpanoptic.layers.aspp import ASPP
 from tfpanoptic.layers.conv import ConvNorm, DepthwiseConvNorm, SeparableConvNorm
 from tfpanoptic.layers.dense_head import DenseHead
-from tfpanoptic.layers.norm import FrozenBatchNorm, GroupNorm, Norm
+from tfpanoptic.layers.norm import BatchNorm, FrozenBatchNorm, GroupNorm, Norm
 from tfpanoptic.layers.resize_like import ResizeLike
 from tfpanoptic.layers.skip_decoder import SkipDecoder
 from tfpanoptic.layers.squeeze_excite import SqueezeExcite
@@ -33,6 +33,7 @@ LAYERS = {
     "group_depthwise": (lambda: DepthwiseConvNorm(3, norm=Norm("group", groups=2), name="x"), [(4, 1)], False, 4),
     "frozen_separable": (lambda: SeparableConvNorm(6, 5, norm=Norm("frozen"), name="x"), [(4, 1)], False, 6),
     "separable_alone": (lambda: SeparableConvNorm(6, 5, norm=Norm("none"), name="x"), [(4, 1)], False, 6),
+    "batch_norm": (lambda: BatchNorm(name="x"), [(4, 1)], False, 4),
     "frozen_batch_norm": (lambda: FrozenBatchNorm(name="x"), [(4, 1)], False, 4),
     "group_norm": (lambda: GroupNorm(2, name="x"), [(4, 1)], False, 4),
     "separable": (lambda: SeparableConvNorm(6, 5, name="x"), [(4, 1)], False, 6),

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tfpanoptic.errors import InputError
 from tfpanoptic.layers.conv import ConvNorm, DepthwiseConvNorm, SeparableConvNorm
-from tfpanoptic.layers.norm import FrozenBatchNorm, Norm, normalization
+from tfpanoptic.layers.norm import BatchNorm, FrozenBatchNorm, Norm, normalization
 
 
 def maps(shape=(3, 5, 7, 4), seed=0):
@@ -19,6 +19,54 @@ def filled(layer, channels=4, seed=1):
     for weight in layer.weights:
         weight.assign(rng.uniform(0.5, 2.0, channels).astype("float32"))
     return layer
+
+
+def trained(layer, x, compiled=False):
+    """Outputs in training, gradients of a weighted sum of them, and the moving statistics afterwards."""
+    weights = maps(x.shape, seed=2)
+
+    @tf.function(jit_compile=compiled)
+    def step(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            outputs = layer(x, training=True)
+            total = tf.reduce_sum(outputs * weights)
+        return outputs, *tape.gradient(total, [x, layer.gamma.value, layer.beta.value])
+
+    return [np.asarray(value) for value in (*step(tf.constant(x)), *layer.non_trainable_weights)]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("shape", [(3, 5, 7, 4), (2, 1, 2, 4)])
+def test_training_equals_keras_own_layer(shape, compiled):
+    settings = {"epsilon": 1e-5, "momentum": 0.9}
+    ours = trained(filled(BatchNorm(**settings)), maps(shape), compiled)
+    keras_own = trained(filled(keras.layers.BatchNormalization(**settings)), maps(shape))
+    for value, expected in zip(ours, keras_own, strict=True):
+        # float32 sums in another order.
+        np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
+
+
+def test_moving_statistics_are_those_of_all_cells():
+    layer = BatchNorm(momentum=0.75)
+    # Mean 3 and variance 5: a quarter of them, and three quarters of the 0 and 1 before.
+    layer(np.array([0, 2, 4, 6], "float32").reshape(2, 2, 1, 1), training=True)
+    np.testing.assert_allclose([layer.moving_mean[0], layer.moving_variance[0]], [0.75, 2.0], rtol=1e-6)
+
+
+def test_a_layer_that_is_not_trainable_keeps_its_statistics():
+    layer = filled(BatchNorm(trainable=False))
+    before = [np.asarray(weight) for weight in layer.weights]
+    np.testing.assert_array_equal(layer(maps(), training=True), layer(maps(), training=False))
+    np.testing.assert_array_equal(before, layer.weights)
+
+
+def test_statistics_of_bfloat16_maps_are_float32():
+    layer = BatchNorm(momentum=0.0, dtype="mixed_bfloat16")
+    # A running bfloat16 sum of ones stays at 256.
+    x = np.concatenate([np.full((1, 64, 64, 1), value, "float32") for value in (1, 3)])
+    assert layer(x, training=True).dtype == tf.bfloat16
+    np.testing.assert_allclose([layer.moving_mean[0], layer.moving_variance[0]], [2, 1], rtol=1e-6)
 
 
 def test_frozen_normalisation_is_an_affine_map_in_training_and_inference():
@@ -48,7 +96,7 @@ def test_frozen_scales_start_at_one_where_trained_ones_start_at_zero():
 
 
 def test_frozen_and_trained_normalisation_agree_in_inference():
-    frozen, batch = filled(FrozenBatchNorm(1e-3)), filled(keras.layers.BatchNormalization(epsilon=1e-3))
+    frozen, batch = filled(FrozenBatchNorm(1e-3)), filled(BatchNorm(epsilon=1e-3))
     np.testing.assert_allclose(frozen(maps()), batch(maps(), training=False), rtol=1e-6, atol=1e-6)
 
 

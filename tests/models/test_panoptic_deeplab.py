@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tfpanoptic.categories import Category, CategoryTable
 from tfpanoptic.errors import InputError
-from tfpanoptic.layers.norm import FrozenBatchNorm, GroupNorm
+from tfpanoptic.layers.norm import BatchNorm, FrozenBatchNorm, GroupNorm
 from tfpanoptic.models import ARCHITECTURES
 from tfpanoptic.models.panoptic_deeplab import ARCHITECTURE, PanopticDeepLabConfig, build
 from tfpanoptic.settings.config import validate
@@ -198,7 +198,7 @@ def test_the_normalisation_of_all_convolutions_is_configured(kind):
     model = network(tiny(norm={"kind": kind, "groups": 2, "epsilon": 1e-5}))
     norms = [layer for layer in model._flatten_layers() if layer.name in ("batch_norm", "group_norm")]
     assert {type(layer) for layer in norms} == {
-        "batch": {keras.layers.BatchNormalization},
+        "batch": {BatchNorm},
         "frozen": {FrozenBatchNorm},
         "group": {GroupNorm},
         "none": set(),

@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from tfpanoptic.errors import InputError
+from tfpanoptic.ops.batch_norm import batch_norm_of_batch
 from tfpanoptic.ops.replicas import replicas_in_sync
 
 
@@ -43,7 +44,7 @@ def normalization(norm: Norm, gamma_initializer: str = "ones", dtype=None) -> ke
     """
     kind, epsilon, momentum, groups = norm
     if kind == "batch":
-        return keras.layers.BatchNormalization(
+        return BatchNorm(
             epsilon=epsilon,
             momentum=momentum,
             gamma_initializer=gamma_initializer,
@@ -61,6 +62,23 @@ def normalization(norm: Norm, gamma_initializer: str = "ones", dtype=None) -> ke
 
 
 @keras.saving.register_keras_serializable(package="tfpanoptic")
+class BatchNorm(keras.layers.BatchNormalization):
+    """Keras' batch normalisation of maps [B, H, W, C], on the fused kernel of the backend in training.
+
+    Same outputs, gradients and moving statistics. Statistics that cover all replicas are Keras' own.
+    """
+
+    def call(self, x, training=None):
+        """The normalised maps; in training by the batch's statistics, which move the layer's."""
+        if not (training and self.trainable) or self.synchronized:
+            return super().call(x, training=training)
+        outputs, mean, variance = batch_norm_of_batch(x, self.gamma, self.beta, self.epsilon)
+        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
+        return outputs
+
+
+@keras.saving.register_keras_serializable(package="tfpanoptic")
 class FrozenBatchNorm(keras.layers.Layer):
     """Batch normalisation of [B, H, W, C] by given statistics: in training as in inference, and no weight is trained.
 
@@ -75,7 +93,7 @@ class FrozenBatchNorm(keras.layers.Layer):
         self.epsilon = epsilon
 
     def build(self, input_shape):
-        """Creates the weights of a batch normalisation, which change nothing until others are loaded."""
+        """Creates the weights of `BatchNorm`, which change nothing until others are loaded."""
         shape, fixed = (input_shape[-1],), {"trainable": False, "autocast": False}
         self.gamma = self.add_weight(shape, "ones", name="gamma", **fixed)
         self.beta = self.add_weight(shape, "zeros", name="beta", **fixed)
