@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "targets": set(),
     "metrics": {"categories"},
     "architecture": {"settings"},
-    "oracles": {"architecture", "ops"},
+    "oracles": {"architecture", "backbones", "ops"},
     "models": {
         "architecture",
         "backbones",

@@ -39,7 +39,7 @@ def build(config: ToyConfig, categories) -> Networks:
     import keras
 
     from tests.architectures.toy_layers import FeaturesAt, SampleBoxes
-    from tfpanoptic.layers.conv import ConvBN
+    from tfpanoptic.layers.conv import ConvNorm
     from tfpanoptic.layers.normalize_image import NormalizeImage
     from tfpanoptic.layers.seeded_dropout import SeededDropout
 
@@ -50,8 +50,8 @@ def build(config: ToyConfig, categories) -> Networks:
     box_category = keras.Input((config.max_boxes,), dtype="int32", name="box_category")
 
     x = NormalizeImage("symmetric", name="normalize")(image, valid_size)
-    early = ConvBN(config.width, 3, stride=2, name="stem1")(x)
-    late = ConvBN(config.width, 3, stride=2, name="stem2")(early)
+    early = ConvNorm(config.width, 3, stride=2, name="stem1")(x)
+    late = ConvNorm(config.width, 3, stride=2, name="stem2")(early)
     heads = {name: len(ids) for name, ids in channels(config, categories).items()}
     semantic_head = keras.layers.Conv2D(heads["semantic_logits"], 1, dtype="float32", name="semantic_head")
     box_head = keras.layers.Dense(heads["box_logits"], dtype="float32", name="box_head")

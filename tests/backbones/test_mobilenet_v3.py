@@ -2,13 +2,14 @@ import keras
 import numpy as np
 import pytest
 
-from tfpanoptic.backbones import BACKBONES
-from tfpanoptic.backbones.mobilenet_v3 import make_divisible
+from tfpanoptic.backbones.mobilenet_v3 import MOBILENET_V3, make_divisible
+from tfpanoptic.layers.norm import Norm
 
 
 def endpoints(name, size=(None, None), output_stride=32):
     image = keras.Input((*size, 3), name="image")
-    return image, BACKBONES[name](image, output_stride, 1e-3, 0.99)
+    config = MOBILENET_V3.config(name=name, output_stride=output_stride)
+    return image, MOBILENET_V3.build(image, config, Norm())
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,12 @@ import keras
 import numpy as np
 import pytest
 
-from tfpanoptic.backbones import BACKBONES
+from tfpanoptic.backbones.resnet import RESNET
 from tfpanoptic.errors import InputError
+from tfpanoptic.layers.norm import Norm
+from tfpanoptic.settings.config import validate
+
+DETECTRON2 = {"stride_on": "1x1", "max_pool": True}
 
 
 @pytest.fixture
@@ -13,9 +17,9 @@ def no_random_kernels(monkeypatch):
     monkeypatch.setattr(keras.initializers.VarianceScaling, "__call__", zeros)
 
 
-def endpoints(name, size=(None, None), output_stride=32, **options):
+def endpoints(name, size=(None, None), norm=Norm(), **options):
     image = keras.Input((*size, 3), name="image")
-    return image, BACKBONES[name](image, output_stride, 1e-3, 0.99, **options)
+    return image, RESNET.build(image, RESNET.config(name=name, **options), norm)
 
 
 def trainable_parameters(name, **options):
@@ -40,7 +44,7 @@ def test_parameters_equal_deeplab2s(no_random_kernels, name, stem, parameters):
 @pytest.mark.parametrize(("size", "first"), [((97, 129), (49, 65)), ((96, 128), (48, 64))])
 @pytest.mark.parametrize("output_stride", [8, 16, 32])
 def test_endpoints_halve_down_to_the_output_stride(size, first, output_stride):
-    _, outputs = endpoints("resnet10", size, output_stride, width_multiplier=0.125)
+    _, outputs = endpoints("resnet10", size, output_stride=output_stride, width_multiplier=0.125)
     expected = first
     for number, stride in enumerate((2, 4, 8, 16, 32), start=1):
         if 2 < stride <= output_stride:
@@ -92,6 +96,66 @@ def test_residual_branches_start_at_zero():
     np.testing.assert_array_equal(result["after"], np.asarray(result["before"])[:, ::2, ::2])
 
 
-def test_an_unknown_stem_is_refused():
-    with pytest.raises(InputError, match="inception"):
-        endpoints("resnet50", stem="inception")
+@pytest.mark.parametrize("size", [(97, 129), (96, 128)])
+@pytest.mark.parametrize("output_stride", [16, 32])
+def test_max_pooling_takes_the_place_of_the_stride_of_stage_2(size, output_stride):
+    options = {"output_stride": output_stride, "width_multiplier": 0.125}
+    _, plain = endpoints("resnet50", size, **options)
+    _, pooled = endpoints("resnet50", size, **options, **DETECTRON2)
+    assert {name: x.shape for name, x in pooled.items()} == {name: x.shape for name, x in plain.items()}
+
+
+def strides(**options):
+    """Stride of each convolution that has one above 1."""
+    model = keras.Model(*endpoints("resnet50", width_multiplier=0.0625, **options))
+    convolutions = [layer for layer in model.layers if "stem" in layer.name or "_conv" in layer.name]
+    return {layer.name: layer.conv.strides[0] for layer in convolutions if layer.conv.strides[0] > 1}
+
+
+def test_bottlenecks_stride_on_the_configured_convolution():
+    places = [f"stage{stage}_block1" for stage in (2, 3, 4, 5)]
+    assert strides() == {"stem": 2, **{f"{place}_conv2": 2 for place in places}}
+    assert strides(stride_on="1x1") == {"stem": 2, **{f"{place}_conv1": 2 for place in places}}
+
+
+@pytest.mark.parametrize("size", [(17, 23), (16, 24)])
+def test_max_pooling_sees_three_cells_about_every_second(size):
+    image, outputs = endpoints("resnet10", size, width_multiplier=0.125, max_pool=True)
+    model = keras.Model(image, outputs)
+    parts = keras.Model(image, {"stem": outputs["res1"], "pooled": model.get_layer("stem_pool").output})
+    result = parts(np.random.default_rng(0).normal(size=(1, *size, 3)).astype("float32"))
+    padded = np.pad(result["stem"], ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-np.inf)
+    height, width = result["stem"].shape[1:3]
+    windows = [padded[:, y : y + height : 2, x : x + width : 2] for y in range(3) for x in range(3)]
+    np.testing.assert_array_equal(result["pooled"], np.max(windows, axis=0))
+
+
+def test_frozen_normalisation_trains_the_kernels_alone(no_random_kernels):
+    model = keras.Model(*endpoints("resnet50", norm=Norm("frozen", epsilon=1e-5), **DETECTRON2))
+    # Normalised channels: stem 64; stages 3 * (64 + 64 + 256) + 256 = 1,408, 4 * (128 + 128 + 512) + 512 = 3,584,
+    # 6 * (256 + 256 + 1024) + 1024 = 10,240 and 3 * (512 + 512 + 2048) + 2048 = 11,264; 26,560 in all, with gamma and
+    # beta each. torchvision's ResNet-50 has 25,557,032 parameters, of these 2048 * 1000 + 1000 = 2,049,000 in its
+    # classifier: 23,508,032 in the trunk.
+    kernels = 23_508_032 - 2 * 26_560
+    assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == kernels
+    assert sum(int(np.prod(weight.shape)) for weight in model.weights) == kernels + 4 * 26_560
+
+
+def weight_paths(**options):
+    return {weight.path for weight in keras.Model(*endpoints("resnet50", width_multiplier=0.0625, **options)).weights}
+
+
+def test_weight_paths_are_the_same_in_every_form():
+    assert weight_paths(norm=Norm("frozen"), **DETECTRON2) == weight_paths()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"name": "resnet50", "stem": "inception"}, "backbone.stem.*plain.*beta.*inception"),
+        ({"name": "resnet18", "stride_on": "1x1"}, "stride_on.*3x3.*resnet18.*1x1"),
+    ],
+)
+def test_what_a_resnet_does_not_have_is_refused(options, words):
+    with pytest.raises(InputError, match=words):
+        validate(RESNET.config, options, "run.yaml", "backbone")

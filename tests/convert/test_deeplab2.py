@@ -19,7 +19,7 @@ MOBILENET_CITYSCAPES = (
     {
         "backbone": {"name": "mobilenet_v3_large", "output_stride": 16},
         "aspp_rates": [6, 12, 18],
-        "batch_norm_epsilon": 1e-5,
+        "norm": {"epsilon": 1e-5},
     },
     19,
 )

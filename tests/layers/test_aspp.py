@@ -1,9 +1,10 @@
 import numpy as np
 
 from tfpanoptic.layers.aspp import ASPP
+from tfpanoptic.layers.norm import Norm
 
 # With this epsilon and moving variance 1 - epsilon, a fresh batch normalisation in inference changes nothing.
-EPSILON = 0.25
+NORM = Norm(epsilon=0.25)
 
 
 def neutral(layer, input_channels):
@@ -11,14 +12,14 @@ def neutral(layer, input_channels):
     layer.build((None, None, None, input_channels))
     for part in (layer.pointwise, *layer.atrous, layer.pool, layer.project):
         part.conv.kernel.assign(np.zeros(part.conv.kernel.shape, "float32"))
-        part.batch_norm.moving_variance.assign(np.full(part.batch_norm.beta.shape, 1 - EPSILON, "float32"))
+        part.norm.moving_variance.assign(np.full(part.norm.beta.shape, 1 - NORM.epsilon, "float32"))
     return layer
 
 
 def test_branches_are_joined_in_deeplab2s_order():
-    layer = neutral(ASPP(1, (3, 6, 9), epsilon=EPSILON), input_channels=2)
+    layer = neutral(ASPP(1, (3, 6, 9), norm=NORM), input_channels=2)
     for digit, branch in enumerate((layer.pointwise, *layer.atrous, layer.pool), start=1):
-        branch.batch_norm.beta.assign([float(digit)])
+        branch.norm.beta.assign([float(digit)])
     layer.project.conv.kernel.assign(np.array([1, 10, 100, 1000, 10000], "float32").reshape(1, 1, 5, 1))
     result = layer(np.zeros((1, 2, 2, 2), "float32"))
     np.testing.assert_allclose(result, np.full((1, 2, 2, 1), 54321.0), rtol=1e-6)
@@ -26,7 +27,7 @@ def test_branches_are_joined_in_deeplab2s_order():
 
 def pooled(window, values):
     """What the pooling branch alone gives on one row of values."""
-    layer = neutral(ASPP(1, (), pool_window=window, epsilon=EPSILON), input_channels=1)
+    layer = neutral(ASPP(1, (), pool_window=window, norm=NORM), input_channels=1)
     layer.pool.conv.kernel.assign([[[[1.0]]]])
     layer.project.conv.kernel.assign(np.array([0, 1], "float32").reshape(1, 1, 2, 1))
     return layer(np.asarray(values, "float32").reshape(1, 1, -1, 1))[0, 0, :, 0]
@@ -46,8 +47,8 @@ def test_a_window_larger_than_the_map_is_cut_to_it():
 
 
 def test_dropout_acts_in_training_only():
-    layer = neutral(ASPP(64, (), dropout=0.5, epsilon=EPSILON), input_channels=1)
-    layer.project.batch_norm.beta.assign(np.ones(64, "float32"))
+    layer = neutral(ASPP(64, (), dropout=0.5, norm=NORM), input_channels=1)
+    layer.project.norm.beta.assign(np.ones(64, "float32"))
     zeros = np.zeros((1, 2, 2, 1), "float32")
     seed = np.array([[1, 2]], "int32")
     assert (np.asarray(layer(zeros, seed, training=False)) == 1).all()

@@ -3,21 +3,23 @@ import sys
 import textwrap
 
 import numpy as np
+import pytest
 
-from tfpanoptic.layers.conv import ConvBN, DepthwiseConvBN, SeparableConvBN
+from tfpanoptic.layers.conv import ConvNorm, DepthwiseConvNorm, SeparableConvNorm
+from tfpanoptic.layers.norm import Norm
 
 # With this epsilon and moving variance 1 - epsilon, a fresh batch normalisation in inference changes nothing.
-EPSILON = 0.25
+NORM = Norm(epsilon=0.25)
 
 
 def set_kernel(layer, value):
     """Every tap of the kernel is `value`; the normalisation lets the convolution through as it is."""
     layer.conv.kernel.assign(np.full(layer.conv.kernel.shape, value, "float32"))
-    layer.batch_norm.moving_variance.assign(np.full(layer.batch_norm.moving_variance.shape, 1 - EPSILON, "float32"))
+    layer.norm.moving_variance.assign(np.full(layer.norm.moving_variance.shape, 1 - NORM.epsilon, "float32"))
 
 
 def test_strided_convolutions_pad_even_sizes_on_all_sides():
-    layer = ConvBN(1, 3, stride=2, epsilon=EPSILON)
+    layer = ConvNorm(1, 3, stride=2, norm=NORM)
     layer.build((1, 4, 4, 1))
     set_kernel(layer, 1.0)
     # Taps inside the map around rows and columns 0 and 2: 2 and 3. TensorFlow's "same" would give 9, 6, 6, 4.
@@ -25,8 +27,16 @@ def test_strided_convolutions_pad_even_sizes_on_all_sides():
     np.testing.assert_allclose(result[0, :, :, 0], [[4, 6], [6, 9]], rtol=1e-6)
 
 
+@pytest.mark.parametrize("layer", [ConvNorm(1, 7, stride=2, norm=NORM), DepthwiseConvNorm(7, stride=2, norm=NORM)])
+def test_a_strided_kernel_may_be_larger_than_the_map(layer):
+    layer.build((1, 3, 2, 1))
+    set_kernel(layer, 1.0)
+    # All six cells lie within three cells of the rows 0 and 2 and of the column 0.
+    np.testing.assert_allclose(layer(np.ones((1, 3, 2, 1), "float32"))[0, :, :, 0], [[6], [6]], rtol=1e-6)
+
+
 def test_dilation_spreads_the_taps():
-    layer = ConvBN(1, 3, dilation=2, epsilon=EPSILON)
+    layer = ConvNorm(1, 3, dilation=2, norm=NORM)
     layer.build((1, 1, 5, 1))
     set_kernel(layer, 1.0)
     # Taps two cells apart: 1 + 3, 2 + 4, 1 + 3 + 5, 2 + 4, 3 + 5.
@@ -35,7 +45,7 @@ def test_dilation_spreads_the_taps():
 
 
 def test_depthwise_convolutions_keep_channels_apart():
-    layer = DepthwiseConvBN(3, stride=2, epsilon=EPSILON)
+    layer = DepthwiseConvNorm(3, stride=2, norm=NORM)
     layer.build((1, 4, 4, 2))
     set_kernel(layer, 1.0)
     image = np.broadcast_to(np.array([1, 10], "float32"), (1, 4, 4, 2))
@@ -43,12 +53,12 @@ def test_depthwise_convolutions_keep_channels_apart():
 
 
 def test_separable_convolutions_cut_negative_values_between_their_halves():
-    layer = SeparableConvBN(1, 1, epsilon=EPSILON)
+    layer = SeparableConvNorm(1, 1, norm=NORM)
     layer.build((1, 1, 2, 1))
     set_kernel(layer.depthwise, -1.0)
     set_kernel(layer.pointwise, 1.0)
     # -1 * (2, -3) = (-2, 3), cut to (0, 3). Without the ReLU in the middle the sum would still be cut, so shift it.
-    layer.pointwise.batch_norm.beta.assign([5.0])
+    layer.pointwise.norm.beta.assign([5.0])
     result = layer(np.array([2, -3], "float32").reshape(1, 1, 2, 1))
     np.testing.assert_allclose(result[0, 0, :, 0], [5, 8], rtol=1e-6)
 
@@ -59,12 +69,13 @@ def test_batch_norm_statistics_cover_all_replicas():
         import numpy as np, tensorflow as tf
         cpu = tf.config.list_physical_devices("CPU")[0]
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-        from tfpanoptic.layers.conv import ConvBN
+        from tfpanoptic.layers.conv import ConvNorm
+        from tfpanoptic.layers.norm import Norm
         from tfpanoptic.ops.replicas import replicas_in_sync
 
         def moving_statistics(strategy, images):
             with strategy.scope():
-                layer = ConvBN(1, 1, momentum=0.0)
+                layer = ConvNorm(1, 1, norm=Norm(momentum=0.0))
                 layer.build((None, 1, 1, 1))
                 layer.conv.kernel.assign([[[[1.0]]]])
             per_replica = strategy.experimental_distribute_values_from_function(

@@ -8,26 +8,44 @@ import pytest
 import tensorflow as tf
 
 from tfpanoptic.layers.aspp import ASPP
-from tfpanoptic.layers.conv import ConvBN, DepthwiseConvBN, SeparableConvBN
+from tfpanoptic.layers.conv import ConvNorm, DepthwiseConvNorm, SeparableConvNorm
 from tfpanoptic.layers.dense_head import DenseHead
+from tfpanoptic.layers.norm import BatchNorm, FrozenBatchNorm, GroupNorm, Norm
 from tfpanoptic.layers.resize_like import ResizeLike
-from tfpanoptic.layers.skip_decoder import Decoder
+from tfpanoptic.layers.skip_decoder import SkipDecoder
 from tfpanoptic.layers.squeeze_excite import SqueezeExcite
 
 # name -> (how to make it, channels and relative stride of each input, whether they come as one list, output channels)
 LAYERS = {
-    "conv": (lambda: ConvBN(5, 3, name="x"), [(4, 1)], False, 5),
-    "strided_conv": (lambda: ConvBN(5, 3, stride=2, name="x"), [(4, 1)], False, 5),
-    "dilated_conv": (lambda: ConvBN(5, 3, dilation=2, activation=None, name="x"), [(4, 1)], False, 5),
-    "depthwise": (lambda: DepthwiseConvBN(3, dilation=2, name="x"), [(4, 1)], False, 4),
-    "strided_depthwise": (lambda: DepthwiseConvBN(5, stride=2, activation="hard_swish", name="x"), [(4, 1)], False, 4),
-    "separable": (lambda: SeparableConvBN(6, 5, name="x"), [(4, 1)], False, 6),
+    "conv": (lambda: ConvNorm(5, 3, name="x"), [(4, 1)], False, 5),
+    "strided_conv": (lambda: ConvNorm(5, 3, stride=2, name="x"), [(4, 1)], False, 5),
+    "dilated_conv": (lambda: ConvNorm(5, 3, dilation=2, activation=None, name="x"), [(4, 1)], False, 5),
+    "depthwise": (lambda: DepthwiseConvNorm(3, dilation=2, name="x"), [(4, 1)], False, 4),
+    "strided_depthwise": (
+        lambda: DepthwiseConvNorm(5, stride=2, activation="hard_swish", name="x"),
+        [(4, 1)],
+        False,
+        4,
+    ),
+    "frozen_conv": (lambda: ConvNorm(5, 3, norm=Norm("frozen"), name="x"), [(4, 1)], False, 5),
+    "group_conv": (lambda: ConvNorm(6, 3, stride=2, norm=Norm("group", groups=3), name="x"), [(4, 1)], False, 6),
+    "conv_alone": (lambda: ConvNorm(5, 3, norm=Norm("none"), name="x"), [(4, 1)], False, 5),
+    "group_depthwise": (lambda: DepthwiseConvNorm(3, norm=Norm("group", groups=2), name="x"), [(4, 1)], False, 4),
+    "frozen_separable": (lambda: SeparableConvNorm(6, 5, norm=Norm("frozen"), name="x"), [(4, 1)], False, 6),
+    "separable_alone": (lambda: SeparableConvNorm(6, 5, norm=Norm("none"), name="x"), [(4, 1)], False, 6),
+    "batch_norm": (lambda: BatchNorm(name="x"), [(4, 1)], False, 4),
+    "frozen_batch_norm": (lambda: FrozenBatchNorm(name="x"), [(4, 1)], False, 4),
+    "group_norm": (lambda: GroupNorm(2, name="x"), [(4, 1)], False, 4),
+    "separable": (lambda: SeparableConvNorm(6, 5, name="x"), [(4, 1)], False, 6),
     "squeeze_excite": (lambda: SqueezeExcite(3, name="x"), [(4, 1)], False, 4),
     "aspp": (lambda: ASPP(6, (1, 2), dropout=0.0, name="x"), [(4, 1)], False, 6),
     "aspp_window": (lambda: ASPP(6, (2,), pool_window=(3, 4), dropout=0.0, name="x"), [(4, 1)], False, 6),
-    "decoder": (lambda: Decoder((3, 2), 6, name="x"), [(5, 4), (4, 2), (3, 1)], True, 6),
-    "plain_decoder": (lambda: Decoder((3,), 6, 3, separable=False, name="x"), [(5, 2), (3, 1)], True, 6),
+    "decoder": (lambda: SkipDecoder((3, 2), 6, name="x"), [(5, 4), (4, 2), (3, 1)], True, 6),
+    "group_aspp": (lambda: ASPP(6, (1,), dropout=0.0, norm=Norm("group", groups=2), name="x"), [(4, 1)], False, 6),
+    "frozen_decoder": (lambda: SkipDecoder((3,), 6, norm=Norm("frozen"), name="x"), [(5, 2), (3, 1)], True, 6),
+    "plain_decoder": (lambda: SkipDecoder((3,), 6, 3, separable=False, name="x"), [(5, 2), (3, 1)], True, 6),
     "dense_head": (lambda: DenseHead(6, 2, name="x"), [(4, 1)], False, 2),
+    "dense_head_alone": (lambda: DenseHead(6, 2, norm=Norm("none"), name="x"), [(4, 1)], False, 2),
     "plain_dense_head": (lambda: DenseHead(6, 2, 3, separable=False, name="x"), [(4, 1)], False, 2),
     "resize_like": (lambda: ResizeLike(True, name="x"), [(4, 2), (3, 1)], False, 4),
 }

@@ -5,8 +5,10 @@ import tensorflow as tf
 
 from tfpanoptic.categories import Category, CategoryTable
 from tfpanoptic.errors import InputError
+from tfpanoptic.layers.norm import BatchNorm, FrozenBatchNorm, GroupNorm
 from tfpanoptic.models import ARCHITECTURES
 from tfpanoptic.models.panoptic_deeplab import ARCHITECTURE, PanopticDeepLabConfig, build
+from tfpanoptic.settings.config import validate
 
 TINY = {
     "backbone": {"name": "resnet10", "width_multiplier": 0.0625, "output_stride": 16},
@@ -60,18 +62,18 @@ def batch(height=33, width=49, images=2):
 
 
 @pytest.mark.parametrize(
-    ("backbone", "stem", "categories", "void_channel", "parameters"),
+    ("backbone", "categories", "void_channel", "parameters"),
     [
         # Asserted by DeepLab2's own tests, or derived.
-        ("resnet50", None, 19, False, 54_973_702),
-        ("resnet50", None, 133, True, 55_003_257),
-        ("resnet50", "beta", 19, False, 55_097_478),
-        ("mobilenet_v3_large", None, 19, False, 18_236_534),
-        ("mobilenet_v3_small", None, 19, False, 10_484_198),
+        ({"name": "resnet50"}, 19, False, 54_973_702),
+        ({"name": "resnet50"}, 133, True, 55_003_257),
+        ({"name": "resnet50", "stem": "beta"}, 19, False, 55_097_478),
+        ({"name": "mobilenet_v3_large"}, 19, False, 18_236_534),
+        ({"name": "mobilenet_v3_small"}, 19, False, 10_484_198),
     ],
 )
-def test_parameters_equal_deeplab2s(no_random_kernels, backbone, stem, categories, void_channel, parameters):
-    config = PanopticDeepLabConfig(backbone={"name": backbone, "stem": stem}, void_channel=void_channel)
+def test_parameters_equal_deeplab2s(no_random_kernels, backbone, categories, void_channel, parameters):
+    config = PanopticDeepLabConfig(backbone=backbone, void_channel=void_channel)
     weights = network(config, table(categories, 0)).trainable_weights
     assert sum(int(np.prod(weight.shape)) for weight in weights) == parameters
 
@@ -166,9 +168,6 @@ def test_postprocessing_gives_segments_at_network_size():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"backbone": {"name": "resnet51"}}, "resnet51"),
-        ({"backbone": {"name": "mobilenet_v3_small", "stem": "beta"}}, "backbone.stem: .*'beta'"),
-        ({"backbone": {"name": "mobilenet_v3_small", "width_multiplier": 0.5}}, "backbone.width_multiplier: .*0.5"),
         ({"semantic": {"head_channels": 8, "skips": [{"endpoint": "res9", "channels": 4}]}}, "res9"),
         (
             {"semantic": {"head_channels": 8, "skips": [{"endpoint": f"res{n}", "channels": 4} for n in (2, 3)]}},
@@ -176,9 +175,43 @@ def test_postprocessing_gives_segments_at_network_size():
         ),
     ],
 )
-def test_what_a_backbone_does_not_have_is_refused(change, message):
+def test_endpoints_that_a_backbone_does_not_have_are_refused(change, message):
     with pytest.raises(InputError, match=message):
         network(tiny(**change))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": "resnet51"}, "backbone.name: expected one of .*found 'resnet51'"),
+        ({"name": "mobilenet_v3_small", "stem": "beta"}, "unknown key backbone.stem; known here: name, output_stride"),
+        ({"name": "mobilenet_v3_small", "width_multiplier": 0.5}, "unknown key backbone.width_multiplier; known here"),
+    ],
+)
+def test_options_that_a_backbone_does_not_have_are_refused(change, message):
+    with pytest.raises(InputError, match=message):
+        validate(PanopticDeepLabConfig, {**TINY, "backbone": change}, "run.yaml")
+
+
+@pytest.mark.parametrize("kind", ["batch", "frozen", "group", "none"])
+def test_the_normalisation_of_all_convolutions_is_configured(kind):
+    model = network(tiny(norm={"kind": kind, "groups": 2, "epsilon": 1e-5}))
+    norms = [layer for layer in model._flatten_layers() if layer.name in ("batch_norm", "group_norm")]
+    assert {type(layer) for layer in norms} == {
+        "batch": {BatchNorm},
+        "frozen": {FrozenBatchNorm},
+        "group": {GroupNorm},
+        "none": set(),
+    }[kind]
+    assert all(layer.epsilon == 1e-5 for layer in norms)
+    kernels = sum(weight.path.endswith("conv/kernel") for weight in model.weights)
+    biases = sum(weight.path.endswith("conv/bias") for weight in model.weights)
+    assert (len(norms), biases) == ((0, kernels) if kind == "none" else (kernels, 0))
+
+
+def test_groups_that_do_not_divide_the_channels_are_refused():
+    with pytest.raises(InputError, match=r"norm\.groups: .*channels.*found 3"):
+        network(tiny(norm={"kind": "group", "groups": 3}))
 
 
 def test_the_architecture_is_listed():

@@ -1,16 +1,13 @@
-"""Backbones: from a normalised image to endpoints `res1` .. `res5`.
+"""Backbones: from a normalised image to endpoints such as `res1` .. `res5`; imports no Keras before it builds."""
 
-Each is a function (image, output_stride, epsilon, momentum, further options) -> dict of tensors.
-"""
-
-from tfpanoptic.backbones.mobilenet_v3 import mobilenet_v3_large, mobilenet_v3_small
-from tfpanoptic.backbones.resnet import resnet10, resnet18, resnet50, resnet101
+from tfpanoptic.backbones.mobilenet_v3 import MOBILENET_V3
+from tfpanoptic.backbones.resnet import RESNET
 
 BACKBONES = {
-    "resnet10": resnet10,
-    "resnet18": resnet18,
-    "resnet50": resnet50,
-    "resnet101": resnet101,
-    "mobilenet_v3_large": mobilenet_v3_large,
-    "mobilenet_v3_small": mobilenet_v3_small,
+    "resnet10": RESNET,
+    "resnet18": RESNET,
+    "resnet50": RESNET,
+    "resnet101": RESNET,
+    "mobilenet_v3_large": MOBILENET_V3,
+    "mobilenet_v3_small": MOBILENET_V3,
 }

@@ -8,12 +8,16 @@ Source: Howard et al. 2019, tables 1 and 2; DeepLab2 `model/encoder/mobilenet.py
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-import keras
+from tfpanoptic.backbones.backbone import Backbone
+from tfpanoptic.settings.config import StrictConfig
 
-from tfpanoptic.layers.conv import ConvBN, DepthwiseConvBN
-from tfpanoptic.layers.squeeze_excite import SqueezeExcite
+# Keras and the layers on it are imported where they are used: configurations are read without them.
+if TYPE_CHECKING:
+    import keras
+
+    from tfpanoptic.layers.norm import Norm
 
 
 class Block(NamedTuple):
@@ -64,62 +68,73 @@ SMALL = (
 SQUEEZE_RATIO = 0.25
 
 
-def mobilenet_v3_large(image, output_stride: int, epsilon: float, momentum: float):
-    """MobileNetV3-Large endpoints of 16, 72, 120, 672 and 960 channels; see `mobilenet_v3`."""
-    return mobilenet_v3(image, LARGE, 960, output_stride, epsilon, momentum)
+# Blocks between the first and the last convolution, and the width of the last one.
+CHAINS = {"mobilenet_v3_large": (LARGE, 960), "mobilenet_v3_small": (SMALL, 576)}
 
 
-def mobilenet_v3_small(image, output_stride: int, epsilon: float, momentum: float):
-    """MobileNetV3-Small endpoints of 16, 16, 88, 144 and 576 channels; see `mobilenet_v3`."""
-    return mobilenet_v3(image, SMALL, 576, output_stride, epsilon, momentum)
+class MobileNetV3Config(StrictConfig):
+    """A MobileNetV3 and what may be changed about it.
 
-
-def mobilenet_v3(
-    image, blocks: tuple[Block, ...], top_channels: int, output_stride: int, epsilon: float, momentum: float
-) -> dict[str, keras.KerasTensor]:
-    """Endpoints of a chain of inverted bottlenecks.
-
-    Args:
-        image: float32 [B, H, W, 3], normalised.
-        blocks: the chain after the first convolution.
-        top_channels: width of the last 1x1 convolution.
-        output_stride: 8, 16 or 32; stride of `res5`.
-        epsilon, momentum: of the batch normalisations.
-
-    Returns:
-        `res1` to `res5`, activated, at strides 2, 4, 8, 16, 32 or at most the output stride.
+    Attributes:
+        output_stride: of `res5`; blocks that may not stride any more dilate instead.
     """
-    norm: dict[str, Any] = {"epsilon": epsilon, "momentum": momentum}
-    x = ConvBN(16, 3, stride=2, activation=_H, name="block0_conv", **norm)(image)
+
+    name: Literal["mobilenet_v3_large", "mobilenet_v3_small"]
+    output_stride: Literal[8, 16, 32] = 32
+
+
+def strides(config: MobileNetV3Config) -> dict[str, int]:
+    """Stride of `res1` to `res5`."""
+    return {f"res{number}": min(2**number, config.output_stride) for number in range(1, 6)}
+
+
+def build(image, config: MobileNetV3Config, norm: Norm) -> dict[str, keras.KerasTensor]:
+    """Endpoints `res1` to `res5` of a normalised image [B, H, W, 3], activated.
+
+    They have 16, 72, 120, 672 and 960 channels in the large network, 16, 16, 88, 144 and 576 in the small one.
+    """
+    from tfpanoptic.layers.conv import ConvNorm
+
+    blocks, top_channels = CHAINS[config.name]
+    x = ConvNorm(16, 3, stride=2, activation=_H, norm=norm, name="block0_conv")(image)
     endpoints = {"res1": x}
     stride, dilation = 2, 1
     for number, block in enumerate(blocks, start=1):
-        strides = block.stride if stride < output_stride else 1
-        x, expanded = _inverted_bottleneck(x, block, strides, dilation, f"block{number}", norm)
+        block_stride = block.stride if stride < config.output_stride else 1
+        x, expanded = _inverted_bottleneck(x, block, block_stride, dilation, f"block{number}", norm)
         if block.endpoint:
             endpoints[block.endpoint] = expanded
-        if strides == block.stride:
-            stride *= strides
+        if block_stride == block.stride:
+            stride *= block_stride
         else:
             dilation *= block.stride  # from the next block on
-    endpoints["res5"] = ConvBN(top_channels, 1, activation=_H, name=f"block{len(blocks) + 1}_conv", **norm)(x)
+    top = ConvNorm(top_channels, 1, activation=_H, norm=norm, name=f"block{len(blocks) + 1}_conv")
+    endpoints["res5"] = top(x)
     return endpoints
 
 
-def _inverted_bottleneck(x, block: Block, stride: int, dilation: int, name: str, norm: dict):
+MOBILENET_V3 = Backbone(MobileNetV3Config, build, strides)
+
+
+def _inverted_bottleneck(x, block: Block, stride: int, dilation: int, name: str, norm: Norm):
     """The block's output, and its activated depthwise output before squeeze-and-excitation."""
+    import keras
+
+    from tfpanoptic.layers.conv import ConvNorm, DepthwiseConvNorm
+    from tfpanoptic.layers.squeeze_excite import SqueezeExcite
+
     y = x
     if block.expansion > 1:
         width = make_divisible(x.shape[-1] * block.expansion)
-        y = ConvBN(width, 1, activation=block.activation, name=f"{name}_expand", **norm)(y)
-    depthwise = DepthwiseConvBN(
-        block.kernel_size, stride, dilation, activation=block.activation, name=f"{name}_depthwise", **norm
+        y = ConvNorm(width, 1, activation=block.activation, norm=norm, name=f"{name}_expand")(y)
+    depthwise = DepthwiseConvNorm(
+        block.kernel_size, stride, dilation, activation=block.activation, norm=norm, name=f"{name}_depthwise"
     )
     y = expanded = depthwise(y)
     if block.squeeze_excite:
         squeezed = make_divisible(max(1, int(y.shape[-1] * SQUEEZE_RATIO)))
         y = SqueezeExcite(squeezed, name=f"{name}_squeeze_excite")(y)
-    y = ConvBN(block.channels, 1, activation=None, name=f"{name}_project", **norm)(y)
+    y = ConvNorm(block.channels, 1, activation=None, norm=norm, name=f"{name}_project")(y)
     # A block whose stride became dilation stays without the sum, as it was trained.
     if block.stride == 1 and x.shape[-1] == block.channels:
         y = keras.layers.Add(name=f"{name}_add")([y, x])

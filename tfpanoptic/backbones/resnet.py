@@ -1,154 +1,146 @@
-"""ResNets of DeepLab2, and two small ones for small data.
+"""ResNets in the forms of DeepLab2 and of Detectron2, and two small ones for small data.
 
-Differences from other ResNets: no max-pooling (the first block of stage 2 strides instead), the stride of a
+DeepLab2's form is the default: no max-pooling (the first block of stage 2 strides instead), the stride of a
 bottleneck on its 3x3 convolution, dilation in place of strides beyond the output stride. DeepLab2 writes a block as
-ReLU, convolutions, sum; here it is convolutions, sum, ReLU, which is the same chain cut elsewhere.
+ReLU, convolutions, sum; here it is convolutions, sum, ReLU, which is the same chain cut elsewhere. With `max_pool`,
+`stride_on: 1x1` and a frozen normalisation it is the ResNet of Detectron2's configurations.
 
-Source: He et al. 2016; DeepLab2 `model/encoder/axial_resnet.py`, `model/layers/{axial_blocks,stems}.py`.
+Source: He et al. 2016; DeepLab2 `model/encoder/axial_resnet.py`, `model/layers/{axial_blocks,stems}.py`; Detectron2
+`modeling/backbone/resnet.py`.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
-import keras
+from pydantic import Field, model_validator
 
-from tfpanoptic.errors import InputError
-from tfpanoptic.layers.conv import ConvBN
+from tfpanoptic.backbones.backbone import Backbone
+from tfpanoptic.settings.config import StrictConfig
+
+# Keras and the layers on it are imported where they are used: configurations are read without them.
+if TYPE_CHECKING:
+    import keras
+
+    from tfpanoptic.layers.norm import Norm
 
 # Width of stages 2 to 5 between the 1x1 convolutions of a bottleneck, or of both convolutions of a basic block.
 STAGE_WIDTHS = {2: 64, 3: 128, 4: 256, 5: 512}
 BOTTLENECK_EXPANSION = 4
+# Blocks of stages 2 to 5. Basic blocks are two 3x3 convolutions; bottlenecks are 1x1, 3x3, 1x1.
+BASIC = {"resnet10": (1, 1, 1, 1), "resnet18": (2, 2, 2, 2)}
+BOTTLENECK = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
 
 
-def resnet50(
-    image, output_stride: int, epsilon: float, momentum: float, stem: str = "plain", width_multiplier: float = 1.0
-):
-    """ResNet-50 endpoints; see `bottleneck_resnet`."""
-    return bottleneck_resnet(image, (3, 4, 6, 3), output_stride, epsilon, momentum, stem, width_multiplier)
+class ResNetConfig(StrictConfig):
+    """A ResNet and what may be changed about it.
 
-
-def resnet101(
-    image, output_stride: int, epsilon: float, momentum: float, stem: str = "plain", width_multiplier: float = 1.0
-):
-    """ResNet-101 endpoints; see `bottleneck_resnet`."""
-    return bottleneck_resnet(image, (3, 4, 23, 3), output_stride, epsilon, momentum, stem, width_multiplier)
-
-
-def resnet10(
-    image, output_stride: int, epsilon: float, momentum: float, stem: str = "plain", width_multiplier: float = 1.0
-):
-    """Endpoints of basic blocks 1, 1, 1, 1; see `basic_resnet`."""
-    return basic_resnet(image, (1, 1, 1, 1), output_stride, epsilon, momentum, stem, width_multiplier)
-
-
-def resnet18(
-    image, output_stride: int, epsilon: float, momentum: float, stem: str = "plain", width_multiplier: float = 1.0
-):
-    """Endpoints of basic blocks 2, 2, 2, 2; see `basic_resnet`."""
-    return basic_resnet(image, (2, 2, 2, 2), output_stride, epsilon, momentum, stem, width_multiplier)
-
-
-def bottleneck_resnet(
-    image,
-    blocks: tuple[int, int, int, int],
-    output_stride: int,
-    epsilon: float,
-    momentum: float,
-    stem: str = "plain",
-    width_multiplier: float = 1.0,
-) -> dict[str, keras.KerasTensor]:
-    """Endpoints of a ResNet of bottleneck blocks.
-
-    Args:
-        image: float32 [B, H, W, 3], normalised.
-        blocks: number of blocks in stages 2 to 5.
-        output_stride: 8, 16 or 32; stride of `res5`.
-        epsilon, momentum: of the batch normalisations.
+    Attributes:
+        output_stride: of `res5`; stages that may not stride any more dilate instead.
         stem: "plain", one 7x7 convolution to 64 channels, or "beta", three 3x3 ones to 64, 64 and 128.
-        width_multiplier: of the stages, not of the stem.
-
-    Returns:
-        `res1` to `res5`, after their ReLU, at strides 2, 4, 8, 16, 32 or at most the output stride.
-
-    Raises:
-        InputError: an unknown stem.
+        width_multiplier: of the stages; of networks of basic blocks it narrows the stem, too.
+        stride_on: the convolution of a bottleneck that strides: "3x3" (DeepLab2) or the first "1x1" (Detectron2).
+        max_pool: whether 3x3 max-pooling stands between the stem and stage 2, which then does not stride.
     """
-    norm: dict[str, Any] = {"epsilon": epsilon, "momentum": momentum}
-    x = _stem(image, stem, 1.0, norm)
-    return _stages(x, _bottleneck, blocks, output_stride, width_multiplier, norm)
+
+    name: Literal["resnet10", "resnet18", "resnet50", "resnet101"]
+    output_stride: Literal[8, 16, 32] = 32
+    stem: Literal["plain", "beta"] = "plain"
+    width_multiplier: float = Field(1.0, gt=0)
+    stride_on: Literal["1x1", "3x3"] = "3x3"
+    max_pool: bool = False
+
+    @model_validator(mode="after")
+    def _only_bottlenecks_have_1x1(self) -> ResNetConfig:
+        if self.stride_on == "1x1" and self.name in BASIC:
+            raise ValueError(f"stride_on: expected '3x3' for {self.name}, whose blocks have no 1x1, found '1x1'")
+        return self
 
 
-def basic_resnet(
-    image,
-    blocks: tuple[int, int, int, int],
-    output_stride: int,
-    epsilon: float,
-    momentum: float,
-    stem: str = "plain",
-    width_multiplier: float = 1.0,
-) -> dict[str, keras.KerasTensor]:
-    """Endpoints of a ResNet of basic blocks, two 3x3 convolutions each; arguments as `bottleneck_resnet`.
+def strides(config: ResNetConfig) -> dict[str, int]:
+    """Stride of the stem's output, `res1`, and of stages 2 to 5."""
+    return {f"res{number}": min(2**number, config.output_stride) for number in range(1, 6)}
 
-    `width_multiplier` narrows the stem, too. Source: He et al. 2016, with the stems and strides of this file.
+
+def build(image, config: ResNetConfig, norm: Norm) -> dict[str, keras.KerasTensor]:
+    """Endpoints `res1` to `res5` of a normalised image [B, H, W, 3], after their ReLU.
+
+    The first block of a stage that dilates still has the dilation of the stage before.
     """
-    norm: dict[str, Any] = {"epsilon": epsilon, "momentum": momentum}
-    x = _stem(image, stem, width_multiplier, norm)
-    return _stages(x, _basic, blocks, output_stride, width_multiplier, norm)
-
-
-def _stem(image, kind: str, width_multiplier: float, norm: dict):
-    """The first convolutions, to stride 2."""
-    narrow, wide = (max(1, round(width * width_multiplier)) for width in (64, 128))
-    if kind == "plain":
-        return ConvBN(narrow, 7, stride=2, name="stem", **norm)(image)
-    if kind == "beta":
-        x = ConvBN(narrow, 3, stride=2, name="stem_conv1", **norm)(image)
-        x = ConvBN(narrow, 3, name="stem_conv2", **norm)(x)
-        return ConvBN(wide, 3, name="stem_conv3", **norm)(x)
-    raise InputError(f"backbone stem {kind!r}: expected plain or beta")
-
-
-def _stages(x, block, blocks, output_stride: int, width_multiplier: float, norm: dict):
-    """Stages 2 to 5 on the stem's output; a stage that may not stride any more dilates instead.
-
-    The first block of such a stage still has the dilation of the stage before.
-    """
+    if config.name in BASIC:
+        blocks, block = BASIC[config.name], _basic
+    else:
+        blocks, block = BOTTLENECK[config.name], partial(_bottleneck, stride_on=config.stride_on)
+    x = _stem(image, config.stem, config.width_multiplier if config.name in BASIC else 1.0, norm)
     endpoints = {"res1": x}
     stride, dilation = 2, 1
+    if config.max_pool:
+        x, stride = _max_pool(x), 4
     for stage, count in zip(STAGE_WIDTHS, blocks, strict=True):
-        width = max(1, round(STAGE_WIDTHS[stage] * width_multiplier))
+        width = max(1, round(STAGE_WIDTHS[stage] * config.width_multiplier))
         for number in range(1, count + 1):
-            first = number == 1
-            strides = 2 if first and stride < output_stride else 1
-            x = block(x, width, strides, dilation, f"stage{stage}_block{number}", norm)
-            if first:
-                stride, dilation = (stride * 2, dilation) if strides == 2 else (stride, dilation * 2)
+            halves = number == 1 and not (stage == 2 and config.max_pool)
+            block_stride = 2 if halves and stride < config.output_stride else 1
+            x = block(x, width, block_stride, dilation, f"stage{stage}_block{number}", norm)
+            if halves:
+                stride, dilation = (stride * 2, dilation) if block_stride == 2 else (stride, dilation * 2)
         endpoints[f"res{stage}"] = x
     return endpoints
 
 
-def _bottleneck(x, width: int, stride: int, dilation: int, name: str, norm: dict):
-    """1x1, 3x3 (stride, dilation), 1x1 to four times the width, plus the shortcut."""
-    out = BOTTLENECK_EXPANSION * width
-    y = ConvBN(width, 1, name=f"{name}_conv1", **norm)(x)
-    y = ConvBN(width, 3, stride, dilation, name=f"{name}_conv2", **norm)(y)
-    y = ConvBN(out, 1, activation=None, gamma_initializer="zeros", name=f"{name}_conv3", **norm)(y)
+RESNET = Backbone(ResNetConfig, build, strides)
+
+
+def _stem(image, kind: str, width_multiplier: float, norm: Norm):
+    """The first convolutions, to stride 2."""
+    narrow, wide = (max(1, round(width * width_multiplier)) for width in (64, 128))
+    if kind == "plain":
+        return _conv(image, narrow, 7, "stem", norm, stride=2)
+    x = _conv(image, narrow, 3, "stem_conv1", norm, stride=2)
+    x = _conv(x, narrow, 3, "stem_conv2", norm)
+    return _conv(x, wide, 3, "stem_conv3", norm)
+
+
+def _max_pool(x):
+    """The largest of 3x3 cells, to half the grid, padded on all sides."""
+    import keras
+
+    # After a ReLU a border of 0 is never larger than the cells inside.
+    x = keras.layers.ZeroPadding2D(1, name="stem_pad")(x)
+    return keras.layers.MaxPooling2D(3, strides=2, name="stem_pool")(x)
+
+
+def _bottleneck(x, width: int, stride: int, dilation: int, name: str, norm: Norm, stride_on: str):
+    """1x1, 3x3 (dilation), 1x1 to four times the width, plus the shortcut."""
+    first, second = (stride, 1) if stride_on == "1x1" else (1, stride)
+    y = _conv(x, width, 1, f"{name}_conv1", norm, stride=first)
+    y = _conv(y, width, 3, f"{name}_conv2", norm, stride=second, dilation=dilation)
+    y = _conv(y, BOTTLENECK_EXPANSION * width, 1, f"{name}_conv3", norm, activation=None, gamma_initializer="zeros")
     return _add(y, x, stride, name, norm)
 
 
-def _basic(x, width: int, stride: int, dilation: int, name: str, norm: dict):
+def _basic(x, width: int, stride: int, dilation: int, name: str, norm: Norm):
     """Two 3x3 convolutions, the first with the stride, plus the shortcut."""
-    y = ConvBN(width, 3, stride, dilation, name=f"{name}_conv1", **norm)(x)
-    y = ConvBN(width, 3, dilation=dilation, activation=None, gamma_initializer="zeros", name=f"{name}_conv2", **norm)(y)
+    y = _conv(x, width, 3, f"{name}_conv1", norm, stride=stride, dilation=dilation)
+    y = _conv(y, width, 3, f"{name}_conv2", norm, dilation=dilation, activation=None, gamma_initializer="zeros")
     return _add(y, x, stride, name, norm)
 
 
-def _add(y, x, stride: int, name: str, norm: dict):
+def _add(y, x, stride: int, name: str, norm: Norm):
     """ReLU of `y` plus `x`; `x` is projected where the channels change, else only subsampled."""
+    import keras
+
     if x.shape[-1] != y.shape[-1]:
-        x = ConvBN(y.shape[-1], 1, stride, activation=None, name=f"{name}_shortcut", **norm)(x)
+        x = _conv(x, y.shape[-1], 1, f"{name}_shortcut", norm, stride=stride, activation=None)
     elif stride > 1:
         x = keras.layers.MaxPooling2D(1, strides=stride, name=f"{name}_subsample")(x)
     total = keras.layers.Add(name=f"{name}_add")([y, x])
     return keras.layers.ReLU(name=f"{name}_relu")(total)
+
+
+def _conv(x, filters: int, kernel_size: int, name: str, norm: Norm, **options):
+    """`x` after a `ConvNorm`."""
+    from tfpanoptic.layers.conv import ConvNorm
+
+    return ConvNorm(filters, kernel_size, norm=norm, name=name, **options)(x)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 from keras import ops
 
-from tfpanoptic.layers.conv import ConvBN
+from tfpanoptic.layers.conv import ConvNorm
+from tfpanoptic.layers.norm import Norm
 from tfpanoptic.layers.resize_like import ResizeLike
 from tfpanoptic.layers.seeded_dropout import SeededDropout
 
@@ -27,9 +26,9 @@ class ASPP(keras.layers.Layer):
         dropout: share of the result that training drops.
         dropout_draw: sets the dropouts of one network apart; see `layers.seeded_dropout`.
         align_corners: how the pooled map is enlarged again.
-        epsilon, momentum: of the batch normalisations.
+        norm: the normalisation of all convolutions.
 
-    Source: Chen et al. 2018 (DeepLabv3+); order, and batch normalisation after the pooling, as in DeepLab2.
+    Source: Chen et al. 2018 (DeepLabv3+); order, and normalisation after the pooling, as in DeepLab2.
     """
 
     def __init__(
@@ -40,38 +39,28 @@ class ASPP(keras.layers.Layer):
         dropout: float = 0.1,
         dropout_draw: int = 0,
         align_corners: bool = True,
-        epsilon: float = 1e-3,
-        momentum: float = 0.99,
+        norm: Norm = Norm(),
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self._arguments: dict[str, Any] = {
-            "channels": channels,
-            "rates": tuple(rates),
-            "pool_window": pool_window and tuple(pool_window),
-            "dropout": dropout,
-            "dropout_draw": dropout_draw,
-            "align_corners": align_corners,
-            "epsilon": epsilon,
-            "momentum": momentum,
-        }
-        shared = {"epsilon": epsilon, "momentum": momentum, "dtype": self.dtype_policy}
-        self.pointwise = ConvBN(channels, 1, name="pointwise", **shared)
+        self.channels, self.pool_window = channels, pool_window
+        dtype = self.dtype_policy
+        self.pointwise = ConvNorm(channels, 1, norm=norm, dtype=dtype, name="pointwise")
         self.atrous = [
-            ConvBN(channels, 3, dilation=rate, name=f"atrous{number}", **shared)
+            ConvNorm(channels, 3, dilation=rate, norm=norm, dtype=dtype, name=f"atrous{number}")
             for number, rate in enumerate(rates, start=1)
         ]
-        self.pool = ConvBN(channels, 1, name="pool", **shared)
-        self.resize = ResizeLike(align_corners, dtype=self.dtype_policy, name="resize")
-        self.project = ConvBN(channels, 1, name="project", **shared)
-        self.dropout = SeededDropout(dropout, dropout_draw, dtype=self.dtype_policy, name="dropout")
+        self.pool = ConvNorm(channels, 1, norm=norm, dtype=dtype, name="pool")
+        self.resize = ResizeLike(align_corners, dtype=dtype, name="resize")
+        self.project = ConvNorm(channels, 1, norm=norm, dtype=dtype, name="project")
+        self.dropout = SeededDropout(dropout, dropout_draw, dtype=dtype, name="dropout")
 
     def build(self, input_shape):
         """Creates the weights of all branches and of the projection."""
-        for branch in (self.pointwise, *self.atrous, self.pool):
+        branches = (self.pointwise, *self.atrous, self.pool)
+        for branch in branches:
             branch.build(input_shape)
-        branches = len(self.atrous) + 2
-        self.project.build((*input_shape[:-1], branches * self._arguments["channels"]))
+        self.project.build((*input_shape[:-1], len(branches) * self.channels))
 
     def call(self, x, seed=None, training=None):
         """The projected pyramid of `x`.
@@ -81,18 +70,14 @@ class ASPP(keras.layers.Layer):
             seed: int32 [B, 2], of each image; None drops nothing.
         """
         branches = [branch(x, training=training) for branch in (self.pointwise, *self.atrous)]
-        pooled = self.pool(_pool(x, self._arguments["pool_window"]), training=training)
+        pooled = self.pool(_pool(x, self.pool_window), training=training)
         branches.append(self.resize(pooled, x))
         projected = self.project(ops.concatenate(branches, axis=-1), training=training)
         return self.dropout(projected, seed, training=training)
 
     def compute_output_shape(self, input_shape):
-        """The input's grid, `channels` wide."""
-        return (*input_shape[:-1], self._arguments["channels"])
-
-    def get_config(self):
-        """Constructor arguments."""
-        return {**super().get_config(), **self._arguments}
+        """The input's grid, `channels` wide; Keras cannot infer a window that is cut to unknown sizes on JAX."""
+        return (*input_shape[:-1], self.channels)
 
 
 def _pool(x, window: tuple[int, int] | None):

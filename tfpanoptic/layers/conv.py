@@ -1,4 +1,4 @@
-"""Convolution, batch normalisation and activation as one layer: plain, depthwise and separable.
+"""Convolution, normalisation and activation as one layer: plain, depthwise and separable.
 
 Strided convolutions pad by (k_eff - 1) / 2 on all sides, as DeepLab2 and the PyTorch projects do;
 TensorFlow's "same" pads even sizes at the bottom and right only and shifts the grid by half a pixel.
@@ -7,34 +7,16 @@ TensorFlow's "same" pads even sizes at the bottom and right only and shifts the 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import keras
 from keras import ops
 
-from tfpanoptic.ops.replicas import replicas_in_sync
-
-
-def batch_norm(epsilon: float, momentum: float, gamma_initializer="ones", dtype=None) -> keras.layers.Layer:
-    """Batch normalisation named `batch_norm`, with statistics over all replicas where there are several.
-
-    Args:
-        epsilon: added to the variance; published weights fit one value only (DeepLab2 1e-3, PyTorch projects 1e-5).
-        momentum: share of the moving statistics that an update keeps.
-    """
-    return keras.layers.BatchNormalization(
-        epsilon=epsilon,
-        momentum=momentum,
-        gamma_initializer=gamma_initializer,
-        synchronized=replicas_in_sync() > 1,
-        dtype=dtype,
-        name="batch_norm",
-    )
+from tfpanoptic.layers.norm import Norm, normalization
 
 
 @keras.saving.register_keras_serializable(package="tfpanoptic")
-class ConvBN(keras.layers.Layer):
-    """Convolution without bias, batch normalisation, activation: [B, h, w, C] -> [B, ceil(h/s), ceil(w/s), filters].
+class ConvNorm(keras.layers.Layer):
+    """Convolution, normalisation, activation: [B, h, w, C] -> [B, ceil(h/s), ceil(w/s), filters].
 
     Args:
         filters: output channels.
@@ -42,8 +24,8 @@ class ConvBN(keras.layers.Layer):
         stride: 1 or more; the grid keeps the top-left cell.
         dilation: distance of the kernel's taps; 1 where `stride` is above 1.
         activation: a Keras activation's name, or None.
-        epsilon, momentum: of the batch normalisation.
-        gamma_initializer: of the batch normalisation; "zeros" ends a residual branch.
+        norm: the normalisation; where there is none the convolution has a bias.
+        gamma_initializer: of the normalisation; "zeros" ends a residual branch.
     """
 
     def __init__(
@@ -53,22 +35,13 @@ class ConvBN(keras.layers.Layer):
         stride: int = 1,
         dilation: int = 1,
         activation: str | None = "relu",
-        epsilon: float = 1e-3,
-        momentum: float = 0.99,
+        norm: Norm = Norm(),
         gamma_initializer: str = "ones",
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self._arguments: dict[str, Any] = {
-            "filters": filters,
-            "kernel_size": kernel_size,
-            "stride": stride,
-            "dilation": dilation,
-            "activation": activation,
-            "epsilon": epsilon,
-            "momentum": momentum,
-            "gamma_initializer": gamma_initializer,
-        }
+        norm = Norm(*norm)
+        self.filters = filters
         self._padding = _explicit_padding(kernel_size, stride)
         self.conv = keras.layers.Conv2D(
             filters,
@@ -76,38 +49,29 @@ class ConvBN(keras.layers.Layer):
             strides=stride,
             padding="valid" if self._padding else "same",
             dilation_rate=dilation,
-            use_bias=False,
+            use_bias=norm.kind == "none",
             kernel_initializer="he_normal",
             dtype=self.dtype_policy,
             name="conv",
         )
-        self.batch_norm = batch_norm(epsilon, momentum, gamma_initializer, self.dtype_policy)
+        self.norm = normalization(norm, gamma_initializer, self.dtype_policy)
         self._activation = keras.activations.get(activation)
 
     def build(self, input_shape):
         """Creates the kernel and the normalisation's weights."""
-        self.conv.build(input_shape)
-        self.batch_norm.build((*input_shape[:-1], self._arguments["filters"]))
+        self.conv.build(_any_size(input_shape))
+        self.norm.build((*input_shape[:-1], self.filters))
 
     def call(self, x, training=None):
         """The activated, normalised convolution of `x`."""
-        x = _pad(x, self._padding)
-        return self._activation(self.batch_norm(self.conv(x), training=training))
-
-    def compute_output_shape(self, input_shape):
-        """Shape of the result; height and width may be unknown."""
-        return self.conv.compute_output_shape(_padded_shape(input_shape, self._padding))
-
-    def get_config(self):
-        """Constructor arguments."""
-        return {**super().get_config(), **self._arguments}
+        return self._activation(self.norm(self.conv(_pad(x, self._padding)), training=training))
 
 
 @keras.saving.register_keras_serializable(package="tfpanoptic")
-class DepthwiseConvBN(keras.layers.Layer):
-    """Depthwise convolution without bias, batch normalisation, activation: channels stay as they are.
+class DepthwiseConvNorm(keras.layers.Layer):
+    """Depthwise convolution, normalisation, activation: channels stay as they are.
 
-    Args: as `ConvBN`, without `filters`.
+    Args: as `ConvNorm`, without `filters` and `gamma_initializer`.
     """
 
     def __init__(
@@ -116,71 +80,47 @@ class DepthwiseConvBN(keras.layers.Layer):
         stride: int = 1,
         dilation: int = 1,
         activation: str | None = "relu",
-        epsilon: float = 1e-3,
-        momentum: float = 0.99,
+        norm: Norm = Norm(),
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self._arguments: dict[str, Any] = {
-            "kernel_size": kernel_size,
-            "stride": stride,
-            "dilation": dilation,
-            "activation": activation,
-            "epsilon": epsilon,
-            "momentum": momentum,
-        }
+        norm = Norm(*norm)
         self._padding = _explicit_padding(kernel_size, stride)
         self.conv = keras.layers.DepthwiseConv2D(
             kernel_size,
             strides=stride,
             padding="valid" if self._padding else "same",
             dilation_rate=dilation,
-            use_bias=False,
+            use_bias=norm.kind == "none",
             # He et al. 2015 with the true fan-in k * k; Keras' "he_normal" counts the channels into it.
             depthwise_initializer=keras.initializers.TruncatedNormal(stddev=math.sqrt(2.0) / kernel_size),
             dtype=self.dtype_policy,
             name="conv",
         )
-        self.batch_norm = batch_norm(epsilon, momentum, dtype=self.dtype_policy)
+        self.norm = normalization(norm, dtype=self.dtype_policy)
         self._activation = keras.activations.get(activation)
 
     def build(self, input_shape):
         """Creates the kernel and the normalisation's weights."""
-        self.conv.build(input_shape)
-        self.batch_norm.build(input_shape)
+        self.conv.build(_any_size(input_shape))
+        self.norm.build(input_shape)
 
     def call(self, x, training=None):
         """The activated, normalised convolution of `x`."""
-        x = _pad(x, self._padding)
-        return self._activation(self.batch_norm(self.conv(x), training=training))
-
-    def compute_output_shape(self, input_shape):
-        """Shape of the result; height and width may be unknown."""
-        return self.conv.compute_output_shape(_padded_shape(input_shape, self._padding))
-
-    def get_config(self):
-        """Constructor arguments."""
-        return {**super().get_config(), **self._arguments}
+        return self._activation(self.norm(self.conv(_pad(x, self._padding)), training=training))
 
 
 @keras.saving.register_keras_serializable(package="tfpanoptic")
-class SeparableConvBN(keras.layers.Layer):
-    """Depthwise k x k, then pointwise 1x1, each with batch normalisation and ReLU: [B, h, w, C] -> [B, h, w, filters].
+class SeparableConvNorm(keras.layers.Layer):
+    """Depthwise k x k, then pointwise 1x1, each with normalisation and ReLU: [B, h, w, C] -> [B, h, w, filters].
 
     Source: DeepLab2 `model/layers/convolutions.py`; ReLU between the two, unlike plain Xception modules.
     """
 
-    def __init__(self, filters: int, kernel_size: int, epsilon: float = 1e-3, momentum: float = 0.99, **kwargs):
+    def __init__(self, filters: int, kernel_size: int, norm: Norm = Norm(), **kwargs):
         super().__init__(**kwargs)
-        self._arguments: dict[str, Any] = {
-            "filters": filters,
-            "kernel_size": kernel_size,
-            "epsilon": epsilon,
-            "momentum": momentum,
-        }
-        shared = {"epsilon": epsilon, "momentum": momentum, "dtype": self.dtype_policy}
-        self.depthwise = DepthwiseConvBN(kernel_size, name="depthwise", **shared)
-        self.pointwise = ConvBN(filters, 1, name="pointwise", **shared)
+        self.depthwise = DepthwiseConvNorm(kernel_size, norm=norm, dtype=self.dtype_policy, name="depthwise")
+        self.pointwise = ConvNorm(filters, 1, norm=norm, dtype=self.dtype_policy, name="pointwise")
 
     def build(self, input_shape):
         """Creates the weights of both convolutions."""
@@ -191,13 +131,10 @@ class SeparableConvBN(keras.layers.Layer):
         """The separable convolution of `x`."""
         return self.pointwise(self.depthwise(x, training=training), training=training)
 
-    def compute_output_shape(self, input_shape):
-        """Shape of the result; height and width may be unknown."""
-        return self.pointwise.compute_output_shape(input_shape)
 
-    def get_config(self):
-        """Constructor arguments."""
-        return {**super().get_config(), **self._arguments}
+def _any_size(shape):
+    """`shape` without its size: padding comes before the convolution, which may be larger than the map alone."""
+    return (None, None, None, shape[-1])
 
 
 def _explicit_padding(kernel_size: int, stride: int) -> int:
@@ -207,8 +144,3 @@ def _explicit_padding(kernel_size: int, stride: int) -> int:
 
 def _pad(x, padding: int):
     return ops.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0))) if padding else x
-
-
-def _padded_shape(shape, padding: int):
-    batch, height, width, channels = shape
-    return (batch, height and height + 2 * padding, width and width + 2 * padding, channels)

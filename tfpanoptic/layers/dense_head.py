@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 
-from tfpanoptic.layers.conv import ConvBN, SeparableConvBN
+from tfpanoptic.layers.conv import ConvNorm, SeparableConvNorm
+from tfpanoptic.layers.norm import Norm
 
 
 @keras.saving.register_keras_serializable(package="tfpanoptic")
@@ -18,7 +17,7 @@ class DenseHead(keras.layers.Layer):
         outputs: channels of the prediction.
         kernel_size: of the first convolution.
         separable: whether the first convolution is depthwise separable (DeepLab2) or plain.
-        epsilon, momentum: of the batch normalisation.
+        norm: the normalisation after the first convolution.
 
     Source: Cheng et al. 2020, section 3.2; initialisation of the last convolution from DeepLab2
     `model/decoder/panoptic_deeplab.py`.
@@ -30,23 +29,13 @@ class DenseHead(keras.layers.Layer):
         outputs: int,
         kernel_size: int = 5,
         separable: bool = True,
-        epsilon: float = 1e-3,
-        momentum: float = 0.99,
+        norm: Norm = Norm(),
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self._arguments: dict[str, Any] = {
-            "channels": channels,
-            "outputs": outputs,
-            "kernel_size": kernel_size,
-            "separable": separable,
-            "epsilon": epsilon,
-            "momentum": momentum,
-        }
-        hidden = SeparableConvBN if separable else ConvBN
-        self.hidden = hidden(
-            channels, kernel_size, epsilon=epsilon, momentum=momentum, dtype=self.dtype_policy, name="hidden"
-        )
+        self.channels = channels
+        hidden = SeparableConvNorm if separable else ConvNorm
+        self.hidden = hidden(channels, kernel_size, norm=norm, dtype=self.dtype_policy, name="hidden")
         self.predict = keras.layers.Conv2D(
             outputs,
             1,
@@ -58,16 +47,8 @@ class DenseHead(keras.layers.Layer):
     def build(self, input_shape):
         """Creates the weights of both convolutions."""
         self.hidden.build(input_shape)
-        self.predict.build((*input_shape[:-1], self._arguments["channels"]))
+        self.predict.build((*input_shape[:-1], self.channels))
 
     def call(self, x, training=None):
         """The prediction, without activation."""
         return self.predict(self.hidden(x, training=training))
-
-    def compute_output_spec(self, x, training=None):
-        """The input's grid, `outputs` wide, float32."""
-        return keras.KerasTensor((*x.shape[:-1], self._arguments["outputs"]), dtype="float32")
-
-    def get_config(self):
-        """Constructor arguments."""
-        return {**super().get_config(), **self._arguments}

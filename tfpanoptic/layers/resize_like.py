@@ -23,11 +23,3 @@ class ResizeLike(keras.layers.Layer):
     def call(self, x, like):
         """`x` enlarged or shrunk to the height and width of `like`."""
         return resize_bilinear(x, ops.shape(like)[1:3], self.align_corners)
-
-    def compute_output_spec(self, x, like):
-        """Height and width of `like`, channels of `x`; either size may be unknown."""
-        return keras.KerasTensor((x.shape[0], *like.shape[1:3], x.shape[3]), dtype=self.compute_dtype)
-
-    def get_config(self):
-        """Constructor arguments."""
-        return {**super().get_config(), "align_corners": self.align_corners}

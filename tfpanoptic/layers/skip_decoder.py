@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 from keras import ops
 
-from tfpanoptic.layers.conv import ConvBN, SeparableConvBN
+from tfpanoptic.layers.conv import ConvNorm, SeparableConvNorm
+from tfpanoptic.layers.norm import Norm
 from tfpanoptic.layers.resize_like import ResizeLike
 
 
 @keras.saving.register_keras_serializable(package="tfpanoptic")
-class Decoder(keras.layers.Layer):
+class SkipDecoder(keras.layers.Layer):
     """A coarse map on the grid of the last skip: [coarse [B, h, w, C], skips...] -> [B, H, W, channels].
 
-    For every skip, from coarse to fine: enlarge, append the skip reduced by a 1x1 convolution, fuse.
+    For every skip, from coarse to fine: enlarge, append the skip reduced by a 1x1 convolution, fuse. Without skips
+    the coarse map stays as it is.
 
     Args:
         skip_channels: width of each reduced skip.
@@ -23,7 +23,7 @@ class Decoder(keras.layers.Layer):
         kernel_size: of the fusions.
         separable: fuse by a depthwise separable convolution (DeepLab2) rather than by a plain one.
         align_corners: how the coarse map is enlarged.
-        epsilon, momentum: of the batch normalisations.
+        norm: the normalisation of all convolutions.
 
     Source: Cheng et al. 2020, figure 2; DeepLab2 `model/decoder/panoptic_deeplab.py`.
     """
@@ -35,39 +35,29 @@ class Decoder(keras.layers.Layer):
         kernel_size: int = 5,
         separable: bool = True,
         align_corners: bool = True,
-        epsilon: float = 1e-3,
-        momentum: float = 0.99,
+        norm: Norm = Norm(),
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self._arguments: dict[str, Any] = {
-            "skip_channels": tuple(skip_channels),
-            "channels": channels,
-            "kernel_size": kernel_size,
-            "separable": separable,
-            "align_corners": align_corners,
-            "epsilon": epsilon,
-            "momentum": momentum,
-        }
-        shared = {"epsilon": epsilon, "momentum": momentum, "dtype": self.dtype_policy}
-        fusion = SeparableConvBN if separable else ConvBN
+        self.skip_channels, self.channels = tuple(skip_channels), channels
+        dtype = self.dtype_policy
+        fusion = SeparableConvNorm if separable else ConvNorm
         numbers = range(1, len(skip_channels) + 1)
-        self.resize = ResizeLike(align_corners, dtype=self.dtype_policy, name="resize")
+        self.resize = ResizeLike(align_corners, dtype=dtype, name="resize")
         self.reduce = [
-            ConvBN(width, 1, name=f"reduce{n}", **shared) for n, width in zip(numbers, skip_channels, strict=True)
+            ConvNorm(width, 1, norm=norm, dtype=dtype, name=f"reduce{n}")
+            for n, width in zip(numbers, skip_channels, strict=True)
         ]
-        self.fuse = [fusion(channels, kernel_size, name=f"fuse{n}", **shared) for n in numbers]
+        self.fuse = [fusion(channels, kernel_size, norm=norm, dtype=dtype, name=f"fuse{n}") for n in numbers]
 
     def build(self, input_shape):
         """Creates the weights of every reduction and fusion."""
         coarse, *skips = input_shape
         width = coarse[-1]
-        for reduce, fuse, skip, reduced in zip(
-            self.reduce, self.fuse, skips, self._arguments["skip_channels"], strict=True
-        ):
+        for reduce, fuse, skip, reduced in zip(self.reduce, self.fuse, skips, self.skip_channels, strict=True):
             reduce.build(skip)
             fuse.build((*skip[:-1], width + reduced))
-            width = self._arguments["channels"]
+            width = self.channels
 
     def call(self, inputs, training=None):
         """The refined map; `inputs` is the list [coarse map, skips from coarse to fine]."""
@@ -76,11 +66,3 @@ class Decoder(keras.layers.Layer):
             skip = reduce(skip, training=training)
             x = fuse(ops.concatenate([self.resize(x, skip), skip], axis=-1), training=training)
         return x
-
-    def compute_output_shape(self, input_shape):
-        """The last skip's grid, `channels` wide; without skips the coarse map's shape."""
-        return (*input_shape[-1][:-1], self._arguments["channels"]) if len(input_shape) > 1 else input_shape[0]
-
-    def get_config(self):
-        """Constructor arguments."""
-        return {**super().get_config(), **self._arguments}

@@ -32,11 +32,3 @@ class SqueezeExcite(keras.layers.Layer):
     def call(self, x):
         """`x` times its gates."""
         return x * self.expand(self.reduce(ops.mean(x, axis=(1, 2), keepdims=True)))
-
-    def compute_output_shape(self, input_shape):
-        """The input's shape."""
-        return input_shape
-
-    def get_config(self):
-        """Constructor arguments."""
-        return {**super().get_config(), "channels": self.channels}

@@ -7,33 +7,27 @@ Keras or TensorFlow is imported where it is used: a configuration is read and ch
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from tfpanoptic.architecture import Architecture, Networks, Oracle, Segments
+from tfpanoptic.backbones import BACKBONES
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import SettingError
 from tfpanoptic.oracles.center_settings import head_stride, relaxations
 from tfpanoptic.panoptic_map import MAX_INSTANCE, category_of, encode, instance_of
-from tfpanoptic.settings.config import StrictConfig
+from tfpanoptic.settings.config import Named, StrictConfig
 from tfpanoptic.settings.input_size import Grid
+from tfpanoptic.settings.norm import NormConfig
+
+if TYPE_CHECKING:
+    from tfpanoptic.layers.norm import Norm
 
 # The two branches, in the order of their dropouts.
 BRANCHES = ("semantic", "instance")
-
-
-class BackboneConfig(StrictConfig):
-    """The backbone and what may be changed about it."""
-
-    name: str
-    output_stride: Literal[8, 16, 32] = 32
-    # ResNets only: "plain" is one 7x7 convolution, "beta" three 3x3 ones.
-    stem: Literal["plain", "beta"] | None = None
-    width_multiplier: float = Field(1.0, gt=0)
 
 
 class SkipConfig(StrictConfig):
@@ -82,11 +76,10 @@ class PanopticDeepLabConfig(StrictConfig):
     """All settings of the model; defaults are DeepLab2's where it has one."""
 
     name: Literal["panoptic_deeplab"] = "panoptic_deeplab"
-    backbone: BackboneConfig
+    backbone: Annotated[Any, Named(BACKBONES)]
     # "symmetric": x / 127.5 - 1. "per_image": zero mean and unit deviation of the image's valid pixels.
     normalization: Literal["symmetric", "per_image"] = "symmetric"
-    batch_norm_epsilon: float = Field(1e-3, gt=0)
-    batch_norm_momentum: float = Field(0.99, ge=0, lt=1)
+    norm: NormConfig = NormConfig()
     align_corners: bool = True
     # () leaves one 1x1 projection instead of the pyramid.
     aspp_rates: tuple[int, ...] = (3, 6, 9)
@@ -164,24 +157,15 @@ def build(config: PanopticDeepLabConfig, categories: CategoryTable) -> Networks:
     return Networks(network({"image": image, "valid_size": valid_size, "seed": seed}, seed), infer)
 
 
-def _norm(config: PanopticDeepLabConfig) -> dict[str, Any]:
-    return {"epsilon": config.batch_norm_epsilon, "momentum": config.batch_norm_momentum}
+def _norm(config: PanopticDeepLabConfig) -> Norm:
+    from tfpanoptic.layers.norm import Norm
+
+    return Norm(**config.norm.model_dump())
 
 
 def _backbone(x, config: PanopticDeepLabConfig) -> dict[str, Any]:
-    """Endpoints of the configured backbone; options left at their defaults are the backbone's own."""
-    from tfpanoptic.backbones import BACKBONES
-
-    name = config.backbone.name
-    if name not in BACKBONES:
-        raise SettingError("model.backbone.name", f"expected one of {', '.join(BACKBONES)}, found {name!r}")
-    options = {key: getattr(config.backbone, key) for key in ("stem", "width_multiplier")}
-    defaults = {key: BackboneConfig.model_fields[key].default for key in options}
-    options = {key: value for key, value in options.items() if value != defaults[key]}
-    for key, value in options.items():
-        if key not in inspect.signature(BACKBONES[name]).parameters:
-            raise SettingError(f"model.backbone.{key}", f"{name} has no such option, found {value!r}")
-    return BACKBONES[name](x, config.backbone.output_stride, **_norm(config), **options)
+    """Endpoints of the configured backbone."""
+    return BACKBONES[config.backbone.name].build(x, config.backbone, _norm(config))
 
 
 def _branch(name: str, config: PanopticDeepLabConfig, endpoints: dict) -> Callable[[Any], Any]:
@@ -190,26 +174,26 @@ def _branch(name: str, config: PanopticDeepLabConfig, endpoints: dict) -> Callab
     The same layers serve the train and the infer network.
     """
     from tfpanoptic.layers.aspp import ASPP
-    from tfpanoptic.layers.conv import ConvBN
-    from tfpanoptic.layers.skip_decoder import Decoder
+    from tfpanoptic.layers.conv import ConvNorm
+    from tfpanoptic.layers.skip_decoder import SkipDecoder
 
     branch: BranchConfig = getattr(config, name)
     skips = [skip.endpoint for skip in branch.skips]
     if not set(skips) <= set(endpoints) or skips != sorted(set(skips), reverse=True):
         known = ", ".join(sorted(endpoints, reverse=True))
         raise SettingError(f"model.{name}.skips", f"expected some of {known} in this order, found {skips}")
-    decoder = Decoder(
+    decoder = SkipDecoder(
         tuple(skip.channels for skip in branch.skips),
         branch.channels,
         kernel_size=config.kernel_size,
         separable=config.separable,
         align_corners=config.align_corners,
+        norm=_norm(config),
         name=f"{name}_decoder",
-        **_norm(config),
     )
     finer = [endpoints[skip] for skip in skips]
     if not config.aspp_rates:
-        projection = ConvBN(branch.aspp_channels, 1, name=f"{name}_projection", **_norm(config))
+        projection = ConvNorm(branch.aspp_channels, 1, norm=_norm(config), name=f"{name}_projection")
         return lambda seed: decoder([projection(endpoints["res5"]), *finer])
     pyramid = ASPP(
         branch.aspp_channels,
@@ -218,8 +202,8 @@ def _branch(name: str, config: PanopticDeepLabConfig, endpoints: dict) -> Callab
         dropout=config.aspp_dropout,
         dropout_draw=BRANCHES.index(name),
         align_corners=config.align_corners,
+        norm=_norm(config),
         name=f"{name}_aspp",
-        **_norm(config),
     )
     return lambda seed: decoder([pyramid(endpoints["res5"], seed), *finer])
 
@@ -232,8 +216,8 @@ def _head(name: str, branch: BranchConfig, outputs: int, config: PanopticDeepLab
         outputs,
         kernel_size=config.kernel_size,
         separable=config.separable,
+        norm=_norm(config),
         name=name,
-        **_norm(config),
     )
 
 

@@ -41,7 +41,7 @@ def resize_bilinear(x, size, align_corners: bool):
 def _interpolate(x, length, axis: int, align_corners: bool):
     """`x` [B, h, w, C] with `length` cells along `axis` (1 or 2), each between its two neighbours."""
     old = ops.shape(x)[axis]
-    at = ops.clip(source_positions(length, old, align_corners), 0.0, float(old - 1))
+    at = ops.clip(source_positions(length, old, align_corners), 0.0, ops.cast(old - 1, "float32"))
     lower = ops.floor(at)
     shape = (1, -1, 1, 1) if axis == 1 else (1, 1, -1, 1)
     fraction = ops.reshape(at - lower, shape)

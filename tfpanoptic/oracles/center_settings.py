@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from types import SimpleNamespace
 from typing import Any
 
 from tfpanoptic.architecture import Relaxation
+from tfpanoptic.backbones import BACKBONES
 from tfpanoptic.errors import SettingError
 
-# An endpoint's number is the power of two of its stride.
-ENDPOINT = re.compile(r"res([1-5])")
 # In place of an endpoint: heads on the image's own grid, which no backbone has.
 IMAGE = "image"
 BRANCHES = ("semantic", "instance")
@@ -29,10 +26,15 @@ def head_stride(branch: str, config: Any) -> int:
     endpoint = skips[-1].endpoint if skips else "res5"
     if endpoint == IMAGE:
         return 1
-    match = ENDPOINT.fullmatch(endpoint)
-    if match is None:
-        raise SettingError(f"model.{branch}.skips", f"expected endpoints res1 to res5, found {endpoint!r}")
-    return min(2 ** int(match.group(1)), config.backbone.output_stride)
+    strides = _strides(config)
+    if endpoint not in strides:
+        raise SettingError(f"model.{branch}.skips", f"expected endpoints {', '.join(strides)}, found {endpoint!r}")
+    return strides[endpoint]
+
+
+def _strides(config: Any) -> dict[str, int]:
+    """Stride of each endpoint of the backbone, from fine to coarse."""
+    return BACKBONES[config.backbone.name].strides(config.backbone)
 
 
 def relaxations(config: Any, most_instances: int) -> tuple[Relaxation, ...]:
@@ -50,17 +52,18 @@ def _finer_heads(config: Any) -> tuple[Relaxation, ...]:
     coarsest = max(strides.values())
     if coarsest == 1:
         return ()
-    found = f"stride {' and '.join(map(str, sorted(set(strides.values()))))}"
+    now = f"stride {' and '.join(map(str, sorted(set(strides.values()))))}"
     exact = _end_at(config, BRANCHES, IMAGE)
     limit = "this is what any stride costs; larger inputs come nearer to it"
-    bound = Relaxation(_paths(BRANCHES), found, "stride 1, which no network has", exact, limit, possible=False)
-    if coarsest == 2:
+    bound = Relaxation(_paths(BRANCHES), now, "stride 1, which no network has", exact, limit, possible=False)
+    finer = {endpoint: stride for endpoint, stride in _strides(config).items() if stride < coarsest}
+    if not finer:
         return (bound,)
     coarse = [branch for branch in BRANCHES if strides[branch] == coarsest]
-    endpoint = f"res{coarsest.bit_length() - 2}"
+    endpoint = max(finer, key=finer.__getitem__)
     advice = f"end it with {{endpoint: {endpoint}, channels: ...}} for finer heads"
-    finer = _end_at(config, coarse, endpoint)
-    return (Relaxation(_paths(coarse), found, f"stride {coarsest // 2}", finer, advice), bound)
+    refined = _end_at(config, coarse, endpoint)
+    return (Relaxation(_paths(coarse), now, f"stride {finer[endpoint]}", refined, advice), bound)
 
 
 def _paths(branches: Sequence[str]) -> str:
@@ -68,13 +71,12 @@ def _paths(branches: Sequence[str]) -> str:
 
 
 def _end_at(config: Any, branches: Sequence[str], endpoint: str) -> Any:
-    """The configuration with `endpoint` as the last skip of the branches."""
-    changed = {}
+    """The configuration with `endpoint` as the last skip of the branches; perfect heads do not look at its width."""
+    settings = config.model_dump()
     for branch in branches:
-        part = getattr(config, branch)
-        last = SimpleNamespace(endpoint=endpoint)
-        changed[branch] = part.model_copy(update={"skips": (*part.skips, last)})
-    return config.model_copy(update=changed)
+        part = settings[branch]
+        part["skips"] = (*part["skips"], {"endpoint": endpoint, "channels": 1})
+    return type(config).model_validate(settings)
 
 
 def _post_processing(config: Any, most_instances: int) -> tuple[Relaxation, ...]:
