@@ -9,11 +9,14 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 demo: $(VENV)/.installed
 	$(BIN)/tfpanoptic demo --out demo --overwrite
 
+# A file's tests stay in one process, for they share fixtures.
+PYTEST = $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
 test: lint
-	$(BIN)/python -m pytest -m "not slow" --durations=10
+	$(PYTEST) -m "not slow" --durations=10
 
 test-all: lint
-	$(BIN)/python -m pytest --durations=20
+	$(PYTEST) --durations=20
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -32,7 +32,7 @@ setup(
         "keras>=3.12",
         "numpy>=1.26",
         "pillow>=10.3",
-        "pycocotools>=2.0.8",
+        "pycocotools>=2.0.8,<3",
         "pydantic>=2.7",
         "pyyaml>=6.0",
         "rich>=14.1",
@@ -45,6 +45,7 @@ setup(
         "viz": VIZ,
         "dev": [
             "pytest>=8.2",
+            "pytest-xdist>=3.6",
             "hypothesis>=6.100",
             "ruff>=0.12",
             "mypy>=1.16",

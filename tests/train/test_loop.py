@@ -75,7 +75,7 @@ def files_and_times(run: Path) -> dict[Path, int]:
 @pytest.mark.parametrize(
     "group, key, value, words",
     [
-        ("model", "backbone", {"name": "resnet9"}, "^model.backbone.name: .*found 'resnet9'"),
+        ("model", "backbone", {"name": "resnet9"}, "model.backbone.name: .*found 'resnet9'"),
         ("training", "initial_weights", "none.safetensors", "none.safetensors: no such file"),
         ("training", "optimizer", {"groups": [{"match": "^nowhere/"}]}, r"training.optimizer.groups\[0\].match"),
     ],

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from tfpanoptic.cli.quiet_tensorflow import import_tensorflow
-
 
 def models() -> None:
     """List the architectures, backbones and datasets that an experiment can name."""
-    import_tensorflow()
     from rich.console import Console
     from rich.table import Table
 

@@ -53,10 +53,6 @@ class NormalizeImage(keras.layers.Layer):
         """The image's shape, float32; height and width may be unknown."""
         return keras.KerasTensor(image.shape, dtype="float32")
 
-    def get_config(self):
-        """Constructor arguments."""
-        return {**super().get_config(), "mode": self.mode}
-
 
 def _sum(values):
     """Sum over each image, [B, 1, 1, 1]."""

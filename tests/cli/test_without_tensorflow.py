@@ -1,0 +1,46 @@
+"""The verbs that compute nothing, in a process that has neither TensorFlow nor a working Keras."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tfpanoptic.experiment import DEMO_CONFIG
+
+MAIN = """
+import sys
+sys.modules["tensorflow"] = sys.modules["keras"] = None
+from tfpanoptic.cli import main
+main()
+"""
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, "-c", MAIN, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--help"], "doctor"),
+        (["train", "--help"], "--resume"),
+        (["models"], "panoptic_deeplab"),
+        (["schema"], "ResNetConfig"),
+        (["doctor", "nuclei", "--limit", "2"], "nucleus"),
+    ],
+)
+def test_what_computes_nothing_works(arguments, words):
+    finished = run(*arguments)
+    assert finished.returncode == 0 and words in finished.stdout, finished.stderr[-2000:]
+
+
+def test_a_wrong_configuration_is_told_before_anything_is_computed():
+    finished = run("doctor", "nuclei", "model.backbone.name=resnet9", "--config", DEMO_CONFIG)
+    assert finished.returncode == 2
+    assert finished.stderr.startswith(f"error: {DEMO_CONFIG}: model.backbone.name: expected one of resnet10")
