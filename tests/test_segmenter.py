@@ -150,3 +150,9 @@ def test_float_outputs_under_mixed_precision(tiny_settings):
     for value in model(np.zeros((1, 48, 64, 3), np.uint8)).values():
         assert value.dtype == "float32"
     assert keras.config.dtype_policy().name == "float32"
+
+
+def test_fit_on_batches_without_targets_is_an_error_that_says_what_it_needs(segmenter):
+    segmenter.compile(optimizer="sgd", jit_compile=False)
+    with pytest.raises(InputError, match=r'batches\("train"\)'):
+        segmenter.fit(np.zeros((2, 64, 64, 3), "float32"), verbose=0)

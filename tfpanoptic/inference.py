@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import keras
+import numpy as np
 from keras import ops
 
 from tfpanoptic.architecture import Segments
@@ -41,6 +44,19 @@ def segment_images(network: keras.Model, images, experiment: Experiment, categor
         experiment.grid.align_corners,
     )
     return segments._replace(segment_ids=own_size)
+
+
+def segmenting_function(
+    network: keras.Model, experiment: Experiment, categories: CategoryTable
+) -> Callable[[np.ndarray], Segments]:
+    """`segment_images` of one image of any size, uint8 `[1, H, W, 3]`, as a compiled function."""
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec([1, None, None, 3], tf.uint8)], jit_compile=False, autograph=False)
+    def segment(images):
+        return segment_images(network, images, experiment, categories)
+
+    return segment
 
 
 def segment_table(segments: Segments, categories: CategoryTable):

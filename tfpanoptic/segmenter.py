@@ -21,8 +21,9 @@ from tfpanoptic.errors import InputError, settings_of
 from tfpanoptic.evaluation.dataset import evaluate_dataset
 from tfpanoptic.evaluation.measures.panoptic_quality import summarize_rows
 from tfpanoptic.experiment import Experiment
-from tfpanoptic.inference import segment_images
-from tfpanoptic.ops.replicas import global_sums, replicas_in_sync
+from tfpanoptic.inference import segmenting_function
+from tfpanoptic.losses.shares import weighted_shares
+from tfpanoptic.ops.replicas import replicas_in_sync
 from tfpanoptic.result import PanopticResult
 from tfpanoptic.run_folder import RunFolder
 from tfpanoptic.segment_map import SegmentMap, from_tables
@@ -56,7 +57,7 @@ class PanopticSegmenter(keras.Model):
         terms = self.experiment.architecture.loss_weights(self.experiment.model)
         self._term_means = {name: keras.metrics.Mean(name) for name in terms}
         self.built = True
-        self._segment_function: Any = None
+        self._segment: Any = None
 
     # -- making one ---------------------------------------------------------------------------
 
@@ -169,11 +170,7 @@ class PanopticSegmenter(keras.Model):
         return self.experiment.architecture.targets(example, self.experiment.model, self.categories)
 
     def loss_shares(self, outputs: dict[str, Any], targets: dict[str, Any]) -> dict[str, Any]:
-        """The part of this replica of each weighted loss term; scalars.
-
-        A term is summed over the images and divided by the sum of its counts over the global batch, by the images
-        where the architecture declares none. The parts of all terms and replicas add up to the loss, under `fit`
-        and in the training loop alike.
+        """Weighted loss terms, scalars: the part of this replica of the loss of the global batch.
 
         Args:
             outputs: of the train network.
@@ -181,15 +178,17 @@ class PanopticSegmenter(keras.Model):
         """
         architecture, model = self.experiment.architecture, self.experiment.model
         terms = architecture.loss(outputs, targets, model, self.categories)
-        weights = architecture.loss_weights(model)
-        declared = architecture.counts(outputs, targets, model) if architecture.counts else {}
-        counts = global_sums({"": ops.ones_like(next(iter(terms.values()))), **declared})
-        # A term of which no image of the batch has anything to count is 0.
-        shares = {name: ops.divide_no_nan(ops.sum(term), counts.get(name, counts[""])) for name, term in terms.items()}
-        return {name: weights[name] * share for name, share in shares.items()}
+        counts = architecture.counts(outputs, targets, model) if architecture.counts else {}
+        return weighted_shares(terms, architecture.loss_weights(model), counts)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """The weighted sum of the terms of a batch `x` with `targets`, and each term for the history; for `fit`."""
+        """The sum of the weighted terms of a batch `x` with `targets`, and each term for the history; for `fit`.
+
+        Raises:
+            InputError: no batch of `batches`.
+        """
+        if not isinstance(x, dict) or "targets" not in x:
+            raise InputError('fit: expected batches with targets, as `batches("train")` and `batches("val")` give them')
         shares = self.loss_shares(y_pred, x["targets"])
         images = ops.shape(x["image"])[0]
         for name, share in shares.items():
@@ -223,18 +222,9 @@ class PanopticSegmenter(keras.Model):
 
     def segment_map(self, image: np.ndarray) -> SegmentMap:
         """Segment map of one image, uint8 `[H, W, 3]`, at its own size."""
-        if self._segment_function is None:
-            self._segment_function = self._make_segment_function()
-        return from_tables(*(ops.convert_to_numpy(part)[0] for part in self._segment_function(image[None])))
-
-    def _make_segment_function(self):
-        import tensorflow as tf
-
-        @tf.function(input_signature=[tf.TensorSpec([1, None, None, 3], tf.uint8)], jit_compile=False, autograph=False)
-        def function(images):
-            return segment_images(self.infer_network, images, self.experiment, self.categories)
-
-        return function
+        if self._segment is None:
+            self._segment = segmenting_function(self.infer_network, self.experiment, self.categories)
+        return from_tables(*(ops.convert_to_numpy(part)[0] for part in self._segment(image[None])))
 
     def evaluate_panoptic(self, dataset: Dataset | str, limit: int | None = None) -> dict[str, Any]:
         """PQ on a dataset, truth and prediction at the files' own size.

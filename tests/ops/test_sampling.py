@@ -23,7 +23,7 @@ def plain_bits(seed, count, draw):
     """The numbers of one image in Python's own integers."""
     first, second = (int(value) & 0xFFFFFFFF for value in seed)
     key = murmur(first + (draw + 1) * 0x9E3779B1) ^ second
-    unsigned = [murmur(murmur(place + murmur(key)) ^ key) for place in range(count)]
+    unsigned = [murmur(murmur(place ^ murmur(key)) ^ key) for place in range(count)]
     return [value - 2**32 if value >= 2**31 else value for value in unsigned]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -31,7 +32,7 @@ def random_bits(seed, count, draw: int = 0):
     offset = (((draw + 1) * _DRAW + 2**31) % 2**32) - 2**31  # as int32; never 0, which the hash would leave as it is
     key = _mixed(seed[:, 0] + np.int32(offset)) ^ seed[:, 1]
     place = ops.expand_dims(ops.arange(count, dtype="int32"), 0)
-    return _mixed(_mixed(place + ops.expand_dims(_mixed(key), 1)) ^ ops.expand_dims(key, 1))
+    return _mixed(_mixed(place ^ ops.expand_dims(_mixed(key), 1)) ^ ops.expand_dims(key, 1))
 
 
 def random_uniform(seed, shape: tuple, draw: int = 0):
@@ -62,8 +63,7 @@ def choose(seed, candidates, count: int, limit=None, draw: int = 0):
         `chosen` bool `[B, count]`, True first.
     """
     places = candidates.shape[1] or ops.shape(candidates)[1]
-    priority = ops.maximum(random_bits(seed, places, draw), _LOWEST + 1)
-    priority = ops.where(candidates, priority, _LOWEST)
+    priority = ops.where(candidates, random_bits(seed, places, draw), _LOWEST)
     # There may be fewer candidates than places.
     spare = ops.full_like(ops.tile(priority[:, :1], (1, count)), _LOWEST)
     best, index = ops.top_k(ops.concatenate([priority, spare], axis=1), count)
@@ -76,11 +76,19 @@ def choose(seed, candidates, count: int, limit=None, draw: int = 0):
 
 def _mixed(x):
     """A bijection of int32 that leaves no pattern of its input. Source: see `_FIRST`."""
-    x = x ^ _shifted(x, 16)
-    x = x * _FIRST
-    x = x ^ _shifted(x, 13)
-    x = x * _SECOND
+    x = _product(x ^ _shifted(x, 16), _FIRST)
+    x = _product(x ^ _shifted(x, 13), _SECOND)
     return x ^ _shifted(x, 16)
+
+
+def _product(x, factor: np.int32):
+    """int32 `x` times `factor`, modulo 2**32."""
+    if keras.backend.backend() != "tensorflow":
+        return x * factor
+    import tensorflow as tf
+
+    # TensorFlow multiplies int32 on the host, even of tensors on a GPU, and int64 where they are.
+    return tf.cast(tf.cast(x, tf.int64) * tf.constant(int(factor), tf.int64), tf.int32)
 
 
 def _shifted(x, bits: int):
