@@ -62,7 +62,11 @@ def network(backbone: str, norm: str) -> keras.Model:
 
 def inputs() -> dict:
     size = (SIZE, SIZE)
-    return {"image": tf.random.uniform((BATCH, *size, 3), 0, 255), "valid_size": tf.constant([size] * BATCH)}
+    return {
+        "image": tf.random.uniform((BATCH, *size, 3), 0, 255),
+        "valid_size": tf.constant([size] * BATCH),
+        "seed": tf.constant([[0, image] for image in range(BATCH)]),
+    }
 
 
 def forward_pass(model: keras.Model):

@@ -1,0 +1,34 @@
+"""Benchmarks are run by people; here only that each of them still runs, as briefly as it can."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+BRIEFLY = {
+    "batch_norm.py": ["--runs", "1", "--backbones", "resnet10"],
+    "postprocess.py": ["--runs", "1"],
+    "pq.py": ["--runs", "1", "--pairs", "4"],
+    "segments.py": ["--runs", "1"],
+    "updates.py": ["--runs", "1"],
+}
+
+
+def test_every_benchmark_is_run_here():
+    assert {path.name for path in FOLDER.glob("*.py")} == set(BRIEFLY)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BRIEFLY)
+def test_a_benchmark_runs_and_prints_its_numbers(name):
+    finished = subprocess.run(
+        [sys.executable, str(FOLDER / name), *BRIEFLY[name]],
+        env={**os.environ, "PYTHONPATH": str(FOLDER.parent)},
+        capture_output=True,
+        text=True,
+    )
+    assert finished.returncode == 0, finished.stderr[-2000:]
+    assert " x" in finished.stdout or "ms" in finished.stdout
