@@ -146,7 +146,7 @@ def one_device(folder):
 
 
 def test_two_replicas_train_the_weights_of_one_device(name, one_device, two_replicas):
-    """Gradient clipping is on and bites, dropout and sampling are on."""
+    """Gradient clipping, dropout and sampling are on."""
     runs = one_device / name
     train(experiment(name), runs / "mirrored", two_replicas)
     assert_same_weights(runs / "mirrored/last.safetensors", runs / "one/last.safetensors", atol=2e-5, rtol=2e-4)
@@ -199,11 +199,19 @@ def test_a_training_step_compiled_by_xla_gives_the_numbers_of_the_plain_one(name
             loss = tf.add_n(list(shares.values()))
         return {**shares, "loss": loss}, tape.gradient(loss, [v.value for v in variables])
 
-    statistics = [v.numpy() for v in model.non_trainable_variables]
-    plain_terms, plain = tf.function(step, jit_compile=False)(batch)
-    compiled_terms, compiled = tf.function(step, jit_compile=True)(batch)
-    for variable, value in zip(model.non_trainable_variables, statistics, strict=True):
-        variable.assign(value)
+    start = [v.numpy() for v in model.non_trainable_variables]
+
+    def run(**options):
+        terms, gradients = tf.function(step, **options)(batch)
+        moved = [v.numpy() for v in model.non_trainable_variables]
+        for variable, value in zip(model.non_trainable_variables, start, strict=True):
+            variable.assign(value)
+        return terms, gradients, moved
+
+    plain_terms, plain, plain_statistics = run(jit_compile=False)
+    compiled_terms, compiled, statistics = run(jit_compile=True)
+    for variable, ours, theirs in zip(model.non_trainable_variables, statistics, plain_statistics, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6, err_msg=variable.path)
     for key, value in plain_terms.items():
         np.testing.assert_allclose(compiled_terms[key], value, rtol=1e-4, err_msg=key)
     scale = max(float(tf.norm(gradient)) for gradient in plain)
@@ -249,7 +257,9 @@ def results_on_tensorflow(model, batch) -> dict[str, np.ndarray]:
         for variable, value in zip(model.non_trainable_variables, statistics, strict=True):
             variable.assign(value)
         terms = architecture.loss(outputs, batch["targets"], config, model.categories)
-        for kind, part in (("output", outputs), ("loss", terms)):
+        counts = architecture.counts(outputs, batch["targets"], config) if architecture.counts else {}
+        shares = model.loss_shares(outputs, batch["targets"])
+        for kind, part in (("output", outputs), ("loss", terms), ("count", counts), ("share", shares)):
             results |= {f"{training}/{kind}/{key}": value.numpy() for key, value in part.items()}
     outputs = model({"image": batch["image"], "valid_size": batch["valid_size"]})
     size = batch["image"].shape[1:3]
@@ -308,11 +318,11 @@ def test_heads_and_losses_are_float32_in_mixed_precision(name):
 
 
 def test_the_doctor_measures_the_ceiling_or_says_that_there_is_no_oracle(name):
-    made = experiment(name)
-    dataset = made.load_data("val")
-    if made.architecture.oracle is None:
+    tiny = experiment(name)
+    arguments = (tiny.load_data("val"), tiny.architecture, tiny.model, tiny.input)
+    if tiny.architecture.oracle is None:
         with pytest.raises(InputError, match=f"no oracle for {name}"):
-            ceiling(dataset, made.architecture, made.model, made.input, limit=1, cost_images=1)
+            ceiling(*arguments, limit=1, cost_images=1)
         return
-    numbers = ceiling(dataset, made.architecture, made.model, made.input, limit=1, cost_images=1)
+    numbers = ceiling(*arguments, limit=1, cost_images=1)
     assert 0.3 < numbers["pq"]["all"]["pq"] <= 1 and numbers["costs"]["settings"]

@@ -23,7 +23,7 @@ from tfpanoptic.evaluation.measures.panoptic_quality import summarize_rows
 from tfpanoptic.experiment import Experiment
 from tfpanoptic.inference import segmenting_function
 from tfpanoptic.losses.shares import weighted_shares
-from tfpanoptic.ops.replicas import replicas_in_sync
+from tfpanoptic.ops.replicas import global_sums, replicas_in_sync
 from tfpanoptic.result import PanopticResult
 from tfpanoptic.run_folder import RunFolder
 from tfpanoptic.segment_map import SegmentMap, from_tables
@@ -131,18 +131,21 @@ class PanopticSegmenter(keras.Model):
         """The batches of a split as a `tf.data.Dataset`, for `fit`.
 
         Args:
-            split: "train", endless, shuffled and augmented, or "val", each image once as in inference.
+            split: "train", endless, shuffled and augmented, or "val", each image once as in inference; its last
+                batch may be smaller, and leaves a replica without an image if it has fewer than there are replicas.
             batch_size: images of a batch, over all replicas; by default `training.batch_size`.
 
         Raises:
-            InputError: another split, or files are wrong.
+            InputError: another split, no positive batch size, or files are wrong.
         """
         from tfpanoptic.data.pipeline import training_batches, validation_batches
 
         experiment = self.experiment
         dataset = experiment.load_data(split)
         common = (dataset, experiment.input, experiment.grid)
-        batch_size = batch_size or experiment.training.batch_size
+        batch_size = experiment.training.batch_size if batch_size is None else batch_size
+        if batch_size < 1:
+            raise InputError(f"batch_size: expected at least 1, found {batch_size}")
         if split == "train":
             return training_batches(*common, experiment.augment, self.targets, batch_size, experiment.training.seed)
         return validation_batches(*common, self.targets, batch_size)
@@ -190,12 +193,15 @@ class PanopticSegmenter(keras.Model):
         if not isinstance(x, dict) or "targets" not in x:
             raise InputError('fit: expected batches with targets, as `batches("train")` and `batches("val")` give them')
         shares = self.loss_shares(y_pred, x["targets"])
-        images = ops.shape(x["image"])[0]
+        images, replicas = ops.cast(ops.shape(x["image"])[0], "float32"), replicas_in_sync()
+        # Keras' history is the mean over replicas by their images. These are parts of a sum, and the replicas of a
+        # last batch may hold different numbers of images.
+        scale = ops.divide_no_nan(global_sums({"images": images})["images"], images * replicas)
         for name, share in shares.items():
-            # The history takes the mean of the replicas; these are parts of a sum.
-            self._term_means[name].update_state(share * replicas_in_sync(), sample_weight=images)
+            self._term_means[name].update_state(share * scale * replicas, sample_weight=images)
+        loss = sum(shares.values())
         # Keras sums the gradients of the replicas, so each one's share is of the global batch.
-        return sum(shares.values())
+        return loss if training else loss * scale
 
     # -- use ----------------------------------------------------------------------------------
 

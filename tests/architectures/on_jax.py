@@ -14,6 +14,7 @@ import numpy as np  # noqa: E402
 
 from tests.architectures.experiments import MODELS, experiment  # noqa: E402
 from tfpanoptic.categories import CategoryTable  # noqa: E402
+from tfpanoptic.losses.shares import weighted_shares  # noqa: E402
 
 
 def main(folder: Path) -> None:
@@ -42,7 +43,10 @@ def results(experiment, categories: CategoryTable, stored) -> dict[str, np.ndarr
         variables = (train.trainable_variables, train.non_trainable_variables)
         values = ([variable.value for variable in group] for group in variables)
         outputs, _ = train.stateless_call(*values, {k: given[k] for k in train.input}, training=training)
-        return {"output": outputs, "loss": architecture.loss(outputs, targets, config, categories)}
+        terms = architecture.loss(outputs, targets, config, categories)
+        counts = architecture.counts(outputs, targets, config) if architecture.counts else {}
+        shares = weighted_shares(terms, architecture.loss_weights(config), counts)
+        return {"output": outputs, "loss": terms, "count": counts, "share": shares}
 
     def segments():
         outputs = infer({k: given[k] for k in infer.input}, training=False)

@@ -1,8 +1,9 @@
 """A made-up two-stage architecture that needs all of the contract.
 
-The boxes of the truth are inputs of its train network, which samples some of them by the image's seed and classifies
-the features at their centres; each term of the boxes is divided by the number of sampled boxes, and one of them is an
-auxiliary term of an earlier layer. Inference classifies every cell with the same head.
+The boxes of the truth are inputs of its train network. It samples some of them by the image's seed, classifies the
+features at their centres, and sharpens the logits with the step. Each term of the boxes is divided by the number of
+sampled boxes, and one of them is an auxiliary term of an earlier layer. Inference classifies every cell with the same
+head.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def channels(config: ToyConfig, categories) -> dict[str, tuple[int, ...]]:
 def build(config: ToyConfig, categories) -> Networks:
     import keras
 
-    from tests.architectures.toy_layers import FeaturesAt, SampleBoxes
+    from tests.architectures.toy_layers import Annealed, FeaturesAt, SampleBoxes
     from tfpanoptic.layers.conv import ConvNorm
     from tfpanoptic.layers.normalize_image import NormalizeImage
     from tfpanoptic.layers.seeded_dropout import SeededDropout
@@ -46,6 +47,7 @@ def build(config: ToyConfig, categories) -> Networks:
     image = keras.Input((None, None, 3), dtype="float32", name="image")
     valid_size = keras.Input((2,), dtype="int32", name="valid_size")
     seed = keras.Input((2,), dtype="int32", name="seed")
+    step = keras.Input((), dtype="int32", name="step")
     boxes = keras.Input((config.max_boxes, 4), dtype="float32", name="boxes")
     box_category = keras.Input((config.max_boxes,), dtype="int32", name="box_category")
 
@@ -61,13 +63,15 @@ def build(config: ToyConfig, categories) -> Networks:
     centers, sampled_category = SampleBoxes(config.sampled_boxes, name="sample")(boxes, box_category, seed)
     train = {
         "semantic_logits": semantic_head(dropout(late, seed)),
-        "box_logits": box_head(FeaturesAt(STRIDE, name="late_features")(late, centers)),
+        "box_logits": Annealed(name="annealed")(
+            box_head(FeaturesAt(STRIDE, name="late_features")(late, centers)), step
+        ),
         "early_box_logits": early_head(FeaturesAt(2, name="early_features")(early, centers)),
         "sampled_category": sampled_category,
     }
     infer = {"semantic_logits": semantic_head(dropout(late)), "box_logits": box_head(late)}
     inputs = {"image": image, "valid_size": valid_size}
-    truth = {"seed": seed, "boxes": boxes, "box_category": box_category}
+    truth = {"seed": seed, "step": step, "boxes": boxes, "box_category": box_category}
     return Networks(keras.Model({**inputs, **truth}, train, name="toy"), keras.Model(inputs, infer, name="toy_infer"))
 
 

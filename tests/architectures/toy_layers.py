@@ -48,3 +48,15 @@ class FeaturesAt(keras.layers.Layer):
     def compute_output_spec(self, features, points):
         """Height and width of the features may be unknown."""
         return keras.KerasTensor((*points.shape[:2], features.shape[-1]), dtype=features.dtype)
+
+
+@keras.saving.register_keras_serializable("toy")
+class Annealed(keras.layers.Layer):
+    """Logits float32 [B, K, C] times 1 - 0.5 ** (step + 1) of each image."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+
+    def call(self, logits, step):
+        scale = 1.0 - 0.5 ** (ops.cast(step, "float32") + 1.0)
+        return logits * ops.reshape(scale, (-1, 1, 1))

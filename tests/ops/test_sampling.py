@@ -76,6 +76,11 @@ def test_where_candidates_are_few_all_are_chosen_and_the_places_behind_are_empty
     assert not index[~chosen].any()
 
 
+def test_of_no_candidates_at_all_nothing_is_chosen():
+    index, chosen = choose(SEEDS, np.zeros((4, 0), bool), 3)
+    assert index.shape == chosen.shape == (4, 3) and not chosen.numpy().any() and not index.numpy().any()
+
+
 def test_a_limit_holds_for_each_image():
     _, chosen = choose(SEEDS, np.ones((4, 30), bool), 8, limit=np.array([0, 3, 8, 20], np.int32))
     assert chosen.numpy().sum(axis=1).tolist() == [0, 3, 8, 8]

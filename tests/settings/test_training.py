@@ -17,7 +17,7 @@ def settings(training):
         ({"optimizer": {"name": "adam", "weight_decay": 0.1}}, "adam takes no weight_decay (found 0.1)"),
         (
             {"optimizer": {"name": "adam", "groups": [{"match": "a"}, {"match": "b", "weight_decay": True}]}},
-            "adam takes no groups[1].weight_decay",
+            "adam takes no groups.1.weight_decay",
         ),
         ({"optimizer": {"name": "adamw", "decay": "coupled"}}, "decay 'coupled' is of sgd, found it with adamw"),
         (
@@ -49,7 +49,7 @@ def settings(training):
         ({"schedule": {"warmup_steps": 100}}, "schedule.warmup_steps 100 must be below steps 100"),
         (
             {"optimizer": {"groups": [{"match": "a", "start_step": 60}]}, "schedule": {"warmup_steps": 40}},
-            "optimizer.groups[0]: its warm-up ends at 100, must be below steps 100",
+            "optimizer.groups.0: its warm-up ends at 100, must be below steps 100",
         ),
     ],
 )

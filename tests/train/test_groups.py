@@ -60,7 +60,10 @@ def test_nothing_to_train_is_refused():
 
 def test_a_pattern_that_matches_nothing_is_named_with_a_few_paths():
     groups = [{"match": "head"}, {"match": "^res4/"}]
-    with pytest.raises(InputError, match=r"training\.optimizer\.groups\[1\]\.match '\^res4/': .*stem_conv/kernel, .*"):
+    with pytest.raises(
+        InputError,
+        match=r"training\.optimizer\.groups\.1\.match: '\^res4/' matches no variable; .*stem_conv/kernel, .*",
+    ):
         rules({"groups": groups})
 
 
@@ -100,8 +103,8 @@ def test_the_factors_of_depth_and_of_a_group_multiply():
     [
         ({"layers": 3, "match": "^block([0-9]+)_"}, "from 0 to 2 in block3_mlp/kernel, found '3'"),
         ({"layers": 4, "match": "^b([a-z]+)"}, "from 0 to 3 in block0_mlp/kernel, found 'lock'"),
-        ({"layers": 4, "match": "^layer([0-9]+)"}, "layer_decay.match '^layer([0-9]+)': matches no variable"),
-        ({"layers": 4, "match": "^block([0-9]+)", "first": "^cls"}, "layer_decay.first '^cls': matches no variable"),
+        ({"layers": 4, "match": "^layer([0-9]+)"}, "layer_decay.match: '^layer([0-9]+)' matches no variable"),
+        ({"layers": 4, "match": "^block([0-9]+)", "first": "^cls"}, "layer_decay.first: '^cls' matches no variable"),
     ],
 )
 def test_a_wrong_layer_decay_is_named(layer_decay, words):

@@ -77,7 +77,7 @@ def files_and_times(run: Path) -> dict[Path, int]:
     [
         ("model", "backbone", {"name": "resnet9"}, "model.backbone.name: .*found 'resnet9'"),
         ("training", "initial_weights", "none.safetensors", "none.safetensors: no such file"),
-        ("training", "optimizer", {"groups": [{"match": "^nowhere/"}]}, r"training.optimizer.groups\[0\].match"),
+        ("training", "optimizer", {"groups": [{"match": "^nowhere/"}]}, r"training.optimizer.groups.0.match"),
     ],
 )
 def test_what_is_wrong_is_found_before_an_older_run_is_touched(tiny_settings, tiny_run, group, key, value, words):

@@ -1,11 +1,13 @@
 """The published recipes as settings, and their learning rates at steps worked out by hand."""
 
-from contextlib import nullcontext
+from contextlib import ExitStack
 
 import keras
 import pytest
 import yaml
 
+from tfpanoptic.backbones import BACKBONES
+from tfpanoptic.layers.norm import Norm
 from tfpanoptic.settings.training import TrainingConfig
 from tfpanoptic.train.groups import variable_rules
 from tfpanoptic.train.updates import Updates
@@ -23,7 +25,7 @@ optimizer:
   arithmetic: pytorch
   groups:
     - {match: "/bias$", weight_decay: true}
-    - {match: "^(stem|stage1)_", frozen: true}
+    - {match: "^(stem|stage2)[/_]", frozen: true}
 schedule: {name: step, drop_steps: [60000, 80000], warmup_steps: 1000, warmup_fraction: 0.001, warmup: multiplies}
 """
 
@@ -40,7 +42,7 @@ optimizer:
   rescale_momentum: true
   groups:
     - {match: "/bias$", learning_rate_factor: 2.0}
-    - {match: "^(stem|stage1)_", frozen: true}
+    - {match: "^(stem|stage2)[/_]", frozen: true}
 schedule: {name: step, drop_steps: [60000, 80000], warmup_steps: 1500, warmup_fraction: 0.1}
 """
 
@@ -83,7 +85,15 @@ optimizer:
 schedule: {name: poly, power: 0.9, warmup_steps: 500, warmup: precedes}
 """
 
-CONVOLUTIONS = ["stem_conv/kernel", "stage2_conv/kernel", "stage2_norm/gamma", "head/kernel", "head/bias"]
+# Paths of our ResNet-50 and of a head: the stem, res2, then what is trained.
+CONVOLUTIONS = [
+    "stem/conv/kernel",
+    "stage2_block1_conv1/conv/kernel",
+    "stage3_block1_conv1/conv/kernel",
+    "stage3_block1_conv1/batch_norm/gamma",
+    "head/kernel",
+    "head/bias",
+]
 TRANSFORMER = ["patch_embedding/kernel", "block0_mlp/bias", "block22_mlp/kernel", "norm/gamma", "queries", "head/bias"]
 
 
@@ -92,8 +102,10 @@ def config_of(text):
 
 
 def variable(path):
-    layer, _, name = path.rpartition("/")
-    with keras.name_scope(layer) if layer else nullcontext():
+    *layers, name = path.split("/")
+    with ExitStack() as scopes:
+        for layer in layers:
+            scopes.enter_context(keras.name_scope(layer))
         return keras.Variable([0.0], name=name)
 
 
@@ -121,9 +133,19 @@ def test_panoptic_fpn_warms_up_from_a_thousandth_and_drops_twice(step, expected)
     assert rate(PANOPTIC_FPN, "head/kernel", step) == pytest.approx(expected, rel=1e-5)
 
 
-def test_panoptic_fpn_decays_biases_and_freezes_the_first_stage():
+def test_panoptic_fpn_decays_biases_and_freezes_stem_and_res2():
+    """Detectron2's FREEZE_AT is 2."""
     rules = variable_rules(config_of(PANOPTIC_FPN), CONVOLUTIONS)
-    assert [rule and rule.weight_decay for rule in rules] == [None, 1e-4, 0.0, 1e-4, 1e-4]
+    assert [rule and rule.weight_decay for rule in rules] == [None, None, 1e-4, 0.0, 1e-4, 1e-4]
+
+
+def test_the_frozen_groups_find_stem_and_res2_of_our_resnet50_and_nothing_else():
+    backbone, image = BACKBONES["resnet50"], keras.Input((33, 33, 3))
+    model = keras.Model(image, backbone.build(image, backbone.config(name="resnet50"), Norm()))
+    paths = [*(weight.path for weight in model.trainable_weights), "head/bias"]
+    for text in (PANOPTIC_FPN, UPSNET):
+        frozen = [path for path, rule in zip(paths, variable_rules(config_of(text), paths)) if rule is None]
+        assert frozen == [path for path in paths if path.startswith(("stem/", "stage2_"))]
 
 
 @pytest.mark.parametrize(
@@ -138,13 +160,13 @@ def test_panoptic_fpn_decays_biases_and_freezes_the_first_stage():
 )
 def test_upsnet_warms_up_from_a_tenth_and_biases_have_twice_the_rate(step, expected):
     assert rate(UPSNET, "head/kernel", step) == pytest.approx(expected, rel=1e-5)
-    assert rate(UPSNET, "stage2_norm/gamma", step) == pytest.approx(expected, rel=1e-5)
+    assert rate(UPSNET, "stage3_block1_conv1/batch_norm/gamma", step) == pytest.approx(expected, rel=1e-5)
     assert rate(UPSNET, "head/bias", step) == pytest.approx(2 * expected, rel=1e-5)
 
 
-def test_upsnet_decays_kernels_only_and_freezes_the_first_stage():
+def test_upsnet_decays_kernels_only_and_freezes_stem_and_res2():
     rules = variable_rules(config_of(UPSNET), CONVOLUTIONS)
-    assert [rule and rule.weight_decay for rule in rules] == [None, 1e-4, 0.0, 1e-4, 0.0]
+    assert [rule and rule.weight_decay for rule in rules] == [None, None, 1e-4, 0.0, 1e-4, 0.0]
 
 
 @pytest.mark.parametrize(

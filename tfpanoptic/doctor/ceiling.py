@@ -1,8 +1,7 @@
 """The ceiling that a configuration sets on panoptic quality, and which settings cost it.
 
-Perfect heads say their targets of every image, as well as the architecture's heads say anything; what the
-configuration's own grouping makes of them is measured against the truth. Then one setting at a time is moved out of
-the way, and the points that this gains are its cost.
+The outputs of perfect heads are grouped as the configuration says and measured against the truth. Then one setting at
+a time is moved out of the way, and the points that this gains are its cost.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import SettingError
 from tfpanoptic.ops.batch_norm import batch_norm_of_batch
 from tfpanoptic.ops.replicas import replicas_in_sync
 
@@ -120,7 +120,7 @@ class GroupNorm(keras.layers.GroupNormalization):
     """Keras' group normalisation, which tells by its setting when the channels cannot be split.
 
     Raises:
-        InputError: the number of channels is no multiple of the number of groups.
+        SettingError: the number of channels is no multiple of the number of groups.
 
     Source: Wu and He 2018.
     """
@@ -129,7 +129,7 @@ class GroupNorm(keras.layers.GroupNormalization):
         """Creates scale and offset."""
         channels = input_shape[-1]
         if channels % self.groups:
-            raise InputError(
-                f"norm.groups: expected a divisor of {channels} channels ({self.path}), found {self.groups}"
+            raise SettingError(
+                "model.norm.groups", f"expected a divisor of {channels} channels ({self.path}), found {self.groups}"
             )
         super().build(input_shape)

@@ -22,7 +22,7 @@ def panoptic_deeplab_loss(
     Args:
         outputs: `semantic_logits` `[B, h, w, K]`, `center_heatmap` `[B, h, w, 1]`, `center_offset`
             `[B, h, w, 2]` in pixels of that grid.
-        targets: a batch of what `targets.panoptic_deeplab` returns, `[B, H, W, ...]`.
+        targets: a batch of what `targets.centers` returns, `[B, H, W, ...]`.
         channels: category id of each of the K channels.
         top_k_fraction: share of the pixels that the semantic term keeps.
         align_corners: the grid rule of the enlargement.

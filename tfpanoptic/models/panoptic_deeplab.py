@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from tfpanoptic.architecture import Architecture, Networks, Oracle, Segments
 from tfpanoptic.backbones import BACKBONES
@@ -84,7 +84,7 @@ class PanopticDeepLabConfig(StrictConfig):
     # () leaves one 1x1 projection instead of the pyramid.
     aspp_rates: tuple[int, ...] = (3, 6, 9)
     # Window of the image pooling, in cells of the backbone's output; null pools over everything.
-    aspp_pool_window: tuple[int, int] | None = None
+    aspp_pool_window: tuple[PositiveInt, PositiveInt] | None = None
     aspp_dropout: float = Field(0.1, ge=0, lt=1)
     # Decoder and head convolutions: depthwise separable or plain, and their kernel.
     separable: bool = True

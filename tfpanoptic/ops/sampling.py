@@ -65,7 +65,7 @@ def choose(seed, candidates, count: int, limit=None, draw: int = 0):
     places = candidates.shape[1] or ops.shape(candidates)[1]
     priority = ops.where(candidates, random_bits(seed, places, draw), _LOWEST)
     # There may be fewer candidates than places.
-    spare = ops.full_like(ops.tile(priority[:, :1], (1, count)), _LOWEST)
+    spare = ops.full((ops.shape(seed)[0], count), _LOWEST, dtype="int32")
     best, index = ops.top_k(ops.concatenate([priority, spare], axis=1), count)
     chosen = best > _LOWEST
     if limit is not None:

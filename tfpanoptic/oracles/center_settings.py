@@ -38,7 +38,7 @@ def _strides(config: Any) -> dict[str, int]:
 
 
 def relaxations(config: Any, most_instances: int) -> tuple[Relaxation, ...]:
-    """The settings that can cost panoptic quality, each relaxed alone; see `Architecture.relaxations`."""
+    """The settings that can cost panoptic quality, each relaxed alone; see `architecture.Oracle`."""
     return (
         *_finer_heads(config),
         *_post_processing(config, most_instances),

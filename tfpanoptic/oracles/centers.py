@@ -4,11 +4,8 @@ A head at stride s has one value for s x s pixels. Each cell of a perfect head h
 pixels that are nearest to it on the grid of the enlargement and that have a target: for the semantic head the share
 of every category, as a calibrated classifier gives it.
 
-Own choice, by PQ of things on the 40 validation photos of nuclei with heads at stride 4 and 2: the target at the
-point of each cell 81.6 and 96.8, the mean 86.2 and 97.6, the least-squares fit of the enlarged outputs to the targets
-90.2 and 99.1. The fit draws edges between cells by overshooting beside them. Logits can say still more, 98 at stride 4
-where the mean gives 88 (6 photos, gradient descent on the training loss of each). So the mean is no bound that
-nothing can pass; it is what calibrated heads say.
+Own choice: the mean is what calibrated heads say. It is no bound that nothing can pass; docs/architecture.md has the
+measurements.
 """
 
 from __future__ import annotations
@@ -34,7 +31,7 @@ def panoptic_deeplab_perfect_outputs(
     """Outputs of the heads for the targets of one image.
 
     Args:
-        targets: what `targets.panoptic_deeplab` returns, as NumPy arrays, `[H, W, ...]`.
+        targets: what `targets.centers` returns, as NumPy arrays, `[H, W, ...]`.
         channels: category id of each of the K channels.
         semantic_stride, instance_stride: pixels a cell of the heads; grids have ceil(H / stride) rows.
         align_corners: the grid rule of the enlargement.

@@ -16,7 +16,7 @@ from tfpanoptic.errors import InputError
 class StrictConfig(pydantic.BaseModel):
     """Base of all configuration: unknown keys are refused, values are checked and frozen."""
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
     @pydantic.model_validator(mode="before")
     @classmethod
@@ -53,6 +53,14 @@ class Named:
             custom_error_type="unknown_name",
             custom_error_message=f"expected one of {', '.join(self.records)}",
         )
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: pydantic.GetJsonSchemaHandler) -> dict[str, Any]:
+        """The union for editors, in which every choice requires the name that tells it apart."""
+        union = handler(schema)
+        for choice in union.get("oneOf", [union]):
+            section = handler.resolve_ref_schema(choice)
+            section["required"] = sorted({*section.get("required", ()), "name"})
+        return union
 
 
 Config = TypeVar("Config", bound=pydantic.BaseModel)

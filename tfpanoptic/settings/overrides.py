@@ -13,7 +13,10 @@ CHANGEABLE = "model.postprocess."
 
 def is_override(argument: str) -> bool:
     """Whether an argument is a setting: it has a `=`, and nothing of that name exists."""
-    return "=" in argument and not Path(argument).exists()
+    try:
+        return "=" in argument and not Path(argument).exists()
+    except (OSError, ValueError):
+        return True  # too long for a file's name
 
 
 def split_overrides(arguments: Iterable[str]) -> tuple[list[str], list[str]]:

@@ -93,7 +93,7 @@ class OptimizerConfig(StrictConfig):
     @model_validator(mode="after")
     def _optimizer_takes_them(self) -> OptimizerConfig:
         if self.name == "adam":
-            decays = [(f"groups[{i}].weight_decay", group.weight_decay) for i, group in enumerate(self.groups)]
+            decays = [(f"groups.{i}.weight_decay", group.weight_decay) for i, group in enumerate(self.groups)]
             for key, value in [("weight_decay", self.weight_decay), *decays]:
                 if value:
                     raise ValueError(f"adam takes no {key} (found {value}); adamw does")
@@ -162,7 +162,7 @@ class TrainingConfig(StrictConfig):
             warmup_steps = schedule.warmup_steps if group.warmup_steps is None else group.warmup_steps
             end = (group.start_step or 0) + warmup_steps
             if end >= self.steps:
-                raise ValueError(f"optimizer.groups[{i}]: its warm-up ends at {end}, must be below steps {self.steps}")
+                raise ValueError(f"optimizer.groups.{i}: its warm-up ends at {end}, must be below steps {self.steps}")
         if schedule.drop_steps and schedule.drop_steps[-1] >= self.steps:
             raise ValueError(f"schedule.drop_steps {schedule.drop_steps[-1]} must be below steps {self.steps}")
         if self.optimizer.rescale_momentum and schedule.name != "step":

@@ -1,6 +1,6 @@
-"""Checkpoints that resume exactly: weights, seed generators, state of the updates, and the step.
+"""Checkpoints that resume exactly: weights, state of the updates, and the step.
 
-The batch of a step is a function of (seed, step), so no state of the input pipeline is stored.
+The batch of a step and all randomness of the network are functions of (seed, step), so no more is stored.
 """
 
 from __future__ import annotations
@@ -22,9 +22,8 @@ class Checkpoints:
         model: with all variables built.
         updates: of the model's trainable variables.
 
-    `tf.train.Checkpoint(model=...)` would leave out the seed generators of dropout (measured on
-    Keras 3.15), so the raw variables are listed one by one. Their numbers are the keys, because the
-    paths of a model's variables may change with how often one was made in the process.
+    The raw variables are listed one by one. Their numbers are the keys, because the paths of a model's variables
+    may change with how often one was made in the process.
     """
 
     def __init__(self, folder: Path, model: keras.Model, updates: Updates):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import SettingError
 from tfpanoptic.settings.training import GroupConfig, LayerDecayConfig, TrainingConfig
 
 # As `exclude_from_weight_decay` of Keras searches it: in the last part of the path.
@@ -33,16 +33,31 @@ def variable_rules(config: TrainingConfig, paths: Sequence[str]) -> list[Rule | 
         paths: those of the variables, such as `stage3_block2_conv1/kernel`.
 
     Raises:
-        InputError: a pattern finds no variable, a layer's number is not below `layers`, or all are frozen.
+        SettingError: a pattern finds no variable, a layer's number is not below `layers`, or all are frozen.
     """
     settings = config.optimizer
     for i, group in enumerate(settings.groups):
-        _require_match(f"groups[{i}].match", group.match, paths)
+        _require_match(f"groups.{i}.match", group.match, paths)
     depths = _layer_factors(settings.layer_decay, paths)
     rules = [_rule(config, path, factor) for path, factor in zip(paths, depths)]
+    for path, rule in zip(paths, rules):
+        if rule is not None:
+            _require_fitting_warmup(config, path, rule)
     if not any(rules):
-        raise InputError("training.optimizer.groups: all variables are frozen, nothing is left to train")
+        raise SettingError("training.optimizer.groups", "all variables are frozen, nothing is left to train")
     return rules
+
+
+def _require_fitting_warmup(config: TrainingConfig, path: str, rule: Rule) -> None:
+    """Checks where the warm-up of a variable ends, which groups may set together."""
+    end = rule.start_step + rule.warmup_steps
+    if end and end >= config.steps:
+        message = f"the warm-up of {path} ends at step {end}, must be below training.steps {config.steps}"
+        raise SettingError("training.optimizer.groups", message)
+    drops = config.schedule.drop_steps
+    if config.optimizer.rescale_momentum and drops[0] < end:
+        message = f"the first drop, at {drops[0]}, is in the warm-up of {path}, which ends at {end}"
+        raise SettingError("training.optimizer.rescale_momentum", message)
 
 
 def _rule(config: TrainingConfig, path: str, depth_factor: float) -> Rule | None:
@@ -83,9 +98,9 @@ def _layer(config: LayerDecayConfig, path: str) -> int:
     if match is not None:
         number = match.group(1)
         if not (number and number.isdecimal() and int(number) < config.layers):
-            raise InputError(
-                f"training.optimizer.layer_decay.match {config.match!r}: "
-                f"expected a layer from 0 to {config.layers - 1} in {path}, found {number!r}"
+            raise SettingError(
+                "training.optimizer.layer_decay.match",
+                f"expected a layer from 0 to {config.layers - 1} in {path}, found {number!r} by {config.match!r}",
             )
         return int(number)
     return 0 if config.first is not None and re.search(config.first, path) else config.layers - 1
@@ -94,4 +109,5 @@ def _layer(config: LayerDecayConfig, path: str) -> int:
 def _require_match(key: str, pattern: str, paths: Sequence[str]) -> None:
     if not any(re.search(pattern, path) for path in paths):
         some = ", ".join(paths[:: max(1, len(paths) // 4)][:4])
-        raise InputError(f"training.optimizer.{key} {pattern!r}: matches no variable; some of their paths are {some}")
+        message = f"{pattern!r} matches no variable; some of their paths are {some}"
+        raise SettingError(f"training.optimizer.{key}", message)

@@ -62,7 +62,7 @@ class FilePair:
         truth: anything with `path` and `read()`.
         prediction: None where it is missing; its segments then count as missed.
         columns: what the table of images says of it: values of JSON that are no list or object.
-        instances: separate instance results, see `instance_files`.
+        instances: separate instance results, see `pairs.instances`.
     """
 
     name: str
