@@ -119,7 +119,8 @@ def _step_function(strategy, segmenter: PanopticSegmenter, updates: Updates, exp
         return {**shares, "loss": loss}
 
     # XLA on the CPU was four times slower here, and cannot run several logical CPUs.
-    @tf.function(jit_compile=False, reduce_retracing=True)
+    # Nothing in a step is a Python condition on tensors; AutoGraph would only warn about what it cannot convert.
+    @tf.function(jit_compile=False, reduce_retracing=True, autograph=False)
     def step(batch):
         shares = strategy.run(replica_step, args=(batch,))
         return {name: strategy.reduce("SUM", value, axis=None) for name, value in shares.items()}
