@@ -3,6 +3,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tfpanoptic.errors import InputError
 from tfpanoptic.experiment import Experiment
@@ -66,3 +67,26 @@ def test_the_schema_for_editors_knows_every_section(tiny_experiment):
     schema = Experiment.model_json_schema()
     assert set(schema["properties"]) == {"data", "input", "augment", "model", "training"}
     assert schema["properties"]["model"]["discriminator"]["propertyName"] == "name"
+
+
+def test_the_schema_requires_the_names_that_the_reader_requires():
+    definitions = Experiment.model_json_schema()["$defs"]
+    for name in ("PanopticDeepLabConfig", "ResNetConfig", "NucleiConfig", "CocoPanopticConfig"):
+        assert "name" in definitions[name]["required"]
+
+
+@pytest.mark.parametrize("rate", [float("inf"), float("nan")])
+def test_numbers_are_finite(tiny_settings, rate):
+    tiny_settings["training"]["optimizer"]["learning_rate"] = rate
+    with pytest.raises(InputError, match="training.optimizer.learning_rate: .*finite"):
+        Experiment.from_dict(tiny_settings, "run.yaml")
+
+
+def test_groups_that_do_not_divide_the_channels_are_named_with_their_file(tiny_settings, tmp_path):
+    from tfpanoptic.segmenter import PanopticSegmenter
+
+    tiny_settings["model"]["norm"] = {"kind": "group", "groups": 32}
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.safe_dump(tiny_settings))
+    with pytest.raises(InputError, match=r"run.yaml: model.norm.groups: expected a divisor of 4 channels .*found 32"):
+        PanopticSegmenter.from_yaml(path)

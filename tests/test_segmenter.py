@@ -156,3 +156,9 @@ def test_fit_on_batches_without_targets_is_an_error_that_says_what_it_needs(segm
     segmenter.compile(optimizer="sgd", jit_compile=False)
     with pytest.raises(InputError, match=r'batches\("train"\)'):
         segmenter.fit(np.zeros((2, 64, 64, 3), "float32"), verbose=0)
+
+
+@pytest.mark.parametrize("batch_size", [0, -1])
+def test_a_batch_has_at_least_an_image(segmenter, batch_size):
+    with pytest.raises(InputError, match=f"batch_size: expected at least 1, found {batch_size}"):
+        segmenter.batches("train", batch_size=batch_size)

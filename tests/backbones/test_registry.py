@@ -50,7 +50,7 @@ def test_endpoints_have_the_strides_of_the_record(name, output_stride):
             {"name": "resnet51"},
             r"model\.backbone\.name: expected one of resnet10, .*mobilenet_v3_small.*found 'resnet51'",
         ),
-        ({"output_stride": 16}, r"model\.backbone\.name: expected one of"),
+        ({"output_stride": 16}, r"model\.backbone\.name is missing; expected one of resnet10"),
         ("resnet50", r"model\.backbone: .*dictionary.*found 'resnet50'"),
         (
             {"name": "mobilenet_v3_small", "stem": "beta"},

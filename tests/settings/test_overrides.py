@@ -26,3 +26,8 @@ def test_what_a_trained_model_cannot_change_is_refused_with_the_reason(override)
     with pytest.raises(InputError, match=r"expected model\.postprocess\.key=value; .* would need training") as error:
         require_changeable(["model.postprocess.stuff_area=9", override])
     assert repr(override) in str(error.value)
+
+
+def test_a_setting_longer_than_any_file_name_is_a_setting():
+    argument = f"model.postprocess.key={'1' * 5000}"
+    assert split_overrides([argument]) == ([], [argument])

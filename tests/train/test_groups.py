@@ -1,6 +1,6 @@
 import pytest
 
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import InputError, SettingError
 from tfpanoptic.settings.training import TrainingConfig
 from tfpanoptic.train.groups import Rule, variable_rules
 
@@ -111,3 +111,19 @@ def test_a_wrong_layer_decay_is_named(layer_decay, words):
     with pytest.raises(InputError) as error:
         factors({"factor": 0.8, **layer_decay}, VIT)
     assert words in str(error.value)
+
+
+def test_a_warm_up_that_two_groups_set_together_ends_within_the_steps():
+    """60 steps before the start of one group and 50 of warm-up of another end at 110, of 100 steps."""
+    groups = [{"match": "kernel", "start_step": 60}, {"match": "^head/", "warmup_steps": 50}]
+    with pytest.raises(SettingError, match="training.optimizer.groups: the warm-up of head/kernel ends at step 110"):
+        rules({"groups": groups})
+
+
+def test_momentum_is_not_rescaled_in_a_warm_up():
+    """There the rate does not drop."""
+    optimizer = {"name": "sgd", "rescale_momentum": True}
+    schedule = {"name": "step", "drop_steps": [20, 80], "warmup_steps": 30}
+    with pytest.raises(SettingError, match="training.optimizer.rescale_momentum: the first drop, at 20, .*ends at 30"):
+        rules(optimizer, schedule=schedule)
+    assert rules(optimizer, schedule={**schedule, "drop_steps": [30, 80]})

@@ -135,8 +135,9 @@ def _line(error: Any, schema: Any, prefix: str) -> str:
         return f"{where} is missing"
     found, message = error["input"], error["msg"].removeprefix("Value error, ")
     if error["type"] == "unknown_name":
-        name = found.get("name") if isinstance(found, dict) else found
-        return f"{where}.name: {message}, found {name!r}"
+        if isinstance(found, dict) and "name" not in found:
+            return f"{where}.name is missing; {message}"
+        return f"{where}.name: {message}, found {found['name'] if isinstance(found, dict) else found!r}"
     shown = "" if isinstance(found, dict | pydantic.BaseModel) else f", found {found!r}"
     return f"{where}: {message}{shown}" if where else message
 
