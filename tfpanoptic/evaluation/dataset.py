@@ -15,7 +15,7 @@ from tfpanoptic.evaluation.measures import FAST
 from tfpanoptic.evaluation.measures.matching import SideError
 from tfpanoptic.evaluation.pairs.coco import file_stamp
 from tfpanoptic.evaluation.state import Evaluation, ImageCounts, plain_columns
-from tfpanoptic.segment_map import SegmentMap
+from tfpanoptic.segment_map import SegmentMap, relabel
 
 
 def evaluate_dataset(
@@ -69,5 +69,5 @@ def without_unlabelled(segment_map: SegmentMap, dataset: Dataset) -> SegmentMap:
     dropped = np.isin(rows["category"], unlabelled)
     if not dropped.any():
         return segment_map
-    ids = np.where(np.isin(segment_map.ids, rows["id"][dropped]), 0, segment_map.ids)
-    return SegmentMap(ids, rows[~dropped])
+    kept = rows[~dropped]
+    return SegmentMap(relabel(segment_map.ids, kept["id"], kept["id"]), kept)
