@@ -10,6 +10,8 @@ from tfpanoptic.ops.valid import valid_pixels
 # Deviation, in grey levels, below which an image counts as flat: its noise is not blown up. Own choice;
 # one level is the step of an 8-bit file.
 DEVIATION_FLOOR = 1.0
+# Red, green and blue. Source: Detectron2 `config/defaults.py`, `PIXEL_MEAN`.
+IMAGENET_MEAN = (123.675, 116.28, 103.53)
 
 
 @keras.saving.register_keras_serializable(package="tfpanoptic")
@@ -25,7 +27,7 @@ class NormalizeImage(keras.layers.Layer):
         ValueError: another mode.
     """
 
-    MODES = ("symmetric", "per_image")
+    MODES = ("symmetric", "imagenet_mean", "per_image")
 
     def __init__(self, mode: str, **kwargs):
         kwargs.setdefault("dtype", "float32")
@@ -44,6 +46,8 @@ class NormalizeImage(keras.layers.Layer):
         valid = ops.expand_dims(valid_pixels(valid_size, ops.shape(image)[1:3]), 3)  # [B, H, W, 1]
         if self.mode == "symmetric":
             return ops.where(valid, image / 127.5 - 1.0, 0.0)
+        if self.mode == "imagenet_mean":
+            return ops.where(valid, image - ops.convert_to_tensor(IMAGENET_MEAN, "float32"), 0.0)
         count = 3.0 * ops.maximum(_sum(ops.cast(valid, image.dtype)), 1.0)
         mean = _sum(ops.where(valid, image, 0.0)) / count
         centered = ops.where(valid, image - mean, 0.0)

@@ -36,14 +36,38 @@ def hard_pixel_cross_entropy(logits, category, weight, channels: tuple[int, ...]
     return mean_of_nonzero(_hardest(loss, top_k_fraction))
 
 
+def pixel_cross_entropy(logits, channel):
+    """Cross entropy summed over the labelled pixels of each image, float32 `[B]`, and their number, float32 `[B]`.
+
+    Args:
+        logits: float `[B, H, W, K]`.
+        channel: int32 `[B, H, W]`, the right channel of each pixel, -1 where it has no label.
+    """
+    labelled = channel >= 0
+    loss = ops.sparse_categorical_crossentropy(
+        ops.maximum(channel, 0), ops.cast(logits, "float32"), from_logits=True
+    )
+    return ops.sum(ops.where(labelled, loss, 0.0), axis=(1, 2)), ops.sum(ops.cast(labelled, "float32"), axis=(1, 2))
+
+
 def _channel_of(category, channels: tuple[int, ...]):
     """Whether a pixel's category has a channel, bool `[B, H, W]`, and which, int32 (0 without)."""
-    table = np.full(max(channels) + 2, -1, np.int32)  # the last entry answers for every larger id
+    table = channel_table(channels)
+    channel = ops.take(table, ops.minimum(category, len(table) - 1), axis=0)
+    return channel >= 0, ops.maximum(channel, 0)
+
+
+def channel_table(channels: tuple[int, ...]) -> np.ndarray:
+    """Channel of each category id, int32; -1 for void and for ids without one, and last for every larger id.
+
+    Args:
+        channels: category id of each channel, 0 for void, background or anything that is no category.
+    """
+    table = np.full(max(channels) + 2, -1, np.int32)
     for channel, category_id in enumerate(channels):
         if category_id:
             table[category_id] = channel
-    channel = ops.take(table, ops.minimum(category, len(table) - 1), axis=0)
-    return channel >= 0, ops.maximum(channel, 0)
+    return table
 
 
 def _hardest(loss, fraction: float):

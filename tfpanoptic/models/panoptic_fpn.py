@@ -1,0 +1,218 @@
+"""Panoptic FPN: Mask R-CNN and a semantic branch on one feature pyramid, merged by score.
+
+Kirillov et al. 2019 (Panoptic Feature Pyramid Networks), in the form of Detectron2 (`modeling/meta_arch/panoptic_fpn.py`
+and `configs/COCO-PanopticSegmentation`). Whatever needs Keras or TensorFlow is imported where it is used: a
+configuration is read and checked without them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from tfpanoptic.architecture import Architecture, Networks, Segments
+from tfpanoptic.backbones import BACKBONES
+from tfpanoptic.categories import CategoryTable
+from tfpanoptic.models import mask_rcnn
+from tfpanoptic.settings.config import Named, StrictConfig
+from tfpanoptic.settings.input_size import Grid
+from tfpanoptic.settings.norm import NormConfig
+
+
+class SemanticConfig(StrictConfig):
+    """The semantic branch."""
+
+    channels: int = Field(128, gt=0)
+    norm: NormConfig = NormConfig(kind="group", epsilon=1e-5)
+    # One channel for all things (COCO), or one for each category (the paper's form for Cityscapes).
+    merge_things: bool = True
+
+
+class LossWeights(StrictConfig):
+    """lambda_i and lambda_s of the paper's equation, and the weight of the RPN's losses, which it leaves out.
+
+    Source: Kirillov et al. 2019, section 3.2; values of Detectron2's COCO configurations.
+    """
+
+    instance: float = Field(1.0, ge=0)
+    semantic: float = Field(0.5, ge=0)
+    rpn: float = Field(1.0, ge=0)
+
+
+class PostprocessConfig(StrictConfig):
+    """Detection and merging. Defaults: Detectron2."""
+
+    # Detections: probability that a class needs, overlap at which the worse of two of a class goes, and how many stay.
+    detection_score: float = Field(0.05, ge=0, lt=1)
+    detection_overlap: float = Field(0.5, ge=0, le=1)
+    max_detections: int = Field(100, ge=1, le=9_999)
+    # Merging: score of an instance, largest share of it that others may cover, and pixels that stuff needs.
+    instance_score: float = Field(0.5, ge=0, le=1)
+    instance_overlap: float = Field(0.5, ge=0, le=1)
+    stuff_area: int = Field(4096, ge=0)
+
+
+class PanopticFPNConfig(StrictConfig):
+    """All settings of the model; defaults are Detectron2's."""
+
+    name: Literal["panoptic_fpn"] = "panoptic_fpn"
+    backbone: Annotated[Any, Named(BACKBONES)]
+    # "imagenet_mean": minus the mean of ImageNet. "symmetric": x / 127.5 - 1. "per_image": by the image's own pixels.
+    normalization: Literal["imagenet_mean", "symmetric", "per_image"] = "imagenet_mean"
+    # Of the backbone. A frozen one is for pretrained weights.
+    norm: NormConfig = NormConfig(kind="frozen", epsilon=1e-5)
+    fpn_channels: int = Field(256, gt=0)
+    instance: mask_rcnn.InstanceConfig = mask_rcnn.InstanceConfig()
+    semantic: SemanticConfig = SemanticConfig()
+    loss_weights: LossWeights = LossWeights()
+    postprocess: PostprocessConfig = PostprocessConfig()
+
+
+def grid(config: PanopticFPNConfig) -> Grid:
+    """Sides are multiples of the coarsest map's stride; half-pixel centres."""
+    return mask_rcnn.GRID
+
+
+def channels(config: PanopticFPNConfig, categories: CategoryTable) -> dict[str, tuple[int, ...]]:
+    """Category id of each channel of the classification heads, 0 for background and for things of any kind."""
+    semantic = (0, *categories.stuff_ids) if config.semantic.merge_things else categories.ids
+    return {"semantic_logits": semantic, **mask_rcnn.channels(categories)}
+
+
+def build(config: PanopticFPNConfig, categories: CategoryTable) -> Networks:
+    """The networks.
+
+    Inputs `image` float32 [B, H, W, 3], RGB 0..255, and `valid_size` int32 [B, 2]; for training also `seed`, `boxes` and
+    `box_category`. Outputs of both: `semantic_logits` float32 [B, H / 4, W / 4, K]; of the train network also what
+    `mask_rcnn.InstanceBranch.train_outputs` returns, of the infer network what its `detections` does.
+
+    Raises:
+        SettingError: a backbone's option, or data without things.
+    """
+    import keras
+
+    from tfpanoptic.layers.normalize_image import NormalizeImage
+    from tfpanoptic.layers.norm import Norm
+    from tfpanoptic.layers.semantic_fpn import SemanticFPN
+
+    detection = config.postprocess
+    instances = mask_rcnn.InstanceBranch(
+        config.instance,
+        categories,
+        mask_rcnn.Detection(
+            detection.max_detections, detection.detection_score, detection.detection_overlap, over_classes=False
+        ),
+    )
+    image = keras.Input((None, None, 3), dtype="float32", name="image")
+    valid_size = keras.Input((2,), dtype="int32", name="valid_size")
+    normalized = NormalizeImage(config.normalization, name="normalize")(image, valid_size)
+    levels = mask_rcnn.pyramid(normalized, config.backbone, config.norm, config.fpn_channels)
+    semantic = SemanticFPN(
+        config.semantic.channels,
+        len(channels(config, categories)["semantic_logits"]),
+        Norm(**config.semantic.norm.model_dump()),
+        name="semantic_fpn",
+    )
+    outputs = {"semantic_logits": semantic(levels[:4])}
+
+    inputs = {"image": image, "valid_size": valid_size}
+    places = config.instance.max_instances
+    truth = {
+        "seed": keras.Input((2,), dtype="int32", name="seed"),
+        "boxes": keras.Input((places, 4), dtype="float32", name="boxes"),
+        "box_category": keras.Input((places,), dtype="int32", name="box_category"),
+    }
+    train = {**outputs, **instances.train_outputs(levels, {**inputs, **truth})}
+    infer = {**outputs, **instances.detections(levels, valid_size, config.postprocess.instance_score)}
+    return Networks(
+        keras.Model({**inputs, **truth}, train, name="panoptic_fpn"), keras.Model(inputs, infer, name="panoptic_fpn")
+    )
+
+
+def targets(example: dict[str, Any], config: PanopticFPNConfig, categories: CategoryTable) -> dict[str, Any]:
+    """`semantic` int32 [H, W], channel of the semantic head, -1 where void, and the targets of `mask_rcnn`."""
+    from tfpanoptic.losses.classification import channel_table
+    from tfpanoptic.targets.instances import semantic_channels
+
+    declared = channels(config, categories)["semantic_logits"]
+    table = np.full(len(categories) + 2, -1, np.int32)
+    known = channel_table(declared)[: len(table) - 1]
+    table[: len(known)] = known
+    if config.semantic.merge_things:
+        table[list(categories.thing_ids)] = declared.index(0)
+    return {
+        "semantic": semantic_channels(example["panoptic"], table),
+        **mask_rcnn.targets(example, config.instance, categories),
+    }
+
+
+def loss(outputs, targets, config: PanopticFPNConfig, categories: CategoryTable) -> dict[str, Any]:
+    """Unweighted terms, float32 [B]: `semantic` and those of `mask_rcnn`, all to be divided by `counts`."""
+    semantic, _ = _semantic_term(outputs, targets)
+    return {"semantic": semantic, **mask_rcnn.loss(outputs, targets, config.instance, categories)}
+
+
+def counts(outputs, targets, config: PanopticFPNConfig) -> dict[str, Any]:
+    """Labelled pixels, sampled regions, foreground regions; the RPN's terms are divided by the number of images."""
+    from tfpanoptic.losses.detection import number_of
+
+    labelled = targets["semantic"] >= 0
+    from keras import ops
+
+    labelled = number_of(ops.reshape(labelled, (ops.shape(labelled)[0], -1)))
+    return {"semantic": labelled, **mask_rcnn.counts(outputs)}
+
+
+def _semantic_term(outputs, targets):
+    from keras import ops
+
+    from tfpanoptic.losses.classification import pixel_cross_entropy
+    from tfpanoptic.ops.resize import resize_bilinear
+
+    size = ops.shape(targets["semantic"])[1:3]
+    logits = resize_bilinear(ops.cast(outputs["semantic_logits"], "float32"), size, align_corners=False)
+    return pixel_cross_entropy(logits, targets["semantic"])
+
+
+def loss_weights(config: PanopticFPNConfig) -> dict[str, float]:
+    """Weight of each term."""
+    weights = config.loss_weights
+    return {
+        "semantic": weights.semantic,
+        **dict.fromkeys(("anchor_class", "anchor_box"), weights.rpn),
+        **dict.fromkeys(("region_class", "region_box", "mask"), weights.instance),
+    }
+
+
+def postprocess(outputs, size, valid_size, config: PanopticFPNConfig, categories: CategoryTable) -> Segments:
+    """Segments int32 [B, *size] by merging; see `postprocess/merge_instances.py`."""
+    from tfpanoptic.postprocess.merge_instances import panoptic_fpn_postprocess
+
+    settings = config.postprocess
+    return panoptic_fpn_postprocess(
+        outputs,
+        size,
+        valid_size,
+        channels=channels(config, categories)["semantic_logits"],
+        stuff_ids=categories.stuff_ids,
+        num_categories=len(categories),
+        instance_score=settings.instance_score,
+        overlap=settings.instance_overlap,
+        stuff_area=settings.stuff_area,
+    )
+
+
+ARCHITECTURE = Architecture(
+    name="panoptic_fpn",
+    config=PanopticFPNConfig,
+    grid=grid,
+    channels=channels,
+    build=build,
+    targets=targets,
+    loss=loss,
+    loss_weights=loss_weights,
+    postprocess=postprocess,
+    counts=counts,
+)

@@ -1,0 +1,79 @@
+"""Training targets of the top-down architectures: boxes, a map of instances, and the semantic map.
+
+Source: He et al. 2017 (Mask R-CNN), Kirillov et al. 2019 (Panoptic FPN), section 3.1. Instances are those of the
+panoptic map: visible, not overlapping; Detectron2 takes COCO's polygons, which may overlap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tfpanoptic.panoptic_map import category_of, instance_of
+
+
+def instance_targets(
+    panoptic: tf.Tensor, thing_ids: Sequence[int], seed: tf.Tensor, max_instances: int
+) -> dict[str, tf.Tensor]:
+    """The instances of one image, at most `max_instances`: where there are more, a seeded choice stays.
+
+    Args:
+        panoptic: int32 `[H, W]`, a panoptic map; 0 is void, a thing with instance 0 a crowd, which is no instance.
+        thing_ids: category ids of the things.
+        seed: int32 `[2]`.
+        max_instances: N.
+
+    Returns:
+        `boxes` float32 `[N, 4]`, (y1, x1, y2, x2) in pixels, tight, the end exclusive; 0 in empty places
+        `box_category` int32 `[N]`, 0 in empty places
+        `instance_map` int32 `[H, W]`, the place of the instance at each pixel, counted from 1; 0 without one
+    """
+    labels, segment = tf.unique(tf.reshape(panoptic, [-1]))
+    is_instance = tf.gather(_is_thing(thing_ids), tf.minimum(category_of(labels), max([0, *thing_ids]) + 1))
+    is_instance &= instance_of(labels) > 0
+    priority = tf.where(is_instance, tf.random.stateless_uniform(tf.shape(labels), seed), -1.0)
+    # Chosen by chance, kept in the order of the map.
+    chosen = tf.argsort(priority, direction="DESCENDING", stable=True)[:max_instances]
+    chosen = tf.sort(tf.boolean_mask(chosen, tf.gather(is_instance, chosen)))
+    number = tf.scatter_nd(chosen[:, None], tf.range(1, tf.size(chosen) + 1), tf.shape(labels))
+    missing = max_instances - tf.size(chosen)
+    boxes = tf.pad(tf.gather(_boxes(segment, tf.size(labels), tf.shape(panoptic)), chosen), [[0, missing], [0, 0]])
+    category = tf.pad(tf.gather(category_of(labels), chosen), [[0, missing]])
+    return {
+        "boxes": tf.ensure_shape(boxes, (max_instances, 4)),
+        "box_category": tf.ensure_shape(category, (max_instances,)),
+        "instance_map": tf.reshape(tf.gather(number, segment), tf.shape(panoptic)),
+    }
+
+
+def semantic_channels(panoptic: tf.Tensor, table: np.ndarray) -> tf.Tensor:
+    """Channel of the semantic head at each pixel, int32 `[H, W]`, -1 without one.
+
+    Args:
+        panoptic: int32 `[H, W]`.
+        table: int32, channel of each category id, -1 without one; the last entry answers for every larger id.
+    """
+    return tf.gather(table, tf.minimum(category_of(panoptic), len(table) - 1))
+
+
+def _is_thing(thing_ids: Sequence[int]) -> np.ndarray:
+    """Whether each category id is a thing's, bool; the last entry answers for every larger id."""
+    table = np.zeros(max([0, *thing_ids]) + 2, bool)
+    table[list(thing_ids)] = True
+    return table
+
+
+def _boxes(segment: tf.Tensor, count: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """Tight boxes of all segments, float32 `[count, 4]`.
+
+    Args:
+        segment: int32 `[H * W]`, number of the segment at each pixel.
+    """
+    rows = tf.repeat(tf.range(size[0]), size[1])
+    columns = tf.tile(tf.range(size[1]), [size[0]])
+    low, high = tf.math.unsorted_segment_min, tf.math.unsorted_segment_max
+    sides = [low(rows, segment, count), low(columns, segment, count)]
+    sides += [high(rows, segment, count) + 1, high(columns, segment, count) + 1]
+    return tf.cast(tf.stack(sides, axis=1), tf.float32)
