@@ -12,6 +12,21 @@ BRANCH = {
     "head_channels": 8,
     "skips": [{"endpoint": "res2", "channels": 8}],
 }
+# Of the top-down models.
+INSTANCE = {
+    "rpn": {
+        "channels": 8,
+        "anchor_sizes": [8, 16, 32, 48, 64],
+        "sample": 32,
+        "train_per_level": 60,
+        "train_proposals": 40,
+        "per_level": 50,
+        "proposals": 30,
+    },
+    "box_head": {"channels": 16, "sample": 16},
+    "mask_head": {"channels": 8, "convs": 1},
+    "max_instances": 10,
+}
 # Settings of the smallest model that has every part; each new architecture needs an entry.
 MODELS = {
     "panoptic_deeplab": {
@@ -27,10 +42,20 @@ MODELS = {
         "instance": BRANCH,
         "postprocess": {"center_threshold": 0.001, "nms_kernel": 7, "max_centers": 20, "stuff_area": 0},
     },
+    "panoptic_fpn": {
+        "name": "panoptic_fpn",
+        "backbone": {"name": "resnet10", "max_pool": True, "width_multiplier": 0.0625},
+        "normalization": "per_image",
+        "norm": {"kind": "batch"},
+        "fpn_channels": 8,
+        "instance": INSTANCE,
+        "semantic": {"channels": 8, "norm": {"kind": "group", "groups": 2}},
+        "postprocess": {"detection_score": 0.01, "max_detections": 12, "instance_score": 0.01, "stuff_area": 0},
+    },
     "toy": {"name": "toy"},
 }
-# Sizes on the grid of each: k * 16 + 1 and k * 4.
-CROPS = {"panoptic_deeplab": [65, 65], "toy": [64, 64]}
+# Sizes on the grid of each: k * 16 + 1, k * 32 and k * 4.
+CROPS = {"panoptic_deeplab": [65, 65], "panoptic_fpn": [64, 64], "toy": [64, 64]}
 
 
 def experiment(name: str, **training):

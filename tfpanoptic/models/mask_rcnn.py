@@ -109,8 +109,8 @@ MASK_SIZE = 28
 
 
 def channels(categories: CategoryTable) -> dict[str, tuple[int, ...]]:
-    """Category id of each channel of the heads: things, and the background last, as in Detectron2."""
-    return {"box_logits": (*categories.thing_ids, 0), "mask_logits": categories.thing_ids}
+    """Category id of each channel of the box head: things, and the background last, as in Detectron2."""
+    return {"box_logits": (*categories.thing_ids, 0)}
 
 
 def pyramid(image, backbone: Any, norm: NormConfig, width: int, global_context: bool = False) -> list:
@@ -154,7 +154,7 @@ class InstanceBranch:
         things = categories.thing_ids
         if not things:
             raise SettingError("model.name", "the data has no category of things, which a top-down model looks for")
-        heads, rpn = channels(categories), config.rpn
+        box_channels, rpn = channels(categories)["box_logits"], config.rpn
         anchors = (STRIDES, rpn.anchor_sizes, rpn.anchor_ratios)
         levels = (STRIDES[:-1],)  # the coarsest level is the RPN's alone
         self.mask_regions = int(config.box_head.sample * config.box_head.foreground_fraction)
@@ -178,7 +178,7 @@ class InstanceBranch:
             box.sample, box.foreground_fraction, box.foreground, draw=REGION_DRAW, name="sample_regions"
         )
         pooling = config.pooling.model_dump()
-        self.box_head = BoxHead(*levels, box.channels, len(heads["box_logits"]), len(things), **pooling, name="box_head")
+        self.box_head = BoxHead(*levels, box.channels, len(box_channels), len(things), **pooling, name="box_head")
         self.mask_head = MaskHead(
             *levels,
             config.mask_head.channels,
@@ -188,7 +188,7 @@ class InstanceBranch:
             **pooling,
             name="mask_head",
         )
-        self.detect = DetectInstances(heads["box_logits"], things, *detection, name="detect")
+        self.detect = DetectInstances(box_channels, things, *detection, name="detect")
 
     def train_outputs(self, levels: list, inputs: dict) -> dict[str, Any]:
         """What the losses need of a batch; see the layers for shapes.
@@ -262,7 +262,7 @@ def loss(outputs: dict, targets: dict, config: InstanceConfig, categories: Categ
     from tfpanoptic.losses.detection import anchor_terms, mask_term, region_terms
     from tfpanoptic.ops.mask_targets import mask_targets
 
-    heads = channels(categories)
+    box_channels = channels(categories)["box_logits"]
     regions = ops.shape(outputs["mask_logits"])[1]
     foreground, category, place = (
         outputs[name][:, :regions] for name in ("regions", "region_category", "region_place")
@@ -272,7 +272,7 @@ def loss(outputs: dict, targets: dict, config: InstanceConfig, categories: Categ
     masks = mask_targets(targets["instance_map"], foreground, number, MASK_SIZE)
     return {
         **anchor_terms(outputs, config.rpn.sample, config.rpn.smooth_l1_beta),
-        **region_terms(outputs, heads["box_logits"], heads["mask_logits"], config.box_head.smooth_l1_beta),
+        **region_terms(outputs, box_channels, categories.thing_ids, config.box_head.smooth_l1_beta),
         "mask": mask_term(outputs["mask_logits"], masks, category),
     }
 
