@@ -17,6 +17,9 @@ def convert(
     source: Annotated[str, typer.Option("--from", help="The project: deeplab2.")] = ...,  # type: ignore[assignment]
     config: Annotated[Path, typer.Option(help="YAML file of the model that the weights are for.")] = ...,  # type: ignore[assignment]
     out: Annotated[Path, typer.Option(help="Weight file to write, .safetensors.")] = ...,  # type: ignore[assignment]
+    reset_heads: Annotated[
+        bool, typer.Option("--reset-heads", help="For other categories: leave the heads that name them as initialised.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
 ) -> None:
     """Convert a checkpoint of another project to a weight file of ours."""
@@ -32,9 +35,11 @@ def convert(
     variables = converter.read_checkpoint(checkpoint)
     segmenter = PanopticSegmenter.from_yaml(config, overrides or ())
     try:
-        converter.load_variables(segmenter, variables)
+        left = converter.load_variables(segmenter, variables, reset_heads)
     except InputError as error:
         raise InputError(f"{checkpoint}: {error}") from None
     out.parent.mkdir(parents=True, exist_ok=True)
     segmenter.save_weights_file(out)
     print(f"{out}: {len(segmenter.weights)} weights, {segmenter.count_params():,} parameters")
+    if left:
+        print(f"left as initialised: {', '.join(left)}")
