@@ -14,7 +14,7 @@ from tfpanoptic.errors import InputError
 def convert(
     checkpoint: Annotated[Path, typer.Argument(help="The other project's checkpoint.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="Settings to change, as key.path=value.")] = None,
-    source: Annotated[str, typer.Option("--from", help="The project: deeplab2.")] = ...,  # type: ignore[assignment]
+    source: Annotated[str, typer.Option("--from", help="The project: deeplab2 or detectron2.")] = ...,  # type: ignore[assignment]
     config: Annotated[Path, typer.Option(help="YAML file of the model that the weights are for.")] = ...,  # type: ignore[assignment]
     out: Annotated[Path, typer.Option(help="Weight file to write, .safetensors.")] = ...,  # type: ignore[assignment]
     reset_heads: Annotated[
