@@ -81,6 +81,12 @@ def test_heads_of_other_categories_are_left_as_initialised_and_listed(config, tm
     assert "left as initialised: semantic_head/predict/kernel, semantic_head/predict/bias" in capsys.readouterr().out
 
 
+def test_a_project_without_backbones_says_so(config, tmp_path, monkeypatch, capsys):
+    arguments = ["--from", "deeplab2", "--config", config, "--out", tmp_path / "w.safetensors", "--backbone-only"]
+    assert convert(monkeypatch, tmp_path / "ckpt-1", *arguments) == 2
+    assert "--backbone-only: not possible with --from deeplab2" in capsys.readouterr().err
+
+
 def test_a_checkpoint_of_another_model_is_refused_and_nothing_written(config, tmp_path, monkeypatch, capsys):
     write_checkpoint(tmp_path / "ckpt-1", {"encoder/_stem/_conv/kernel": np.zeros((3, 3, 3, 8), np.float32)})
     out = tmp_path / "w.safetensors"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.convert.torch_files import tensor_of, write_legacy, write_zip
-from tfpanoptic.convert.detectron2 import detectron2_name, load_variables, read_checkpoint
+from tfpanoptic.convert.detectron2 import detectron2_name, load_backbone, load_variables, read_checkpoint
 from tfpanoptic.errors import InputError
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "detectron2" / "panoptic_fpn_r50" / "variables.json"
@@ -308,6 +308,66 @@ def test_only_these_heads_can_be_reset():
     variables["proposal_generator.rpn_head.objectness_logits.bias"] = np.zeros(5)
     with pytest.raises(InputError, match="objectness_logits"):
         load_variables(model, variables, reset_heads=True)
+    assert nothing_is_set(model)
+
+
+def caffe2_backbone(model):
+    """Random arrays of an ImageNet classifier in Caffe2's names for the backbone of our model."""
+    branches = {"shortcut": "1", "conv1": "2a", "conv2": "2b", "conv3": "2c"}
+    leaves = {"conv/kernel": "w", "batch_norm/gamma": "bn_s", "batch_norm/beta": "bn_b"}
+    rng = np.random.default_rng(0)
+    arrays = {"fc1000_w": np.zeros((1000, 32)), "fc1000_b": np.zeros(1000), "conv1_b": np.ones(1)}
+    for weight in model.weights:
+        layer, _, leaf = weight.path.partition("/")
+        if leaf not in leaves or not layer.startswith("st"):
+            continue
+        if layer == "stem":
+            name = "conv1_w" if leaf == "conv/kernel" else f"res_conv1_{leaves[leaf]}"
+        else:
+            stage, block, branch = layer.split("_")
+            name = f"res{stage[5:]}_{int(block[5:]) - 1}_branch{branches[branch]}_{leaves[leaf]}"
+        arrays[name] = rng.normal(size=original_shape(weight.shape)).astype("float32")
+    return arrays
+
+
+def test_a_backbone_of_imagenet_is_set_and_all_else_left():
+    model = narrow()
+    arrays = caffe2_backbone(model)
+    left = load_backbone(model, arrays)
+    assert {w.path for w in model.weights if w.value is None} == set(left)
+    assert {path.split("/")[0] for path in left} == {"fpn", "rpn", "box_head", "mask_head", "semantic_fpn"}
+    np.testing.assert_array_equal(value(model, "stem/conv/kernel"), arrays["conv1_w"].transpose(2, 3, 1, 0)[:, :, ::-1])
+    block = "stage4_block6_conv2"
+    np.testing.assert_array_equal(
+        value(model, f"{block}/conv/kernel"), arrays["res4_5_branch2b_w"].transpose(2, 3, 1, 0)
+    )
+    np.testing.assert_array_equal(value(model, f"{block}/batch_norm/gamma"), arrays["res4_5_branch2b_bn_s"])
+    np.testing.assert_array_equal(value(model, f"{block}/batch_norm/beta"), arrays["res4_5_branch2b_bn_b"])
+
+
+def test_the_normalisation_of_an_imagenet_backbone_is_its_scale_and_offset():
+    model = narrow()
+    load_backbone(model, caffe2_backbone(model))
+    norm = "stem/batch_norm"
+    assert not value(model, f"{norm}/moving_mean").any()
+    np.testing.assert_allclose(value(model, f"{norm}/moving_variance") + 1e-5, 1, rtol=1e-7)
+
+
+def test_a_backbone_is_refused_unless_it_is_asked_for():
+    model = narrow()
+    with pytest.raises(InputError, match="--backbone-only"):
+        load_variables(model, caffe2_backbone(model))
+    with pytest.raises(InputError, match="--backbone-only: expected .* found no conv1_w"):
+        load_backbone(model, variables_of(model))
+    assert nothing_is_set(model)
+
+
+def test_a_backbone_of_another_depth_is_refused():
+    model = narrow()
+    arrays = caffe2_backbone(model)
+    arrays["res4_6_branch2a_w"] = arrays["res4_5_branch2a_w"]
+    with pytest.raises(InputError, match=r"no place for backbone\.bottom_up\.res4\.6\.conv1\.weight"):
+        load_backbone(model, arrays)
     assert nothing_is_set(model)
 
 

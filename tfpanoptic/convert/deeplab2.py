@@ -95,7 +95,7 @@ def load_variables(model, variables: Mapping[str, np.ndarray], reset_heads: bool
         InputError: arrays without a weight, weights without an array, or shapes that differ; nothing is set then.
     """
     arrays = {name.removesuffix(SUFFIX): value for name, value in variables.items() if not _NOT_NETWORK.search(name)}
-    return set_weights(model, arrays, deeplab2_name, "DeepLab2", _HEADS, reset_heads)
+    return set_weights(model.weights, arrays, deeplab2_name, "DeepLab2", _HEADS, reset_heads)
 
 
 def deeplab2_name(path: str) -> str:

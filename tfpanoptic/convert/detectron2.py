@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from tfpanoptic.convert import caffe2_resnet
 from tfpanoptic.convert.fitting import Head, set_weights
 from tfpanoptic.convert.safe_pickle import StoredArray, read_pickle
 from tfpanoptic.convert.torch_file import LEGACY_MAGIC, Tensor, read_legacy, read_zip
@@ -30,7 +31,8 @@ _CLASS_LOGITS = "roi_heads.box_predictor.cls_score."
 _BOX_DELTAS = "roi_heads.box_predictor.bbox_pred."
 _ANCHOR_DELTAS = "proposal_generator.rpn_head.anchor_deltas."
 _FIRST_DENSE = "roi_heads.box_head.fc1.weight"
-_STEM = "backbone.bottom_up.stem.conv1.weight"
+_BACKBONE = "backbone.bottom_up."
+_STEM = f"{_BACKBONE}stem.conv1.weight"
 
 _HEADS = (
     Head(_CLASS_LOGITS, "class logits", outputs_beside=1),  # background
@@ -153,9 +155,34 @@ def load_variables(model, variables: Mapping[str, np.ndarray], reset_heads: bool
     """
     if all(name.startswith("module.") for name in variables):
         variables = {name.removeprefix("module."): array for name, array in variables.items()}
+    if caffe2_resnet.STEM in variables:
+        raise InputError("weights of a backbone; --backbone-only converts them and leaves all others as initialised")
     _check_normalization(variables)
     arrays = {name: _in_our_layout(name, a) for name, a in variables.items() if not _NOT_NETWORK.search(name)}
-    return set_weights(model, arrays, detectron2_name, "Detectron2", _HEADS, reset_heads)
+    return set_weights(model.weights, arrays, detectron2_name, "Detectron2", _HEADS, reset_heads)
+
+
+def load_backbone(model, variables: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+    """Fills the backbone of `model` from an ImageNet classifier in Caffe2's names, and nothing else.
+
+    Args:
+        model: as `load_variables`.
+        variables: name -> array of floats, in Caffe2's layout, which is PyTorch's.
+
+    Returns:
+        Paths of the weights that were left as they are: all but the backbone's.
+
+    Raises:
+        InputError: other names, or the backbone is another one; nothing is set then.
+    """
+    if caffe2_resnet.STEM not in variables:
+        raise InputError(
+            f"--backbone-only: expected an ImageNet classifier in Caffe2's names, found no {caffe2_resnet.STEM}"
+        )
+    arrays = {name: _in_our_layout(name, a) for name, a in caffe2_resnet.detectron2_arrays(variables).items()}
+    weights = [weight for weight in model.weights if detectron2_name(weight.path).startswith(_BACKBONE)]
+    set_weights(weights, arrays, detectron2_name, "Caffe2's", ())
+    return tuple(w.path for w in model.weights if not detectron2_name(w.path).startswith(_BACKBONE))
 
 
 def detectron2_name(path: str) -> str:

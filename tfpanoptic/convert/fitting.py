@@ -29,17 +29,17 @@ class Head(NamedTuple):
 
 
 def set_weights(
-    model,
+    variables: Iterable,
     arrays: Mapping[str, np.ndarray],
     name_of: Callable[[str], str],
     project: str,
     heads: Sequence[Head],
     reset_heads: bool = False,
 ) -> tuple[str, ...]:
-    """Fills `model`: every array is used once, every weight is set once.
+    """Fills weights: every array is used once, every weight is set once.
 
     Args:
-        model: a Keras model.
+        variables: the weights, Keras variables.
         arrays: name -> array, in Keras' layout.
         name_of: path of a weight of ours -> its name among the arrays.
         project: where the arrays come from, for messages.
@@ -52,7 +52,7 @@ def set_weights(
     Raises:
         InputError: arrays without a weight, weights without an array, or shapes that differ; nothing is set then.
     """
-    weights = {name_of(weight.path): weight for weight in model.weights}
+    weights = {name_of(weight.path): weight for weight in variables}
     left: list[str] = []
     if reset_heads:
         starts = tuple(head.start for head in heads)
