@@ -65,6 +65,28 @@ def test_a_checkpoint_becomes_a_weight_file_that_the_model_loads(config, tmp_pat
         np.testing.assert_array_equal(weight, arrays[deeplab2_name(weight.path)])
 
 
+def test_heads_of_other_categories_are_left_as_initialised_and_listed(config, tmp_path, monkeypatch, capsys):
+    model = PanopticSegmenter.from_yaml(config)
+    arrays = {deeplab2_name(w.path): np.zeros(w.shape, np.float32) for w in model.weights}
+    for leaf in ("kernel", "bias"):
+        name = f"semantic_last_layer/{leaf}"
+        arrays[name] = np.zeros((*arrays[name].shape[:-1], 19), np.float32)
+    write_checkpoint(tmp_path / "ckpt-1", arrays)
+    out = tmp_path / "w.safetensors"
+    arguments = [tmp_path / "ckpt-1", "--from", "deeplab2", "--config", config, "--out", out]
+    assert convert(monkeypatch, *arguments) == 2
+    assert "semantic logits (19 channels, the model has 2); --reset-heads" in capsys.readouterr().err
+    assert not out.exists()
+    assert convert(monkeypatch, *arguments, "--reset-heads") == 0
+    assert "left as initialised: semantic_head/predict/kernel, semantic_head/predict/bias" in capsys.readouterr().out
+
+
+def test_a_project_without_backbones_says_so(config, tmp_path, monkeypatch, capsys):
+    arguments = ["--from", "deeplab2", "--config", config, "--out", tmp_path / "w.safetensors", "--backbone-only"]
+    assert convert(monkeypatch, tmp_path / "ckpt-1", *arguments) == 2
+    assert "--backbone-only: not possible with --from deeplab2" in capsys.readouterr().err
+
+
 def test_a_checkpoint_of_another_model_is_refused_and_nothing_written(config, tmp_path, monkeypatch, capsys):
     write_checkpoint(tmp_path / "ckpt-1", {"encoder/_stem/_conv/kernel": np.zeros((3, 3, 3, 8), np.float32)})
     out = tmp_path / "w.safetensors"

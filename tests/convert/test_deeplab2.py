@@ -135,6 +135,28 @@ def test_misfits_are_named_and_nothing_is_set():
     np.testing.assert_array_equal(model.weights[0], before)
 
 
+def test_a_semantic_head_for_other_categories_is_named():
+    model = narrow_network()
+    variables = variables_of(model)
+    for leaf in ("kernel", "bias"):
+        array = variables[f"semantic_last_layer/{leaf}"]
+        variables[f"semantic_last_layer/{leaf}"] = np.zeros((*array.shape[:-1], 19))
+    with pytest.raises(InputError, match=r"semantic logits \(19 channels, the model has 2\); --reset-heads"):
+        load_variables(model, variables)
+
+
+def test_a_semantic_head_that_is_reset_stays_as_it_is():
+    model = narrow_network()
+    before = {weight.path: np.asarray(weight).copy() for weight in model.weights}
+    variables = variables_of(model)
+    variables["semantic_last_layer/kernel"] = np.zeros((1, 1, 8, 19))
+    left = load_variables(model, variables, reset_heads=True)
+    assert sorted(left) == ["semantic_head/predict/bias", "semantic_head/predict/kernel"]
+    for weight in model.weights:
+        expected = before[weight.path] if weight.path in left else variables[deeplab2_name(weight.path)]
+        np.testing.assert_array_equal(weight, expected)
+
+
 def write_checkpoint(path, variables):
     """A TensorFlow checkpoint with the original's object graph: one attribute for each part of a name."""
     root = tf.Module()

@@ -38,6 +38,12 @@ def test_symmetric_padded_with_its_middle_value_is_the_plain_formula():
     np.testing.assert_array_equal(result, image / np.float32(127.5) - 1)
 
 
+def test_imagenet_mean_is_subtracted_in_the_order_red_green_blue_and_padding_is_0():
+    image = np.array([[[[123.675, 116.28, 103.53], [124.675, 118.28, 106.53], [123.675, 0, 255]]]], "float32")
+    result = NormalizeImage("imagenet_mean")(image, np.array([[1, 2]], "int32"))
+    np.testing.assert_allclose(result[0, 0], [[0, 0, 0], [1, 2, 3], [0, 0, 0]], atol=1e-5)
+
+
 def test_per_image_uses_the_valid_pixels_only_and_zeroes_the_rest():
     # Valid: 10 and 30, mean 20, deviation 10.
     image = image_of([[10, 30, 127.5], [200, 200, 127.5]])
@@ -78,12 +84,18 @@ def test_images_stay_float32_under_any_policy(mode):
         keras.config.set_dtype_policy("float32")
 
 
-# Mean 20, deviation 10; and 10 / 127.5 - 1.
-@pytest.mark.parametrize("mode, expected", [("per_image", [-1, 1, 0]), ("symmetric", [-0.921569, -0.764706, 0])])
+@pytest.mark.parametrize(
+    "mode, expected",
+    [
+        ("per_image", [-1, 1, 0]),  # mean 20, deviation 10
+        ("symmetric", [-0.921569, -0.764706, 0]),  # 10 / 127.5 - 1
+        ("imagenet_mean", [-113.675, -93.675, 0]),  # red
+    ],
+)
 def test_sizes_may_be_known_only_at_run_time(mode, expected):
     layer = NormalizeImage(mode)
     run = tf.function(layer, input_signature=[tf.TensorSpec([None, None, None, 3]), tf.TensorSpec([None, 2], tf.int32)])
-    np.testing.assert_allclose(run(image_of([[10, 30, 7]]), [[1, 2]])[0, 0, :, 0], expected, atol=1e-6)
+    np.testing.assert_allclose(run(image_of([[10, 30, 7]]), [[1, 2]])[0, 0, :, 0], expected, atol=1e-5)
 
 
 def test_an_unknown_mode_is_refused():

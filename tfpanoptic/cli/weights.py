@@ -14,9 +14,16 @@ from tfpanoptic.errors import InputError
 def convert(
     checkpoint: Annotated[Path, typer.Argument(help="The other project's checkpoint.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="Settings to change, as key.path=value.")] = None,
-    source: Annotated[str, typer.Option("--from", help="The project: deeplab2.")] = ...,  # type: ignore[assignment]
+    source: Annotated[str, typer.Option("--from", help="The project: deeplab2 or detectron2.")] = ...,  # type: ignore[assignment]
     config: Annotated[Path, typer.Option(help="YAML file of the model that the weights are for.")] = ...,  # type: ignore[assignment]
     out: Annotated[Path, typer.Option(help="Weight file to write, .safetensors.")] = ...,  # type: ignore[assignment]
+    reset_heads: Annotated[
+        bool, typer.Option("--reset-heads", help="For other categories: leave the heads that name them as initialised.")
+    ] = False,
+    backbone_only: Annotated[
+        bool,
+        typer.Option("--backbone-only", help="An ImageNet classifier: leave all but the backbone as initialised."),
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
 ) -> None:
     """Convert a checkpoint of another project to a weight file of ours."""
@@ -29,12 +36,20 @@ def convert(
     if out.exists() and not overwrite:
         raise InputError(f"{out}: exists already; give --overwrite to replace it")
     converter = CONVERTERS[source]
+    if backbone_only and not hasattr(converter, "load_backbone"):
+        raise InputError(f"--backbone-only: not possible with --from {source}")
     variables = converter.read_checkpoint(checkpoint)
     segmenter = PanopticSegmenter.from_yaml(config, overrides or ())
     try:
-        converter.load_variables(segmenter, variables)
+        if backbone_only:
+            left = converter.load_backbone(segmenter, variables)
+        else:
+            left = converter.load_variables(segmenter, variables, reset_heads)
     except InputError as error:
         raise InputError(f"{checkpoint}: {error}") from None
     out.parent.mkdir(parents=True, exist_ok=True)
     segmenter.save_weights_file(out)
     print(f"{out}: {len(segmenter.weights)} weights, {segmenter.count_params():,} parameters")
+    if left:
+        more = f" and {len(left) - 8} more" if len(left) > 8 else ""
+        print(f"left as initialised: {', '.join(left[:8])}{more}")

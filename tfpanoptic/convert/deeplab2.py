@@ -10,11 +10,12 @@ Source: the variable names of DeepLab2's published checkpoints.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from tfpanoptic.convert.fitting import Head, set_weights
 from tfpanoptic.errors import InputError
 
 SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -23,6 +24,9 @@ SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 _NOT_NETWORK = re.compile(
     r"(^|/)(\.OPTIMIZER_SLOT|_CHECKPOINTABLE_OBJECT_GRAPH|save_counter|global_step)(/|$)|^optimizer/"
 )
+
+# Its channels include void where the model has one.
+_HEADS = (Head("semantic_last_layer/", "semantic logits", "channels"),)
 
 # Start of our path -> start of the original's. The first that matches is used.
 _PREFIXES = tuple(
@@ -75,35 +79,23 @@ def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
         raise InputError(f"{path}: not a TensorFlow checkpoint ({' '.join(str(error).split())})") from None
 
 
-def load_variables(model, variables: Mapping[str, np.ndarray]) -> None:
+def load_variables(model, variables: Mapping[str, np.ndarray], reset_heads: bool = False) -> tuple[str, ...]:
     """Fills `model` from DeepLab2's arrays: every array is used once, every weight is set once.
 
     Args:
         model: a Keras model whose weights have the paths of `models/panoptic_deeplab.py`.
         variables: name -> array; the suffix of checkpoint files is optional, optimizer slots, save counters and the
             global step are passed over.
+        reset_heads: leave the last layer of the semantic head as it is.
+
+    Returns:
+        Paths of the weights that were left as they are.
 
     Raises:
         InputError: arrays without a weight, weights without an array, or shapes that differ; nothing is set then.
     """
     arrays = {name.removesuffix(SUFFIX): value for name, value in variables.items() if not _NOT_NETWORK.search(name)}
-    weights = {deeplab2_name(weight.path): weight for weight in model.weights}
-    problems = [
-        _listed("no place for", arrays.keys() - weights.keys()),
-        _listed("no value for", weights.keys() - arrays.keys()),
-        _listed(
-            "other shape for",
-            (
-                f"{name} (found {np.shape(arrays[name])}, expected {tuple(weight.shape)})"
-                for name, weight in weights.items()
-                if name in arrays and np.shape(arrays[name]) != tuple(weight.shape)
-            ),
-        ),
-    ]
-    if any(problems):
-        raise InputError("DeepLab2 weights do not fit the model: " + "; ".join(filter(None, problems)))
-    for name, weight in weights.items():
-        weight.assign(arrays[name])
+    return set_weights(model.weights, arrays, deeplab2_name, "DeepLab2", _HEADS, reset_heads)
 
 
 def deeplab2_name(path: str) -> str:
@@ -117,10 +109,3 @@ def deeplab2_name(path: str) -> str:
             )
             return re.sub(r"/(conv/kernel|batch_norm/\w+)$", r"/_\1", name)
     return path
-
-
-def _listed(problem: str, names: Iterable[str]) -> str:
-    """One phrase with the first few names, empty without names."""
-    ordered = sorted(names)
-    more = f" and {len(ordered) - 3} more" if len(ordered) > 3 else ""
-    return f"{problem} {', '.join(ordered[:3])}{more}" if ordered else ""

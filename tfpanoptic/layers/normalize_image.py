@@ -10,7 +10,9 @@ from tfpanoptic.ops.valid import valid_pixels
 # Deviation, in grey levels, below which an image counts as flat: its noise is not blown up. Own choice;
 # one level is the step of an 8-bit file.
 DEVIATION_FLOOR = 1.0
-# Red, green and blue. Source: Detectron2 `config/defaults.py`, `PIXEL_MEAN`.
+
+# Red, green and blue of ImageNet's photos. Source: Detectron2's `MODEL.PIXEL_MEAN` (103.53, 116.28, 123.675), which
+# is in the order blue, green, red; its `MODEL.PIXEL_STD` is 1.
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 
 
@@ -22,12 +24,13 @@ class NormalizeImage(keras.layers.Layer):
         mode: "symmetric": x / 127.5 - 1 (DeepLab2, which pads with 127.5 beforehand).
             "per_image": minus the mean, divided by the deviation, of each image's valid pixels; one mean and
             one deviation for the three channels, so that colours keep their ratios.
+            "imagenet_mean": minus `IMAGENET_MEAN`, not divided (Detectron2, whose padding comes after it).
 
     Raises:
         ValueError: another mode.
     """
 
-    MODES = ("symmetric", "imagenet_mean", "per_image")
+    MODES = ("symmetric", "per_image", "imagenet_mean")
 
     def __init__(self, mode: str, **kwargs):
         kwargs.setdefault("dtype", "float32")
@@ -47,7 +50,7 @@ class NormalizeImage(keras.layers.Layer):
         if self.mode == "symmetric":
             return ops.where(valid, image / 127.5 - 1.0, 0.0)
         if self.mode == "imagenet_mean":
-            return ops.where(valid, image - ops.convert_to_tensor(IMAGENET_MEAN, "float32"), 0.0)
+            return ops.where(valid, image - ops.convert_to_tensor(IMAGENET_MEAN, image.dtype), 0.0)
         count = 3.0 * ops.maximum(_sum(ops.cast(valid, image.dtype)), 1.0)
         mean = _sum(ops.where(valid, image, 0.0)) / count
         centered = ops.where(valid, image - mean, 0.0)

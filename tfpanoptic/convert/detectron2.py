@@ -1,0 +1,223 @@
+"""Weights of Detectron2's Panoptic FPN.
+
+Each of our weights has exactly one of the original's names, found by the rules below. Arrays are renamed and brought
+into Keras' layout; where the two models count differently they are reordered: our input is RGB, our boxes are
+(y1, x1, y2, x2) and our features are flattened with the channels last.
+
+Source: Detectron2 `modeling/meta_arch/panoptic_fpn.py` and the names of its published checkpoints.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfpanoptic.convert import caffe2_resnet
+from tfpanoptic.convert.fitting import Head, set_weights
+from tfpanoptic.convert.safe_pickle import StoredArray, read_pickle
+from tfpanoptic.convert.torch_file import LEGACY_MAGIC, Tensor, read_legacy, read_zip
+from tfpanoptic.errors import InputError
+from tfpanoptic.layers.normalize_image import IMAGENET_MEAN
+
+# What a checkpoint holds beside the network.
+_NOT_NETWORK = re.compile(r"(^|\.)(num_batches_tracked|pixel_mean|pixel_std|cell_anchors\.\d+)$")
+
+_CLASS_LOGITS = "roi_heads.box_predictor.cls_score."
+_BOX_DELTAS = "roi_heads.box_predictor.bbox_pred."
+_ANCHOR_DELTAS = "proposal_generator.rpn_head.anchor_deltas."
+_FIRST_DENSE = "roi_heads.box_head.fc1.weight"
+_BACKBONE = "backbone.bottom_up."
+_STEM = f"{_BACKBONE}stem.conv1.weight"
+
+_HEADS = (
+    Head(_CLASS_LOGITS, "class logits", outputs_beside=1),  # background
+    Head(_BOX_DELTAS, "box deltas", outputs_each=4),
+    Head("roi_heads.mask_head.predictor.", "mask logits"),
+    Head("sem_seg_head.predictor.", "semantic logits", "channels"),
+)
+
+# Height and width of the features of a box. Source: `MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION`.
+_POOLED = (7, 7)
+
+# (dx, dy, dw, dh) -> (dy, dx, dh, dw).
+_DELTA_ORDER = (1, 0, 3, 2)
+
+# Our path -> the original's name without its last part. The first that matches is used.
+_LAYERS = (
+    (re.compile(r"stem/"), lambda m: "backbone.bottom_up.stem.conv1"),
+    (
+        re.compile(r"stage(\d)_block(\d+)_(conv\d|shortcut)/"),
+        lambda m: f"backbone.bottom_up.res{m[1]}.{int(m[2]) - 1}.{m[3]}",
+    ),
+    (re.compile(r"fpn/(lateral|output)(\d)/"), lambda m: f"backbone.fpn_{m[1]}{m[2]}"),
+    (re.compile(r"rpn/conv/"), lambda m: "proposal_generator.rpn_head.conv"),
+    (re.compile(r"rpn/objectness/"), lambda m: "proposal_generator.rpn_head.objectness_logits"),
+    (re.compile(r"rpn/deltas/"), lambda m: "proposal_generator.rpn_head.anchor_deltas"),
+    (re.compile(r"box_head/(fc\d)/"), lambda m: f"roi_heads.box_head.{m[1]}"),
+    (re.compile(r"box_head/class_logits/"), lambda m: "roi_heads.box_predictor.cls_score"),
+    (re.compile(r"box_head/deltas/"), lambda m: "roi_heads.box_predictor.bbox_pred"),
+    (re.compile(r"mask_head/conv(\d)/"), lambda m: f"roi_heads.mask_head.mask_fcn{m[1]}"),
+    (re.compile(r"mask_head/deconv/"), lambda m: "roi_heads.mask_head.deconv"),
+    (re.compile(r"mask_head/logits/"), lambda m: "roi_heads.mask_head.predictor"),
+    # Every second layer of the original enlarges and has no weights.
+    (re.compile(r"semantic_fpn/p(\d)_conv(\d)/"), lambda m: f"sem_seg_head.p{m[1]}.{2 * int(m[2]) - 2}"),
+    (re.compile(r"semantic_fpn/logits/"), lambda m: "sem_seg_head.predictor"),
+)
+
+# Our path behind the layer -> the last part of the original's name.
+_LEAVES = {
+    "conv/kernel": "weight",
+    "kernel": "weight",
+    "bias": "bias",
+    **{
+        f"{norm}/{ours}": f"norm.{theirs}"
+        for norm in ("batch_norm", "group_norm")
+        for ours, theirs in (
+            ("gamma", "weight"),
+            ("beta", "bias"),
+            ("moving_mean", "running_mean"),
+            ("moving_variance", "running_var"),
+        )
+    },
+}
+
+
+def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
+    """All arrays of a checkpoint of Detectron2, keyed by its names; neither PyTorch nor code of the file is used.
+
+    Args:
+        path: of a `.pkl` of the model zoo or of a `.pth`, with the arrays under `model` or by themselves.
+
+    Raises:
+        InputError: no such file, another format, damaged, or a pickle that names anything but arrays, tensors and plain
+            containers.
+    """
+    path = Path(path)
+    if not path.is_file():
+        what = "a folder" if path.is_dir() else "no such file"
+        raise InputError(f"{path}: {what}; expected a checkpoint of Detectron2, .pkl or .pth")
+    try:
+        with path.open("rb") as file:
+            if file.read(4) == b"PK\x03\x04":
+                with zipfile.ZipFile(file) as archive:
+                    return _arrays(read_zip(archive, path), path)
+            file.seek(0)
+            content = read_pickle(file, path)
+            if isinstance(content, int) and content == LEGACY_MAGIC:
+                content = read_legacy(file, path)
+            return _arrays(content, path)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from None
+
+
+def _arrays(content: Any, path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a checkpoint's content, made while its file is open."""
+    stored = content.get("model", content) if isinstance(content, dict) else content
+    if not isinstance(stored, dict) or not stored:
+        raise InputError(f"{path}: expected arrays by name, found {_kind(stored)}")
+    arrays = {}
+    for name, value in stored.items():
+        if not isinstance(name, str):
+            raise InputError(f"{path}: expected names of arrays, found {_kind(name)}")
+        if not isinstance(value, StoredArray | Tensor):
+            raise InputError(f"{path}: {name[:80]!r}: expected an array, found {_kind(value)}")
+        try:
+            arrays[name] = value.array()
+        except (ValueError, TypeError, OverflowError, MemoryError) as error:
+            raise InputError(f"{path}: {name}: {error}") from None
+    return arrays
+
+
+def _kind(value: object) -> str:
+    return "an empty dict" if value == {} else type(value).__name__.strip("_")
+
+
+def load_variables(model, variables: Mapping[str, np.ndarray], reset_heads: bool = False) -> tuple[str, ...]:
+    """Fills `model` from Detectron2's arrays: every array is used once, every weight is set once.
+
+    Args:
+        model: a Keras model whose weights have the paths of `models/panoptic_fpn.py`.
+        variables: name -> array of floats, in PyTorch's layout; the `module.` of parallel training is optional, anchors
+            and counters are passed over.
+        reset_heads: leave class logits, box deltas, mask logits and semantic logits as they are.
+
+    Returns:
+        Paths of the weights that were left as they are.
+
+    Raises:
+        InputError: arrays without a weight, weights without an array, shapes that differ, or a network for images that
+            are normalised in another way; nothing is set then.
+    """
+    if all(name.startswith("module.") for name in variables):
+        variables = {name.removeprefix("module."): array for name, array in variables.items()}
+    if caffe2_resnet.STEM in variables:
+        raise InputError("weights of a backbone; --backbone-only converts them and leaves all others as initialised")
+    _check_normalization(variables)
+    arrays = {name: _in_our_layout(name, a) for name, a in variables.items() if not _NOT_NETWORK.search(name)}
+    return set_weights(model.weights, arrays, detectron2_name, "Detectron2", _HEADS, reset_heads)
+
+
+def load_backbone(model, variables: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+    """Fills the backbone of `model` from an ImageNet classifier in Caffe2's names, and nothing else.
+
+    Args:
+        model: as `load_variables`.
+        variables: name -> array of floats, in Caffe2's layout, which is PyTorch's.
+
+    Returns:
+        Paths of the weights that were left as they are: all but the backbone's.
+
+    Raises:
+        InputError: other names, or the backbone is another one; nothing is set then.
+    """
+    if caffe2_resnet.STEM not in variables:
+        raise InputError(
+            f"--backbone-only: expected an ImageNet classifier in Caffe2's names, found no {caffe2_resnet.STEM}"
+        )
+    arrays = {name: _in_our_layout(name, a) for name, a in caffe2_resnet.detectron2_arrays(variables).items()}
+    weights = [weight for weight in model.weights if detectron2_name(weight.path).startswith(_BACKBONE)]
+    set_weights(weights, arrays, detectron2_name, "Caffe2's", ())
+    return tuple(w.path for w in model.weights if not detectron2_name(w.path).startswith(_BACKBONE))
+
+
+def detectron2_name(path: str) -> str:
+    """The original's name of the weight at `path` of our model; `path` itself where no rule knows it."""
+    for pattern, name in _LAYERS:
+        match = pattern.match(path)
+        if match and path[match.end() :] in _LEAVES:
+            return f"{name(match)}.{_LEAVES[path[match.end() :]]}"
+    return path
+
+
+def _check_normalization(variables: Mapping[str, np.ndarray]) -> None:
+    for name, expected in (("pixel_mean", IMAGENET_MEAN[::-1]), ("pixel_std", (1.0, 1.0, 1.0))):
+        if name not in variables:
+            continue
+        found = np.asarray(variables[name], np.float64).ravel()
+        if found.shape != (3,) or not np.allclose(found, expected, atol=1e-3):
+            raise InputError(
+                f"{name} is ({', '.join(f'{value:g}' for value in found)}), expected "
+                f"({', '.join(f'{value:g}' for value in expected)}) for blue, green, red: "
+                "a network for images that are normalised in another way"
+            )
+
+
+def _in_our_layout(name: str, array: np.ndarray) -> np.ndarray:
+    """An array of the original as Keras and our model hold it, float32."""
+    array = np.asarray(array, np.float32)
+    if name == _FIRST_DENSE and array.ndim == 2 and array.shape[1] % np.prod(_POOLED) == 0:
+        array = array.reshape(len(array), -1, *_POOLED).transpose(0, 2, 3, 1).reshape(array.shape)
+    if array.ndim == 4:  # (out, in, y, x); of the transposed convolution (in, out, y, x), and Keras' has out before in
+        array = array.transpose(2, 3, 1, 0)
+    elif array.ndim == 2:
+        array = array.T
+    if name == _STEM and array.ndim == 4:
+        array = array[:, :, ::-1]
+    if name.startswith((_BOX_DELTAS, _ANCHOR_DELTAS)) and array.shape[-1:] and array.shape[-1] % 4 == 0:
+        array = array.reshape(*array.shape[:-1], -1, 4)[..., _DELTA_ORDER].reshape(array.shape)
+    return array

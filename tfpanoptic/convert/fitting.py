@@ -1,0 +1,100 @@
+"""Arrays of a checkpoint -> the weights of a model, one to one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from tfpanoptic.errors import InputError
+
+
+class Head(NamedTuple):
+    """A last layer whose outputs are a data set's categories.
+
+    Attributes:
+        start: of its arrays' names in the checkpoint.
+        title: in field words.
+        unit: what is counted in messages.
+        outputs_each: outputs of each.
+        outputs_beside: outputs that belong to none.
+    """
+
+    start: str
+    title: str
+    unit: str = "classes"
+    outputs_each: int = 1
+    outputs_beside: int = 0
+
+
+def set_weights(
+    variables: Iterable,
+    arrays: Mapping[str, np.ndarray],
+    name_of: Callable[[str], str],
+    project: str,
+    heads: Sequence[Head],
+    reset_heads: bool = False,
+) -> tuple[str, ...]:
+    """Fills weights: every array is used once, every weight is set once.
+
+    Args:
+        variables: the weights, Keras variables.
+        arrays: name -> array, in Keras' layout.
+        name_of: path of a weight of ours -> its name among the arrays.
+        project: where the arrays come from, for messages.
+        heads: the layers that only fit a model of the same categories.
+        reset_heads: leave these layers as they are and pass over their arrays, whatever their shapes.
+
+    Returns:
+        Paths of the weights that were left as they are.
+
+    Raises:
+        InputError: arrays without a weight, weights without an array, or shapes that differ; nothing is set then.
+    """
+    weights = {name_of(weight.path): weight for weight in variables}
+    left: list[str] = []
+    if reset_heads:
+        starts = tuple(head.start for head in heads)
+        left = [weights.pop(name).path for name in list(weights) if name.startswith(starts)]
+        arrays = {name: array for name, array in arrays.items() if not name.startswith(starts)}
+    shapes = {name: (np.shape(arrays[name]), tuple(weight.shape)) for name, weight in weights.items() if name in arrays}
+    misfits = {name: pair for name, pair in shapes.items() if pair[0] != pair[1]}
+    of_other_categories = [_take_head(misfits, head) for head in heads]
+    problems = [
+        _listed("no place for", arrays.keys() - weights.keys()),
+        _listed("no value for", weights.keys() - arrays.keys()),
+        _listed("other shape for", (f"{n} (found {f}, expected {e})" for n, (f, e) in misfits.items())),
+        _heads_of_other_categories(filter(None, of_other_categories)),
+    ]
+    if any(problems):
+        raise InputError(f"{project} weights do not fit the model: " + "; ".join(filter(None, problems)))
+    for name, weight in weights.items():
+        weight.assign(arrays[name])
+    return tuple(left)
+
+
+def _take_head(misfits: dict[str, tuple], head: Head) -> str:
+    """The head with both numbers of outputs, taken out of the misfits; empty if they differ in anything else."""
+    own = {name: pair for name, pair in misfits.items() if name.startswith(head.start)}
+    if not own or any(found[:-1] != expected[:-1] for found, expected in own.values()):
+        return ""
+    for name in own:
+        del misfits[name]
+    found, expected = next(iter(own.values()))
+    counts = [(shape[-1] - head.outputs_beside) // head.outputs_each for shape in (found, expected)]
+    return f"{head.title} ({counts[0]} {head.unit}, the model has {counts[1]})"
+
+
+def _heads_of_other_categories(heads: Iterable[str]) -> str:
+    """One phrase with all these heads, empty without any."""
+    listed = ", ".join(heads)
+    advice = "--reset-heads leaves the heads of categories as initialised"
+    return f"heads for other categories: {listed}; {advice}" if listed else ""
+
+
+def _listed(problem: str, names: Iterable[str]) -> str:
+    """One phrase with the first few names, empty without names."""
+    ordered = sorted(names)
+    more = f" and {len(ordered) - 3} more" if len(ordered) > 3 else ""
+    return f"{problem} {', '.join(ordered[:3])}{more}" if ordered else ""
