@@ -30,13 +30,13 @@ def hard_pixel_cross_entropy(logits, category, weight, channels: tuple[int, ...]
     if logits.shape[-1] != len(channels):
         raise ValueError(f"channels name {len(channels)} categories, but logits have shape {logits.shape}")
     logits = ops.cast(logits, "float32")
-    known, channel = _channel_of(category, channels)
+    known, channel = channel_of(category, channels)
     loss = ops.sparse_categorical_crossentropy(channel, logits, from_logits=True)  # [B, H, W]
     loss = ops.where(known, loss * ops.cast(weight, "float32"), 0.0)
     return mean_of_nonzero(_hardest(loss, top_k_fraction))
 
 
-def _channel_of(category, channels: tuple[int, ...]):
+def channel_of(category, channels: tuple[int, ...]):
     """Whether a pixel's category has a channel, bool `[B, H, W]`, and which, int32 (0 without)."""
     table = np.full(max(channels) + 2, -1, np.int32)  # the last entry answers for every larger id
     for channel, category_id in enumerate(channels):
