@@ -53,22 +53,17 @@ def best_instance(
         channels: category id of each of the K channels.
         removal_overlap: the share, 0 to 1.
     """
-    batch, low_height, low_width, depth = ops.shape(semantic_logits)
     size = ops.shape(valid)[1:]
     order = _by_class(box_category, max(channels))
     boxes, category, mask_logits = (_at_places(x, order) for x in (boxes, box_category, mask_logits))
     first_of_class = category != ops.pad(category, ((0, 0), (1, 0)))[:, :-1]
-    channel_of_category = np.zeros(max(channels) + 1, np.int32)
-    channel_of_category[list(channels)] = np.arange(len(channels))
-    image = ops.expand_dims(ops.arange(batch, dtype="int32") * depth, 1)
-    plane = image + ops.take(channel_of_category, category, axis=0)  # [B, N]
-    planes = ops.reshape(ops.transpose(semantic_logits, (0, 3, 1, 2)), (-1, low_height, low_width, 1))
-    # A float32 map of places: TensorFlow compares and sums int32 on the host, even of tensors on a GPU.
+    class_maps, class_map = _class_maps(semantic_logits, category, channels)
+    # A float32 map of places: TensorFlow compares int32 on the host, even of tensors on a GPU.
     places = ops.cast(order, "float32")
 
     def add_detection(step, occupied, place, logit, part):
-        box, here, mask, new_class, its_plane, its_place = (
-            ops.take(x, step, axis=1) for x in (boxes, category, mask_logits, first_of_class, plane, places)
+        box, here, mask, new_class, its_map, its_place = (
+            ops.take(x, step, axis=1) for x in (boxes, category, mask_logits, first_of_class, class_map, places)
         )
         pasted = pasted_logits(box, mask, size)
         covered = ops.logical_and(pasted > 0, valid)
@@ -77,8 +72,8 @@ def best_instance(
 
         rows, columns = semantic_cells(box, size)
         inside = ops.logical_and(ops.expand_dims(rows, 2), ops.expand_dims(columns, 1))
-        enlarged = ops.squeeze(resize_bilinear(ops.take(planes, its_plane, axis=0), size, align_corners=False), -1)
-        its_part = ops.where(inside, enlarged, 0.0)
+        enlarged = resize_bilinear(ops.take(class_maps, its_map, axis=0), size, align_corners=False)
+        its_part = ops.where(inside, ops.squeeze(enlarged, -1), 0.0)
         its_logit, its_place = its_part + pasted, _on_maps(its_place)
         earlier = ops.logical_and(its_logit == logit, its_place < place)
         better = ops.logical_and(kept, ops.logical_or(its_logit > logit, earlier))
@@ -113,8 +108,27 @@ def _at_places(x, order):
     return ops.take(ops.reshape(x, (-1, *x.shape[2:])), image + order, axis=0)
 
 
+def _class_maps(semantic_logits, category, channels: tuple[int, ...]):
+    """All semantic maps of the batch, and which of them is that of each detection's class.
+
+    Returns:
+        float32 `[B * K, h, w, 1]`, and int32 `[B, N]`
+    """
+    batch, height, width, depth = ops.shape(semantic_logits)
+    channel_of_category = np.zeros(max(channels) + 1, np.int32)
+    channel_of_category[list(channels)] = np.arange(len(channels))
+    image = ops.expand_dims(ops.arange(batch, dtype="int32") * depth, 1)
+    maps = ops.reshape(ops.transpose(semantic_logits, (0, 3, 1, 2)), (-1, height, width, 1))
+    return maps, image + ops.take(channel_of_category, category, axis=0)
+
+
 def _is_free(covered, occupied, removal_overlap: float):
-    """Whether each image's mask has pixels of which few enough are occupied, bool `[B]`; masks are bool `[B, H, W]`."""
+    """Whether each image's mask has pixels and few enough of them are occupied, bool `[B]`.
+
+    Args:
+        covered, occupied: bool `[B, H, W]`. Sums of float32 count them exactly below 2**24 pixels.
+        removal_overlap: the share of occupied pixels up to which a mask is free.
+    """
     area = ops.sum(ops.cast(covered, "float32"), axis=(1, 2))
     overlap = ops.sum(ops.cast(ops.logical_and(covered, occupied), "float32"), axis=(1, 2))
     return ops.logical_and(area > 0, overlap / ops.maximum(area, 1.0) <= removal_overlap)
