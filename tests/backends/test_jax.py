@@ -1,4 +1,4 @@
-"""The network and its losses on JAX, in a process where TensorFlow cannot be imported."""
+"""Networks, losses and parts of them on JAX, in a process where TensorFlow cannot be imported."""
 
 import os
 import subprocess
@@ -8,24 +8,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-COMPUTE = Path(__file__).with_name("compute_panoptic_deeplab.py")
+SCRIPTS = ["compute_panoptic_deeplab.py", "compute_upsnet_parts.py"]
 
 
-def compute(backend, path):
+def compute(script, backend, path):
     environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
     environment["PYTHONPATH"] = str(Path(__file__).parents[2])
     finished = subprocess.run(
-        [sys.executable, str(COMPUTE), str(path)], env=environment, capture_output=True, text=True
+        [sys.executable, str(Path(__file__).with_name(script)), str(path)],
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert finished.returncode == 0, finished.stderr[-3000:]
     return dict(np.load(path))
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory):
+@pytest.fixture(scope="module", params=SCRIPTS)
+def results(request, tmp_path_factory):
     pytest.importorskip("jax")
     folder = tmp_path_factory.mktemp("backends")
-    return {backend: compute(backend, folder / f"{backend}.npz") for backend in ("tensorflow", "jax")}
+    return {backend: compute(request.param, backend, folder / f"{backend}.npz") for backend in ("tensorflow", "jax")}
 
 
 def test_both_backends_compute_the_same_things(results):

@@ -9,11 +9,13 @@ import tensorflow as tf
 
 from tfpanoptic.layers.aspp import ASPP
 from tfpanoptic.layers.conv import ConvNorm, DepthwiseConvNorm, SeparableConvNorm
+from tfpanoptic.layers.deformable_conv import DeformableConv
 from tfpanoptic.layers.dense_head import DenseHead
 from tfpanoptic.layers.norm import BatchNorm, FrozenBatchNorm, GroupNorm, Norm
 from tfpanoptic.layers.resize_like import ResizeLike
 from tfpanoptic.layers.skip_decoder import SkipDecoder
 from tfpanoptic.layers.squeeze_excite import SqueezeExcite
+from tfpanoptic.layers.upsnet_semantic import SharedDeformableHead
 
 # name -> (how to make it, channels and relative stride of each input, whether they come as one list, output channels)
 LAYERS = {
@@ -47,6 +49,13 @@ LAYERS = {
     "dense_head": (lambda: DenseHead(6, 2, name="x"), [(4, 1)], False, 2),
     "dense_head_alone": (lambda: DenseHead(6, 2, norm=Norm("none"), name="x"), [(4, 1)], False, 2),
     "plain_dense_head": (lambda: DenseHead(6, 2, 3, separable=False, name="x"), [(4, 1)], False, 2),
+    "deformable_conv": (lambda: DeformableConv(5, dilation=2, activation="relu", name="x"), [(4, 1)], False, 5),
+    "shared_deformable_head": (
+        lambda: SharedDeformableHead(5, (4, 3), name="x"),
+        [(4, 1), (4, 2), (4, 4), (4, 8)],
+        True,
+        5,
+    ),
     "resize_like": (lambda: ResizeLike(True, name="x"), [(4, 2), (3, 1)], False, 4),
 }
 SIZES = [(12, 16), (13, 9)]
@@ -124,7 +133,7 @@ def test_bfloat16_reaches_every_layer_but_the_predictions(case):
     with keras_policy("mixed_bfloat16"):
         layer = make()
         result = apply(layer, arrays(inputs, SIZES[0]), as_list)
-    assert result.dtype == (tf.float32 if isinstance(layer, DenseHead) else tf.bfloat16)
+    assert result.dtype == (tf.float32 if isinstance(layer, (DenseHead, SharedDeformableHead)) else tf.bfloat16)
 
 
 def test_weight_paths_start_with_the_layer_and_hold_no_counters(case):

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.fixtures.upsnet import scene
 from tfpanoptic.postprocess.centers import group_and_merge, panoptic_deeplab_postprocess
+from tfpanoptic.postprocess.instance_logits import best_instance
+from tfpanoptic.postprocess.panoptic_logits import upsnet_postprocess
 
 try:
     from ai_edge_litert.interpreter import Interpreter
@@ -78,3 +81,44 @@ def test_the_whole_way_at_one_size_gives_the_segments_of_the_graph():
     outputs = [random.uniform(size=(1, 9, 11, channels)).astype(np.float32) for channels in (5, 1, 2)]
     (ids,) = run_in_litert(postprocess, *outputs)
     np.testing.assert_array_equal(ids, postprocess(*outputs))
+
+
+DETECTIONS = [
+    tf.TensorSpec([None, 6, 4]),
+    tf.TensorSpec([None, 6], tf.int32),
+    tf.TensorSpec([None, 6, 28, 28]),
+]
+
+
+def stored_detections():
+    return [scene.detections()[name] for name in ("boxes", "box_category", "mask_logits")]
+
+
+@pytest.mark.parametrize("size", [(64, 96), (100, 110)])
+def test_panoptic_logits_at_one_size_give_the_segments_of_the_graph(size):
+    @tf.function(input_signature=[tf.TensorSpec([1, 64, 96, 9]), *DETECTIONS])
+    def postprocess(logits, boxes, box_category, mask_logits):
+        outputs = {"semantic_logits": logits, "boxes": boxes, "box_category": box_category, "mask_logits": mask_logits}
+        outputs["scores"] = tf.ones_like(boxes[..., 0])
+        valid = tf.constant([[size[0], 90]])
+        made = upsnet_postprocess(
+            outputs, size, valid, scene.CHANNELS, scene.THINGS, scene.NUM_CATEGORIES, 0.3, scene.STUFF_AREA
+        )
+        return made.segment_ids
+
+    inputs = [scene.SEMANTIC_LOGITS, *stored_detections()]
+    (ids,) = run_in_litert(postprocess, *inputs)
+    np.testing.assert_array_equal(ids, postprocess(*inputs))
+
+
+def test_detections_of_any_size_give_the_best_instances_of_the_graph():
+    maps = [tf.TensorSpec([None, None, None, 9]), tf.TensorSpec([None, None, None], tf.bool)]
+
+    @tf.function(input_signature=[maps[0], *DETECTIONS, maps[1]])
+    def best(logits, boxes, box_category, mask_logits, valid):
+        return best_instance(logits, boxes, box_category, mask_logits, valid, scene.CHANNELS, 0.3).place
+
+    for size in ((64, 96), (50, 110)):
+        inputs = [scene.SEMANTIC_LOGITS, *stored_detections(), np.ones((1, *size), bool)]
+        (place,) = run_in_litert(best, *inputs)
+        np.testing.assert_array_equal(place, best(*inputs))

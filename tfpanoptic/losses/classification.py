@@ -30,7 +30,7 @@ def hard_pixel_cross_entropy(logits, category, weight, channels: tuple[int, ...]
     if logits.shape[-1] != len(channels):
         raise ValueError(f"channels name {len(channels)} categories, but logits have shape {logits.shape}")
     logits = ops.cast(logits, "float32")
-    known, channel = _channel_of(category, channels)
+    known, channel = channel_of(category, channels)
     loss = ops.sparse_categorical_crossentropy(channel, logits, from_logits=True)  # [B, H, W]
     loss = ops.where(known, loss * ops.cast(weight, "float32"), 0.0)
     return mean_of_nonzero(_hardest(loss, top_k_fraction))
@@ -50,7 +50,7 @@ def pixel_cross_entropy(logits, channel):
     return ops.sum(ops.where(labelled, loss, 0.0), axis=(1, 2)), ops.sum(ops.cast(labelled, "float32"), axis=(1, 2))
 
 
-def _channel_of(category, channels: tuple[int, ...]):
+def channel_of(category, channels: tuple[int, ...]):
     """Whether a pixel's category has a channel, bool `[B, H, W]`, and which, int32 (0 without)."""
     table = channel_table(channels)
     channel = ops.take(table, ops.minimum(category, len(table) - 1), axis=0)

@@ -16,13 +16,15 @@ from keras import ops
 from tfpanoptic.architecture import Segments
 from tfpanoptic.ops.argmax import argmax
 from tfpanoptic.ops.center_offset import enlarge_offset
-from tfpanoptic.ops.enlarged_logits import best_channel, channel_logit
+from tfpanoptic.ops.enlarged_logits import best_channel
 from tfpanoptic.ops.nearest_point import nearest_point
 from tfpanoptic.ops.pooling import best_peaks
 from tfpanoptic.ops.resize import resize_bilinear
-from tfpanoptic.ops.segments import count_keys, look_up, sum_by_segment
+from tfpanoptic.ops.segments import count_keys, look_up
 from tfpanoptic.ops.valid import valid_pixels
-from tfpanoptic.panoptic_map import category_of, encode
+from tfpanoptic.panoptic_map import encode
+from tfpanoptic.postprocess.instance_labels import labels_in_order
+from tfpanoptic.postprocess.mean_probability import mean_probability
 
 
 def panoptic_deeplab_postprocess(
@@ -71,8 +73,9 @@ def panoptic_deeplab_postprocess(
         max_centers,
         stuff_area,
     )
-    probability = _mean_probability(segments, logits, log_sum_exp, channels, num_categories, align_corners)
-    return Segments(segments["segment_ids"], segments["labels"], probability * segments["center_scores"])
+    ids, labels, areas = (segments[name] for name in ("segment_ids", "labels", "areas"))
+    probability = mean_probability(ids, labels, areas, logits, log_sum_exp, channels, num_categories, align_corners)
+    return Segments(ids, labels, probability * segments["center_scores"])
 
 
 def group_and_merge(
@@ -173,11 +176,7 @@ def _vote(counts):
         counts: int32 `[B, max_centers, C + 1]`, pixels of each category.
     """
     category = argmax(counts)  # 0 where there is no pixel
-    count = ops.shape(category)[1]
-    earlier = np.tril(np.ones((count, count), bool))
-    same = ops.expand_dims(category, 2) == ops.expand_dims(category, 1)
-    number = ops.sum(ops.cast(ops.logical_and(same, earlier), "int32"), axis=2)
-    return ops.where(category > 0, encode(category, number), 0), ops.sum(counts, axis=2)
+    return labels_in_order(category), ops.sum(counts, axis=2)
 
 
 def _row_of_key(stuff_ids: np.ndarray, max_centers: int, num_categories: int) -> np.ndarray:
@@ -186,18 +185,3 @@ def _row_of_key(stuff_ids: np.ndarray, max_centers: int, num_categories: int) ->
     rows[:max_centers] = np.arange(max_centers)[:, None]
     rows[max_centers, stuff_ids] = max_centers + np.arange(len(stuff_ids))
     return rows.reshape(-1)
-
-
-def _mean_probability(segments: dict, logits, log_sum_exp, channels, num_categories: int, align_corners: bool):
-    """Mean probability of each segment's category over its pixels, float32 `[B, N]`."""
-    segment_ids, labels = segments["segment_ids"], segments["labels"]
-    batch, height, width = ops.shape(segment_ids)
-    channel_of_category = np.zeros(num_categories + 1, np.int32)
-    channel_of_category[list(channels)] = np.arange(len(channels))
-    channel_of_row = ops.take(channel_of_category, category_of(labels), axis=0)
-    channel_of_segment = ops.concatenate([ops.zeros_like(labels[:, :1]), channel_of_row], axis=1)
-    channel = look_up(channel_of_segment, ops.reshape(segment_ids, (batch, -1)))
-    channel = ops.reshape(channel, (batch, height, width))
-    probability = ops.exp(channel_logit(logits, channel, align_corners) - log_sum_exp)
-    total = sum_by_segment(probability, segment_ids, labels.shape[1] + 1)[:, 1:]
-    return total / ops.cast(ops.maximum(segments["areas"], 1), "float32")

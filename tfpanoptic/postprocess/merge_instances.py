@@ -16,6 +16,7 @@ from tfpanoptic.ops.mask_paste import paste_masks
 from tfpanoptic.ops.segments import count_keys, look_up
 from tfpanoptic.ops.valid import valid_pixels
 from tfpanoptic.panoptic_map import encode
+from tfpanoptic.postprocess.instance_labels import labels_in_order
 from tfpanoptic.postprocess.mean_probability import mean_probability
 
 
@@ -57,10 +58,14 @@ def panoptic_fpn_postprocess(
     channel, log_sum_exp = best_channel(logits, size, align_corners=False)
     semantic = ops.take(np.asarray(channels, np.int32), channel, axis=0)
     free = ops.logical_and(valid, instance == 0)
-    segment_ids, stuff_labels = _add_stuff(instance, semantic, free, stuff_ids, num_categories, kept, stuff_area)
-    thing_labels = ops.where(kept, _numbered(outputs["box_category"], kept), 0)
+    segment_ids, stuff_labels, stuff_areas = _add_stuff(
+        instance, semantic, free, stuff_ids, num_categories, kept, stuff_area
+    )
+    thing_labels = labels_in_order(ops.where(kept, outputs["box_category"], 0))
     labels = ops.concatenate([thing_labels, stuff_labels], axis=1)
-    probability = mean_probability(segment_ids, labels, logits, log_sum_exp, channels, num_categories, False)
+    # Only the scores of stuff are asked for.
+    areas = ops.concatenate([ops.ones_like(thing_labels), stuff_areas], axis=1)
+    probability = mean_probability(segment_ids, labels, areas, logits, log_sum_exp, channels, num_categories, False)
     count = ops.shape(kept)[1]
     scores = ops.concatenate([ops.where(kept, outputs["scores"], 0.0), probability[:, count:]], axis=1)
     return Segments(segment_ids, labels, scores)
@@ -99,7 +104,7 @@ def _paste_instances(outputs: dict, size, valid, instance_score: float, overlap:
 
 
 def _add_stuff(instance, semantic, free, stuff_ids, num_categories: int, kept, stuff_area: int):
-    """Segment ids int32 `[B, H, W]` with stuff on the free pixels, and the labels of the stuff rows, int32 `[B, S]`."""
+    """Segment ids int32 `[B, H, W]` with stuff on the free pixels; labels and areas of the stuff rows, int32 `[B, S]`."""
     batch, height, width = ops.shape(semantic)
     semantic = ops.reshape(ops.where(free, semantic, 0), (batch, height * width))
     areas = ops.take(count_keys(semantic, num_categories + 1), np.asarray(stuff_ids, np.int32), axis=1)
@@ -112,14 +117,4 @@ def _add_stuff(instance, semantic, free, stuff_ids, num_categories: int, kept, s
     exists = ops.cast(ops.pad(labels, ((0, 0), (1, 0))) > 0, "int32")  # row 0 is void
     segment_of_category = ops.take(exists * (ops.arange(len(stuff_ids) + 1, dtype="int32") + first), rows, axis=1)
     stuff = ops.reshape(look_up(segment_of_category, semantic), (batch, height, width))
-    return ops.where(free, stuff, instance), labels
-
-
-def _numbered(category, kept):
-    """Panoptic labels of instances numbered within their category from the best score down, int32 `[B, N]`."""
-    count = ops.shape(category)[1]
-    place = ops.arange(count, dtype="int32")
-    earlier = ops.expand_dims(place, 0) <= ops.expand_dims(place, 1)  # [N, N]
-    same = ops.logical_and(ops.expand_dims(category, 2) == ops.expand_dims(category, 1), ops.expand_dims(kept, 1))
-    number = ops.sum(ops.cast(ops.logical_and(same, earlier), "int32"), axis=2)
-    return encode(category, number)
+    return ops.where(free, stuff, instance), labels, areas
