@@ -52,10 +52,20 @@ MODELS = {
         "semantic": {"channels": 8, "norm": {"kind": "group", "groups": 2}},
         "postprocess": {"detection_score": 0.01, "max_detections": 12, "instance_score": 0.01, "stuff_area": 0},
     },
+    "upsnet": {
+        "name": "upsnet",
+        "backbone": {"name": "resnet10", "max_pool": True, "width_multiplier": 0.0625},
+        "normalization": "per_image",
+        "norm": {"kind": "batch"},
+        "fpn_channels": 8,
+        "instance": {**INSTANCE, "pooling": {"sampling_ratio": 2, "aligned": False}},
+        "semantic": {"filters": [8, 8]},
+        "postprocess": {"detection_score": 0.01, "max_detections": 12, "stuff_area": 0},
+    },
     "toy": {"name": "toy"},
 }
 # Sizes on the grid of each: k * 16 + 1, k * 32 and k * 4.
-CROPS = {"panoptic_deeplab": [65, 65], "panoptic_fpn": [64, 64], "toy": [64, 64]}
+CROPS = {"panoptic_deeplab": [65, 65], "panoptic_fpn": [64, 64], "upsnet": [64, 64], "toy": [64, 64]}
 
 
 def experiment(name: str, **training):

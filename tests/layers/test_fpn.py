@@ -50,13 +50,20 @@ def test_a_coarse_cell_is_repeated_in_the_four_finer_ones():
 
 
 def test_global_context_adds_the_projected_mean_of_the_coarsest_map_everywhere():
-    plain, tensors = FeaturePyramid(1, name="fpn"), [np.zeros((1, 8 // 2**n, 8 // 2**n, 1), "float32") for n in range(4)]
+    plain, tensors = (
+        FeaturePyramid(1, name="fpn"),
+        [np.zeros((1, 8 // 2**n, 8 // 2**n, 1), "float32") for n in range(4)],
+    )
     tensors[3][:] = 3.0
     layer = FeaturePyramid(1, global_context=True, name="fpn")
     for made in (plain, layer):
         made(tensors)
         for conv in (*made.laterals, *made.outputs):
-            conv.kernel.assign(np.where(np.arange(conv.kernel.shape[0] ** 2) == conv.kernel.shape[0] ** 2 // 2, 1.0, 0.0).reshape(conv.kernel.shape))
+            conv.kernel.assign(
+                np.where(np.arange(conv.kernel.shape[0] ** 2) == conv.kernel.shape[0] ** 2 // 2, 1.0, 0.0).reshape(
+                    conv.kernel.shape
+                )
+            )
     layer.context.kernel.assign([[2.0]])
     for with_context, without in zip(layer(tensors), plain(tensors), strict=True):
         np.testing.assert_allclose(with_context - without, 6.0)
@@ -76,7 +83,9 @@ def test_paths_name_the_levels_by_the_logarithm_of_their_stride():
     layer = FeaturePyramid(8, name="fpn")
     layer(maps())
     paths = {weight.path for weight in layer.weights}
-    assert {f"fpn/{kind}{n}/{leaf}" for kind in ("lateral", "output") for n in (2, 3, 4, 5) for leaf in ("kernel", "bias")} == paths
+    assert {
+        f"fpn/{kind}{n}/{leaf}" for kind in ("lateral", "output") for n in (2, 3, 4, 5) for leaf in ("kernel", "bias")
+    } == paths
 
 
 def test_a_reloaded_pyramid_gives_equal_levels(tmp_path):

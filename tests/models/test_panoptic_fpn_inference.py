@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests.models.detectron2_reference import CATEGORIES, CONFIG, FOLDER, XY, channels_last, image, networks, trunk
+from tfpanoptic.layers.rpn import anchors_of_levels
 from tfpanoptic.models.mask_rcnn import STRIDES
 from tfpanoptic.models.panoptic_fpn import postprocess
-from tfpanoptic.layers.rpn import anchors_of_levels
 from tfpanoptic.ops.resize import resize_bilinear
 from tfpanoptic.ops.roi_align import roi_align
 from tfpanoptic.panoptic_map import category_of

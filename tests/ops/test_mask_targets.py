@@ -13,7 +13,9 @@ def ellipse(height, width, middle, radii):
 def test_a_box_around_a_half_full_square_gives_its_half():
     instance_map = np.zeros((1, 28, 28), "int32")
     instance_map[0, 7:21, 7:14] = 5  # the left half of the box
-    found = np.asarray(mask_targets(instance_map, np.array([[(7, 7, 21, 21)]], "float32"), np.array([[5]], "int32"), 14))
+    found = np.asarray(
+        mask_targets(instance_map, np.array([[(7, 7, 21, 21)]], "float32"), np.array([[5]], "int32"), 14)
+    )
     # The box has a cell for each pixel; samples in the middle of pixels see no neighbour.
     assert found[0, 0, :, :7].all() and not found[0, 0, :, 7:].any()
 

@@ -71,5 +71,7 @@ def test_no_gradient_flows_through_proposals():
 def test_it_is_the_same_under_xla():
     logits, deltas, anchors = levels()
     compiled = tf.function(lambda *inputs: propose(*inputs, anchors, VALID, 40, 25, 0.4), jit_compile=True)
-    for ours, theirs in zip(compiled(logits, deltas), propose(logits, deltas, anchors, VALID, 40, 25, 0.4), strict=True):
+    for ours, theirs in zip(
+        compiled(logits, deltas), propose(logits, deltas, anchors, VALID, 40, 25, 0.4), strict=True
+    ):
         np.testing.assert_allclose(ours, theirs, atol=1e-4)

@@ -32,7 +32,9 @@ def pyramid(batch=1, depth=3, seed=0):
     return [rng.normal(size=(batch, SIZE[0] // s, SIZE[1] // s, depth)).astype("float32") for s in STRIDES]
 
 
-@pytest.mark.parametrize(("size", "sampling_ratio", "aligned"), [(7, 0, True), (14, 0, True), (7, 2, False), (3, 1, True)])
+@pytest.mark.parametrize(
+    ("size", "sampling_ratio", "aligned"), [(7, 0, True), (14, 0, True), (7, 2, False), (3, 1, True)]
+)
 def test_it_is_the_mean_of_the_samples(size, sampling_ratio, aligned):
     levels = pyramid()
     found = roi_align(levels, STRIDES, BOXES[None], size, sampling_ratio, aligned)

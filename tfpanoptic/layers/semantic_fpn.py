@@ -25,14 +25,10 @@ class SemanticFPN(keras.layers.Layer):
     Source: Kirillov et al. 2019 (Panoptic FPN), section 3.1; Detectron2 `modeling/meta_arch/semantic_seg.py`.
     """
 
-    def __init__(
-        self, channels: int, outputs: int, norm: Norm = Norm("group", epsilon=1e-5), **kwargs
-    ):
+    def __init__(self, channels: int, outputs: int, norm: Norm = Norm("group", epsilon=1e-5), **kwargs):
         super().__init__(**kwargs)
         self.channels, self.outputs, self.norm = channels, outputs, Norm(*norm)
-        self.predict = keras.layers.Conv2D(
-            outputs, 1, kernel_initializer="he_normal", dtype="float32", name="logits"
-        )
+        self.predict = keras.layers.Conv2D(outputs, 1, kernel_initializer="he_normal", dtype="float32", name="logits")
 
     def build(self, input_shape):
         """Creates the weights of all levels and of the prediction."""

@@ -37,17 +37,14 @@ def hard_pixel_cross_entropy(logits, category, weight, channels: tuple[int, ...]
 
 
 def pixel_cross_entropy(logits, channel):
-    """Cross entropy summed over the labelled pixels of each image, float32 `[B]`, and their number, float32 `[B]`.
+    """Cross entropy summed over the labelled pixels of each image, float32 `[B]`.
 
     Args:
         logits: float `[B, H, W, K]`.
         channel: int32 `[B, H, W]`, the right channel of each pixel, -1 where it has no label.
     """
-    labelled = channel >= 0
-    loss = ops.sparse_categorical_crossentropy(
-        ops.maximum(channel, 0), ops.cast(logits, "float32"), from_logits=True
-    )
-    return ops.sum(ops.where(labelled, loss, 0.0), axis=(1, 2)), ops.sum(ops.cast(labelled, "float32"), axis=(1, 2))
+    loss = ops.sparse_categorical_crossentropy(ops.maximum(channel, 0), ops.cast(logits, "float32"), from_logits=True)
+    return ops.sum(ops.where(channel >= 0, loss, 0.0), axis=(1, 2))
 
 
 def channel_of(category, channels: tuple[int, ...]):

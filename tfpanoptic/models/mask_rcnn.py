@@ -203,15 +203,20 @@ class InstanceBranch:
         sample = self.sample_regions(proposals, scores, *truth)
         box_logits, box_deltas = self.box_head(levels[:-1], sample["regions"])
         # Foreground comes first, so all of it is among these.
-        foreground = sample["regions"][:, : self.mask_regions]
-        index = self._class_index(sample["region_category"][:, : self.mask_regions])
+        foreground, category = (sample[name][:, : self.mask_regions] for name in ("regions", "region_category"))
         return {
             **self.sample_anchors(logits, deltas, *truth),
             **sample,
             "box_logits": box_logits,
             "box_deltas": box_deltas,
-            "mask_logits": self.mask_head(levels[:-1], foreground, index),
+            "mask_logits": self.masks(levels, foreground, category),
         }
+
+    def masks(self, levels: list, boxes, category):
+        """Mask logits float32 [B, N, 28, 28] of boxes [B, N, 4] for their category int32 [B, N]; any for no thing."""
+        from tfpanoptic.losses.detection import class_index
+
+        return self.mask_head(levels[:-1], boxes, class_index(category, self.thing_ids))
 
     def detections(self, levels: list, valid_size, mask_score: float) -> dict[str, Any]:
         """The instances of each image.
@@ -241,11 +246,6 @@ class InstanceBranch:
             "box_category": ops.where(exists, category, 0),
             "mask_logits": self.mask_head(levels[:-1], boxes, index, wanted),
         }
-
-    def _class_index(self, category):
-        from tfpanoptic.losses.detection import class_index
-
-        return class_index(category, self.thing_ids)
 
 
 def targets(example: dict[str, Any], config: InstanceConfig, categories: CategoryTable) -> dict[str, Any]:
@@ -283,3 +283,11 @@ def counts(outputs: dict) -> dict[str, Any]:
 
     regions = number_of(outputs["region_category"] >= 0)
     return {"region_class": regions, "region_box": regions, "mask": number_of(outputs["region_category"] > 0)}
+
+
+def loss_weights(rpn: float, instance: float) -> dict[str, float]:
+    """Weight of each term of `loss`: that of the RPN's, and that of the others."""
+    return {
+        **dict.fromkeys(("anchor_class", "anchor_box"), rpn),
+        **dict.fromkeys(("region_class", "region_box", "mask"), instance),
+    }

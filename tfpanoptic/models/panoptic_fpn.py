@@ -93,8 +93,8 @@ def build(config: PanopticFPNConfig, categories: CategoryTable) -> Networks:
     """
     import keras
 
-    from tfpanoptic.layers.normalize_image import NormalizeImage
     from tfpanoptic.layers.norm import Norm
+    from tfpanoptic.layers.normalize_image import NormalizeImage
     from tfpanoptic.layers.semantic_fpn import SemanticFPN
 
     detection = config.postprocess
@@ -150,22 +150,6 @@ def targets(example: dict[str, Any], config: PanopticFPNConfig, categories: Cate
 
 def loss(outputs, targets, config: PanopticFPNConfig, categories: CategoryTable) -> dict[str, Any]:
     """Unweighted terms, float32 [B]: `semantic` and those of `mask_rcnn`, all to be divided by `counts`."""
-    semantic, _ = _semantic_term(outputs, targets)
-    return {"semantic": semantic, **mask_rcnn.loss(outputs, targets, config.instance, categories)}
-
-
-def counts(outputs, targets, config: PanopticFPNConfig) -> dict[str, Any]:
-    """Labelled pixels, sampled regions, foreground regions; the RPN's terms are divided by the number of images."""
-    from tfpanoptic.losses.detection import number_of
-
-    labelled = targets["semantic"] >= 0
-    from keras import ops
-
-    labelled = number_of(ops.reshape(labelled, (ops.shape(labelled)[0], -1)))
-    return {"semantic": labelled, **mask_rcnn.counts(outputs)}
-
-
-def _semantic_term(outputs, targets):
     from keras import ops
 
     from tfpanoptic.losses.classification import pixel_cross_entropy
@@ -173,17 +157,24 @@ def _semantic_term(outputs, targets):
 
     size = ops.shape(targets["semantic"])[1:3]
     logits = resize_bilinear(ops.cast(outputs["semantic_logits"], "float32"), size, align_corners=False)
-    return pixel_cross_entropy(logits, targets["semantic"])
+    semantic = pixel_cross_entropy(logits, targets["semantic"])
+    return {"semantic": semantic, **mask_rcnn.loss(outputs, targets, config.instance, categories)}
+
+
+def counts(outputs, targets, config: PanopticFPNConfig) -> dict[str, Any]:
+    """Labelled pixels, sampled regions, foreground regions; the RPN's terms are divided by the number of images."""
+    from keras import ops
+
+    from tfpanoptic.losses.detection import number_of
+
+    labelled = targets["semantic"] >= 0
+    return {"semantic": number_of(ops.reshape(labelled, (ops.shape(labelled)[0], -1))), **mask_rcnn.counts(outputs)}
 
 
 def loss_weights(config: PanopticFPNConfig) -> dict[str, float]:
     """Weight of each term."""
     weights = config.loss_weights
-    return {
-        "semantic": weights.semantic,
-        **dict.fromkeys(("anchor_class", "anchor_box"), weights.rpn),
-        **dict.fromkeys(("region_class", "region_box", "mask"), weights.instance),
-    }
+    return {"semantic": weights.semantic, **mask_rcnn.loss_weights(weights.rpn, weights.instance)}
 
 
 def postprocess(outputs, size, valid_size, config: PanopticFPNConfig, categories: CategoryTable) -> Segments:

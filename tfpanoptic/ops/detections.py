@@ -102,6 +102,4 @@ def detect_over_classes(boxes, scores, count: int, score: float, overlap: float)
     exists = height > 0
     boxes = ops.take_along_axis(ordered, ops.expand_dims(order, -1), axis=1)
     index = ops.cast(ops.take_along_axis(best, order, axis=1), "int32") % classes
-    return Detections(
-        ops.where(ops.expand_dims(exists, -1), boxes, 0.0), height, ops.where(exists, index, 0)
-    )
+    return Detections(ops.where(ops.expand_dims(exists, -1), boxes, 0.0), height, ops.where(exists, index, 0))

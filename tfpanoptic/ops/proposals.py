@@ -15,9 +15,7 @@ from tfpanoptic.ops.nms import suppress
 LOWEST = -1e30
 
 
-def propose(
-    logits: list, deltas: list, anchors: list, valid_size, per_level: int, count: int, overlap: float
-) -> tuple:
+def propose(logits: list, deltas: list, anchors: list, valid_size, per_level: int, count: int, overlap: float) -> tuple:
     """The best `count` boxes of each image, the best first; no gradient flows through them.
 
     Args:

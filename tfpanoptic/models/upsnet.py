@@ -1,0 +1,269 @@
+"""UPSNet: Mask R-CNN, a deformable semantic head on the same pyramid, and a panoptic head without parameters.
+
+Xiong et al. 2019. The instance branch is that of `models/mask_rcnn.py`, with UPSNet's RoIAlign and losses: boxes have
+exclusive ends and proposals of all levels compete, as in Detectron2, where UPSNet has inclusive ends and keeps those of
+each level; and anchors beyond the image take part. The panoptic head follows UPSNet's own arithmetic. Whatever needs
+Keras or TensorFlow is imported where it is used: a configuration is read and checked without them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from tfpanoptic.architecture import Architecture, Networks, Segments
+from tfpanoptic.backbones import BACKBONES
+from tfpanoptic.categories import CategoryTable
+from tfpanoptic.errors import SettingError
+from tfpanoptic.models import mask_rcnn
+from tfpanoptic.settings.config import Named, StrictConfig
+from tfpanoptic.settings.input_size import Grid
+from tfpanoptic.settings.norm import NormConfig
+
+# Of the semantic logits.
+STRIDE = 4
+# After those of `mask_rcnn`.
+KEEP_DRAW = 4
+
+# UPSNet: 2 x 2 samples without alignment, parabolas below an error of 1 / 9 and of 1.
+INSTANCE = mask_rcnn.InstanceConfig(
+    rpn=mask_rcnn.RPNConfig(train_proposals=2000, smooth_l1_beta=1 / 9),
+    box_head=mask_rcnn.BoxHeadConfig(smooth_l1_beta=1.0),
+    pooling=mask_rcnn.PoolingConfig(sampling_ratio=2, aligned=False),
+)
+
+
+class SemanticConfig(StrictConfig):
+    """The semantic head; it has a channel for each category."""
+
+    # Of its deformable convolutions; (128, 128) on Cityscapes.
+    filters: tuple[int, ...] = Field((256, 128, 128), min_length=1)
+
+
+class PanopticConfig(StrictConfig):
+    """Training of the panoptic head."""
+
+    # Share of the instances of an image that have a channel; the others teach the unknown channel.
+    keep_fraction: float = Field(0.7, gt=0, le=1)
+
+
+class LossWeights(StrictConfig):
+    """Weights of the loss terms. Defaults: UPSNet on COCO; on Cityscapes 1 1 1, without `roi_semantic`, 0.5."""
+
+    instance: float = Field(1.0, ge=0)
+    rpn: float = Field(1.0, ge=0)
+    semantic: float = Field(0.2, ge=0)
+    # 0 leaves the term out.
+    roi_semantic: float = Field(0.04, ge=0)
+    panoptic: float = Field(0.1, ge=0)
+
+
+class PostprocessConfig(StrictConfig):
+    """Detection, removal of masks and clean-up. Defaults: UPSNet on COCO."""
+
+    # Detections: probability that a class needs, overlap at which the worse of two of any class goes, how many stay.
+    detection_score: float = Field(0.6, ge=0, lt=1)
+    detection_overlap: float = Field(0.5, ge=0, le=1)
+    max_detections: int = Field(100, ge=1, le=9_999)
+    # Largest share of a mask that masks of its class, better ones, may cover.
+    removal_overlap: float = Field(0.3, ge=0, le=1)
+    # Pixels that stuff needs.
+    stuff_area: int = Field(4096, ge=0)
+
+
+class UPSNetConfig(StrictConfig):
+    """All settings of the model; defaults are UPSNet's on COCO."""
+
+    name: Literal["upsnet"] = "upsnet"
+    backbone: Annotated[Any, Named(BACKBONES)]
+    # "imagenet_mean": minus the mean of ImageNet. "symmetric": x / 127.5 - 1. "per_image": by the image's own pixels.
+    normalization: Literal["imagenet_mean", "symmetric", "per_image"] = "imagenet_mean"
+    # Of the backbone. A frozen one is for pretrained weights.
+    norm: NormConfig = NormConfig(kind="frozen", epsilon=1e-5)
+    fpn_channels: int = Field(256, gt=0)
+    # Whether the pyramid sees the mean of the coarsest map; not on Cityscapes.
+    global_context: bool = True
+    instance: mask_rcnn.InstanceConfig = INSTANCE
+    semantic: SemanticConfig = SemanticConfig()
+    panoptic: PanopticConfig = PanopticConfig()
+    loss_weights: LossWeights = LossWeights()
+    postprocess: PostprocessConfig = PostprocessConfig()
+
+
+def grid(config: UPSNetConfig) -> Grid:
+    """Sides are multiples of the coarsest map's stride; half-pixel centres."""
+    return mask_rcnn.GRID
+
+
+def channels(config: UPSNetConfig, categories: CategoryTable) -> dict[str, tuple[int, ...]]:
+    """Category id of each channel of the classification heads, stuff first; 0 for background."""
+    return {
+        "semantic_logits": (*categories.stuff_ids, *categories.thing_ids),
+        **mask_rcnn.channels(categories),
+    }
+
+
+def build(config: UPSNetConfig, categories: CategoryTable) -> Networks:
+    """The networks.
+
+    Inputs `image` float32 [B, H, W, 3], RGB 0..255, and `valid_size` int32 [B, 2]; for training also `seed`, `boxes` and
+    `box_category`. Outputs of both: `semantic_logits` float32 [B, H / 4, W / 4, K]. The infer network adds what
+    `mask_rcnn.InstanceBranch.detections` returns; the train network what its `train_outputs` does, the masks of the
+    true boxes, `true_mask_logits` float32 [B, N, 28, 28], and `kept` int32 [B, N], 1 for instances with a channel.
+
+    Raises:
+        SettingError: a backbone's option, or data without things or without stuff.
+    """
+    import keras
+
+    from tfpanoptic.layers.keep_instances import KeepInstances
+    from tfpanoptic.layers.normalize_image import NormalizeImage
+    from tfpanoptic.layers.upsnet_semantic import SharedDeformableHead
+
+    if not categories.stuff_ids:
+        raise SettingError("model.name", "the data has no category of stuff, which upsnet needs; panoptic_fpn does not")
+    detection = config.postprocess
+    instances = mask_rcnn.InstanceBranch(
+        config.instance,
+        categories,
+        mask_rcnn.Detection(
+            detection.max_detections, detection.detection_score, detection.detection_overlap, over_classes=True
+        ),
+    )
+    image = keras.Input((None, None, 3), dtype="float32", name="image")
+    valid_size = keras.Input((2,), dtype="int32", name="valid_size")
+    normalized = NormalizeImage(config.normalization, name="normalize")(image, valid_size)
+    levels = mask_rcnn.pyramid(normalized, config.backbone, config.norm, config.fpn_channels, config.global_context)
+    logits = len(channels(config, categories)["semantic_logits"])
+    semantic = SharedDeformableHead(logits, config.semantic.filters, name="semantic_head")
+    outputs = {"semantic_logits": semantic(levels[:4])}
+
+    inputs = {"image": image, "valid_size": valid_size}
+    places = config.instance.max_instances
+    truth = {
+        "seed": keras.Input((2,), dtype="int32", name="seed"),
+        "boxes": keras.Input((places, 4), dtype="float32", name="boxes"),
+        "box_category": keras.Input((places,), dtype="int32", name="box_category"),
+    }
+    train = {
+        **outputs,
+        **instances.train_outputs(levels, {**inputs, **truth}),
+        "true_mask_logits": instances.masks(levels, truth["boxes"], truth["box_category"]),
+        "kept": KeepInstances(config.panoptic.keep_fraction, KEEP_DRAW, name="keep")(
+            truth["box_category"], truth["seed"]
+        ),
+    }
+    infer = {**outputs, **instances.detections(levels, valid_size, mask_score=0.0)}
+    return Networks(keras.Model({**inputs, **truth}, train, name="upsnet"), keras.Model(inputs, infer, name="upsnet"))
+
+
+def targets(example: dict[str, Any], config: UPSNetConfig, categories: CategoryTable) -> dict[str, Any]:
+    """`semantic` int32 [H, W], category ids, 0 where void, `image_size` int32 [2], of the un-padded part, and the targets of `mask_rcnn`."""
+    from tfpanoptic.panoptic_map import category_of
+
+    return {
+        "semantic": category_of(example["panoptic"]),
+        "image_size": example["valid_size"],
+        **mask_rcnn.targets(example, config.instance, categories),
+    }
+
+
+def loss(outputs, targets, config: UPSNetConfig, categories: CategoryTable) -> dict[str, Any]:
+    """Unweighted terms, float32 [B]: `semantic`, `roi_semantic`, `panoptic` and those of `mask_rcnn`."""
+    from keras import ops
+
+    from tfpanoptic.losses.classification import channel_of, pixel_cross_entropy
+    from tfpanoptic.losses.panoptic_logits import panoptic_logits_loss
+    from tfpanoptic.losses.roi_semantic import roi_semantic_loss
+    from tfpanoptic.ops.resize import resize_bilinear
+    from tfpanoptic.ops.roi_align import roi_align
+
+    declared = channels(config, categories)["semantic_logits"]
+    semantic, boxes, exists = targets["semantic"], targets["boxes"], targets["box_category"] > 0
+    logits = ops.cast(outputs["semantic_logits"], "float32")
+    known, channel = channel_of(semantic, declared)
+    enlarged = resize_bilinear(logits, ops.shape(semantic)[1:3], align_corners=False)
+    terms = {
+        "semantic": pixel_cross_entropy(enlarged, ops.where(known, channel, -1)),
+        "panoptic": panoptic_logits_loss(
+            logits,
+            boxes,
+            targets["box_category"],
+            outputs["kept"] > 0,
+            outputs["true_mask_logits"],
+            semantic,
+            targets["instance_map"],
+            declared,
+            categories.thing_ids,
+            STRIDE,
+        ),
+        **mask_rcnn.loss(outputs, targets, config.instance, categories),
+    }
+    if config.loss_weights.roi_semantic:
+        # Pooling the logits equals scoring pooled features: the shares of the samples add up to one.
+        scores = roi_align([logits], (STRIDE,), boxes, mask_rcnn.MASK_SIZE, sampling_ratio=2, aligned=False)
+        terms["roi_semantic"] = roi_semantic_loss(scores, semantic, boxes, exists, declared)
+    return terms
+
+
+def counts(outputs, targets, config: UPSNetConfig) -> dict[str, Any]:
+    """Labelled pixels, cells of the true boxes, cells of the image, and those of `mask_rcnn`."""
+    from keras import ops
+
+    from tfpanoptic.losses.detection import number_of
+    from tfpanoptic.losses.panoptic_logits import panoptic_logits_count
+    from tfpanoptic.losses.roi_semantic import roi_semantic_count
+
+    semantic = targets["semantic"]
+    labelled = ops.reshape(semantic > 0, (ops.shape(semantic)[0], -1))
+    found = {
+        "semantic": number_of(labelled),
+        "panoptic": panoptic_logits_count(targets["image_size"], STRIDE),
+        **mask_rcnn.counts(outputs),
+    }
+    if config.loss_weights.roi_semantic:
+        found["roi_semantic"] = roi_semantic_count(targets["box_category"] > 0, mask_rcnn.MASK_SIZE)
+    return found
+
+
+def loss_weights(config: UPSNetConfig) -> dict[str, float]:
+    """Weight of each term."""
+    weights = config.loss_weights
+    roi_semantic = {"roi_semantic": weights.roi_semantic} if weights.roi_semantic else {}
+    return {
+        "semantic": weights.semantic,
+        **roi_semantic,
+        "panoptic": weights.panoptic,
+        **mask_rcnn.loss_weights(weights.rpn, weights.instance),
+    }
+
+
+def postprocess(outputs, size, valid_size, config: UPSNetConfig, categories: CategoryTable) -> Segments:
+    """Segments int32 [B, *size] by the panoptic head; see `postprocess/panoptic_logits.py`."""
+    from tfpanoptic.postprocess.panoptic_logits import upsnet_postprocess
+
+    return upsnet_postprocess(
+        outputs,
+        size,
+        valid_size,
+        channels=channels(config, categories)["semantic_logits"],
+        thing_ids=categories.thing_ids,
+        num_categories=len(categories),
+        removal_overlap=config.postprocess.removal_overlap,
+        stuff_area=config.postprocess.stuff_area,
+    )
+
+
+ARCHITECTURE = Architecture(
+    name="upsnet",
+    config=UPSNetConfig,
+    grid=grid,
+    channels=channels,
+    build=build,
+    targets=targets,
+    loss=loss,
+    loss_weights=loss_weights,
+    postprocess=postprocess,
+    counts=counts,
+)
