@@ -120,3 +120,15 @@ def test_bfloat16_maps_are_read_at_float32_places():
     expected = deformable_conv(tf.cast(x, tf.float32), offset, tf.cast(kernel, tf.float32))
     # Nine rounded products, each of three channels: far below what rounded places would do (0.5 cells at 64).
     np.testing.assert_allclose(tf.cast(made, tf.float32), expected, atol=0.1)
+
+
+def test_on_a_line_of_cells_the_gradient_is_that_of_the_next_cell():
+    """Offsets start at 0, where every place lies on a line: half of the gradient there would be a wrong one."""
+    x = np.array([1.0, 4.0, 9.0, 16.0], np.float32).reshape(1, 1, 4, 1)
+    offset = tf.zeros([1, 1, 4, 2])
+    with tf.GradientTape() as tape:
+        tape.watch(offset)
+        total = tf.reduce_sum(deformable_conv(x, offset, np.ones((1, 1, 1, 1), np.float32)))
+    gradient = tape.gradient(total, offset)[0, 0]
+    # To the right: 4 - 1, 9 - 4, 16 - 9, 0 - 16; down: nothing below.
+    np.testing.assert_allclose(gradient, [[-1, 3], [-4, 5], [-9, 7], [-16, -16]])

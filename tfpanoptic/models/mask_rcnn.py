@@ -71,10 +71,12 @@ class BoxHeadConfig(StrictConfig):
 
 
 class MaskHeadConfig(StrictConfig):
-    """The mask head; masks have 28 x 28 cells. Defaults: Detectron2's Panoptic FPN."""
+    """The mask head. Defaults: Detectron2's Panoptic FPN."""
 
     channels: int = Field(256, gt=0)
     convs: int = Field(4, ge=0)
+    # Cells of a mask along each side; twice those of the features that it is made from.
+    size: int = Field(28, ge=2, multiple_of=2)
 
 
 class PoolingConfig(StrictConfig):
@@ -104,8 +106,6 @@ class Detection(NamedTuple):
     overlap: float
     over_classes: bool
 
-
-MASK_SIZE = 28
 
 
 def channels(categories: CategoryTable) -> dict[str, tuple[int, ...]]:
@@ -184,7 +184,7 @@ class InstanceBranch:
             config.mask_head.channels,
             config.mask_head.convs,
             len(things),
-            size=MASK_SIZE // 2,
+            size=config.mask_head.size // 2,
             **pooling,
             name="mask_head",
         )
@@ -213,7 +213,7 @@ class InstanceBranch:
         }
 
     def masks(self, levels: list, boxes, category):
-        """Mask logits float32 [B, N, 28, 28] of boxes [B, N, 4] for their category int32 [B, N]; any for no thing."""
+        """Mask logits float32 [B, N, m, m] of boxes [B, N, 4] for their category int32 [B, N]; any for no thing."""
         from tfpanoptic.losses.detection import class_index
 
         return self.mask_head(levels[:-1], boxes, class_index(category, self.thing_ids))
@@ -228,7 +228,7 @@ class InstanceBranch:
 
         Returns:
             `boxes` float32 [B, N, 4], `scores` float32 [B, N], falling, `box_category` int32 [B, N], all 0 in empty
-            places, and `mask_logits` float32 [B, N, 28, 28] of that category.
+            places, and `mask_logits` float32 [B, N, m, m] of that category.
         """
         from keras import ops
 
@@ -269,7 +269,7 @@ def loss(outputs: dict, targets: dict, config: InstanceConfig, categories: Categ
     )
     # The map counts instances from 1.
     number = ops.where(category > 0, place + 1, -1)
-    masks = mask_targets(targets["instance_map"], foreground, number, MASK_SIZE)
+    masks = mask_targets(targets["instance_map"], foreground, number, config.mask_head.size)
     return {
         **anchor_terms(outputs, config.rpn.sample, config.rpn.smooth_l1_beta),
         **region_terms(outputs, box_channels, categories.thing_ids, config.box_head.smooth_l1_beta),

@@ -12,10 +12,11 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from tfpanoptic.architecture import Architecture, Networks, Segments
+from tfpanoptic.architecture import Architecture, Networks, Oracle, Relaxation, Segments
 from tfpanoptic.backbones import BACKBONES
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.models import mask_rcnn
+from tfpanoptic.panoptic_map import category_of
 from tfpanoptic.settings.config import Named, StrictConfig
 from tfpanoptic.settings.input_size import Grid
 from tfpanoptic.settings.norm import NormConfig
@@ -133,19 +134,22 @@ def build(config: PanopticFPNConfig, categories: CategoryTable) -> Networks:
 
 def targets(example: dict[str, Any], config: PanopticFPNConfig, categories: CategoryTable) -> dict[str, Any]:
     """`semantic` int32 [H, W], channel of the semantic head, -1 where void, and the targets of `mask_rcnn`."""
-    from tfpanoptic.losses.classification import channel_table
     from tfpanoptic.targets.instances import semantic_channels
 
-    declared = channels(config, categories)["semantic_logits"]
-    table = np.full(len(categories) + 2, -1, np.int32)
-    known = channel_table(declared)[: len(table) - 1]
-    table[: len(known)] = known
-    if config.semantic.merge_things:
-        table[list(categories.thing_ids)] = declared.index(0)
     return {
-        "semantic": semantic_channels(example["panoptic"], table),
+        "semantic": semantic_channels(example["panoptic"], _channel_of_category(config, categories)),
         **mask_rcnn.targets(example, config.instance, categories),
     }
+
+
+def _channel_of_category(config: PanopticFPNConfig, categories: CategoryTable) -> np.ndarray:
+    """Channel of the semantic head for each category id, int32 [C + 2]; -1 for void, and last for every larger id."""
+    declared = channels(config, categories)["semantic_logits"]
+    table = np.full(len(categories) + 2, -1, np.int32)
+    for category in categories:
+        merged = category.isthing and config.semantic.merge_things
+        table[category.id] = declared.index(0 if merged else category.id)
+    return table
 
 
 def loss(outputs, targets, config: PanopticFPNConfig, categories: CategoryTable) -> dict[str, Any]:
@@ -195,6 +199,25 @@ def postprocess(outputs, size, valid_size, config: PanopticFPNConfig, categories
     )
 
 
+def perfect_outputs(panoptic, config: PanopticFPNConfig, categories: CategoryTable) -> dict[str, Any]:
+    """Outputs of perfect heads for one panoptic map int32 [H, W]; see `oracles/instances.py`."""
+    from tfpanoptic.oracles.instances import perfect_detections, perfect_semantic_logits
+
+    panoptic, count = np.asarray(panoptic), config.postprocess.max_detections
+    channel = _channel_of_category(config, categories)[category_of(panoptic)]
+    return {
+        "semantic_logits": perfect_semantic_logits(channel, len(channels(config, categories)["semantic_logits"])),
+        **perfect_detections(panoptic, categories.thing_ids, count, config.instance.mask_head.size),
+    }
+
+
+def relaxations(config: PanopticFPNConfig, most_instances: int) -> tuple[Relaxation, ...]:
+    """The settings that can cost panoptic quality; see `oracles/instances.py`."""
+    from tfpanoptic.oracles.instances import relaxations
+
+    return relaxations(config, most_instances, "instance_overlap")
+
+
 ARCHITECTURE = Architecture(
     name="panoptic_fpn",
     config=PanopticFPNConfig,
@@ -206,4 +229,5 @@ ARCHITECTURE = Architecture(
     loss_weights=loss_weights,
     postprocess=postprocess,
     counts=counts,
+    oracle=Oracle(perfect_outputs, relaxations),
 )

@@ -10,19 +10,23 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import Field
 
-from tfpanoptic.architecture import Architecture, Networks, Segments
+from tfpanoptic.architecture import Architecture, Networks, Oracle, Relaxation, Segments
 from tfpanoptic.backbones import BACKBONES
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import SettingError
 from tfpanoptic.models import mask_rcnn
+from tfpanoptic.panoptic_map import category_of
 from tfpanoptic.settings.config import Named, StrictConfig
 from tfpanoptic.settings.input_size import Grid
 from tfpanoptic.settings.norm import NormConfig
 
 # Of the semantic logits.
 STRIDE = 4
+# Cells along each side of a box in which the RoI loss looks at the semantic logits.
+ROI_SIZE = 28
 # After those of `mask_rcnn`.
 KEEP_DRAW = 4
 
@@ -110,7 +114,7 @@ def build(config: UPSNetConfig, categories: CategoryTable) -> Networks:
     Inputs `image` float32 [B, H, W, 3], RGB 0..255, and `valid_size` int32 [B, 2]; for training also `seed`, `boxes` and
     `box_category`. Outputs of both: `semantic_logits` float32 [B, H / 4, W / 4, K]. The infer network adds what
     `mask_rcnn.InstanceBranch.detections` returns; the train network what its `train_outputs` does, the masks of the
-    true boxes, `true_mask_logits` float32 [B, N, 28, 28], and `kept` int32 [B, N], 1 for instances with a channel.
+    true boxes, `true_mask_logits` float32 [B, N, m, m], and `kept` int32 [B, N], 1 for instances with a channel.
 
     Raises:
         SettingError: a backbone's option, or data without things or without stuff.
@@ -160,8 +164,6 @@ def build(config: UPSNetConfig, categories: CategoryTable) -> Networks:
 
 def targets(example: dict[str, Any], config: UPSNetConfig, categories: CategoryTable) -> dict[str, Any]:
     """`semantic` int32 [H, W], category ids, 0 where void, `image_size` int32 [2], of the un-padded part, and the targets of `mask_rcnn`."""
-    from tfpanoptic.panoptic_map import category_of
-
     return {
         "semantic": category_of(example["panoptic"]),
         "image_size": example["valid_size"],
@@ -202,7 +204,7 @@ def loss(outputs, targets, config: UPSNetConfig, categories: CategoryTable) -> d
     }
     if config.loss_weights.roi_semantic:
         # Pooling the logits equals scoring pooled features: the shares of the samples add up to one.
-        scores = roi_align([logits], (STRIDE,), boxes, mask_rcnn.MASK_SIZE, sampling_ratio=2, aligned=False)
+        scores = roi_align([logits], (STRIDE,), boxes, ROI_SIZE, sampling_ratio=2, aligned=False)
         terms["roi_semantic"] = roi_semantic_loss(scores, semantic, boxes, exists, declared)
     return terms
 
@@ -223,7 +225,7 @@ def counts(outputs, targets, config: UPSNetConfig) -> dict[str, Any]:
         **mask_rcnn.counts(outputs),
     }
     if config.loss_weights.roi_semantic:
-        found["roi_semantic"] = roi_semantic_count(targets["box_category"] > 0, mask_rcnn.MASK_SIZE)
+        found["roi_semantic"] = roi_semantic_count(targets["box_category"] > 0, ROI_SIZE)
     return found
 
 
@@ -255,6 +257,26 @@ def postprocess(outputs, size, valid_size, config: UPSNetConfig, categories: Cat
     )
 
 
+def perfect_outputs(panoptic, config: UPSNetConfig, categories: CategoryTable) -> dict[str, Any]:
+    """Outputs of perfect heads for one panoptic map int32 [H, W]; see `oracles/instances.py`."""
+    from tfpanoptic.losses.classification import channel_table
+    from tfpanoptic.oracles.instances import perfect_detections, perfect_semantic_logits
+
+    panoptic, declared = np.asarray(panoptic), channels(config, categories)["semantic_logits"]
+    count, size = config.postprocess.max_detections, config.instance.mask_head.size
+    return {
+        "semantic_logits": perfect_semantic_logits(channel_table(declared)[category_of(panoptic)], len(declared)),
+        **perfect_detections(panoptic, categories.thing_ids, count, size),
+    }
+
+
+def relaxations(config: UPSNetConfig, most_instances: int) -> tuple[Relaxation, ...]:
+    """The settings that can cost panoptic quality; see `oracles/instances.py`."""
+    from tfpanoptic.oracles.instances import relaxations
+
+    return relaxations(config, most_instances, "removal_overlap")
+
+
 ARCHITECTURE = Architecture(
     name="upsnet",
     config=UPSNetConfig,
@@ -266,4 +288,5 @@ ARCHITECTURE = Architecture(
     loss_weights=loss_weights,
     postprocess=postprocess,
     counts=counts,
+    oracle=Oracle(perfect_outputs, relaxations),
 )

@@ -1,0 +1,104 @@
+"""What perfect heads of a top-down model would say: true boxes and classes, masks on the mask head's grid, and a
+semantic head that gives each cell the share of its categories.
+
+Own choice: masks are what the mask head learns, 0 or 1, and the semantic head is calibrated, as in `oracles/centers.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tfpanoptic.architecture import Relaxation
+from tfpanoptic.ops.mask_targets import mask_targets
+from tfpanoptic.oracles.centers import CERTAIN, category_shares, cells_of_pixels
+from tfpanoptic.panoptic_map import category_of, instance_of
+
+# Of the semantic logits.
+STRIDE = 4
+
+
+def perfect_detections(panoptic: np.ndarray, thing_ids: Sequence[int], count: int, mask_size: int) -> dict[str, Any]:
+    """Detections of a perfect instance branch, a batch of one; of more than `count` instances the largest.
+
+    Args:
+        panoptic: int32 `[H, W]`, a panoptic map; crowds are no instances.
+        thing_ids: category ids of the things.
+        count: places N.
+        mask_size: m, cells of a mask along each side.
+
+    Returns:
+        `boxes` float32 `[1, N, 4]`, tight; `scores` float32 `[1, N]`, 1; `box_category` int32 `[1, N]`; `mask_logits`
+        float32 `[1, N, m, m]`; all 0 in empty places.
+    """
+    labels, areas = np.unique(panoptic, return_counts=True)
+    is_instance = np.isin(category_of(labels), thing_ids) & (instance_of(labels) > 0)
+    order = np.argsort(-areas[is_instance], kind="stable")[:count]
+    labels = labels[is_instance][order]
+    boxes, number = np.zeros((1, count, 4), np.float32), np.full((1, count), -1, np.int32)
+    for row, label in enumerate(labels):
+        inside = panoptic == label
+        rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
+        boxes[0, row] = rows[0], columns[0], rows[-1] + 1, columns[-1] + 1
+        number[0, row] = label
+    exists = np.arange(count) < len(labels)
+    masks = np.asarray(mask_targets(panoptic[None], boxes, number, mask_size))
+    category = np.zeros((1, count), np.int32)
+    category[0, : len(labels)] = category_of(labels)
+    return {
+        "boxes": boxes,
+        "scores": exists[None].astype(np.float32),
+        "box_category": category,
+        "mask_logits": np.where(exists[None, :, None, None], CERTAIN * (2 * masks - 1), 0).astype(np.float32),
+    }
+
+
+def perfect_semantic_logits(channel: np.ndarray, count: int) -> np.ndarray:
+    """Logits of a perfect semantic head at stride 4, float32 `[1, h, w, count]`; 0 in cells without a label.
+
+    Args:
+        channel: int `[H, W]`, the right channel of each pixel, -1 without a label.
+        count: number of channels.
+    """
+    cells, grid = cells_of_pixels(channel.shape, STRIDE, align_corners=False)
+    # Counted from 1, as 0 stands for no label there.
+    share = category_shares(channel + 1, tuple(range(1, count + 1)), cells, grid)
+    return (CERTAIN * share[None]).astype(np.float32)
+
+
+def relaxations(config: Any, most_instances: int, overlap: str) -> tuple[Relaxation, ...]:
+    """The settings that can cost panoptic quality, each relaxed alone; see `architecture.Oracle`.
+
+    Args:
+        config: of a top-down model.
+        most_instances: of an image of the data.
+        overlap: name of the setting of `postprocess` that drops masks which others cover.
+    """
+    settings = config.postprocess
+    found = []
+    if settings.max_detections < most_instances:
+        found.append(("max_detections", most_instances, f"raise it to at least {most_instances}"))
+    if getattr(settings, overlap) < 1:
+        found.append((overlap, 1.0, "raise it: masks that better ones cover are thrown away"))
+    if settings.stuff_area > 1:
+        found.append(("stuff_area", 0, "lower it: stuff segments with fewer pixels are thrown away"))
+    relaxed = [_postprocess_with(config, name, value, advice) for name, value, advice in found]
+    head = config.instance.mask_head
+    larger = head.model_copy(update={"size": 2 * head.size})
+    instance = config.instance.model_copy(update={"mask_head": larger})
+    finer = Relaxation(
+        "model.instance.mask_head.size",
+        str(head.size),
+        str(larger.size),
+        config.model_copy(update={"instance": instance}),
+        "raise it: a mask has too few cells for the shapes",
+    )
+    return (*relaxed, finer)
+
+
+def _postprocess_with(config: Any, name: str, value: Any, advice: str) -> Relaxation:
+    settings = config.postprocess
+    relaxed = config.model_copy(update={"postprocess": settings.model_copy(update={name: value})})
+    return Relaxation(f"model.postprocess.{name}", str(getattr(settings, name)), str(value), relaxed, advice)
