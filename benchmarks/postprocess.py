@@ -16,6 +16,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import tensorflow as tf
+from peak_memory import peak_megabytes
 
 from tfpanoptic.postprocess.centers import group_and_merge, panoptic_deeplab_postprocess
 
@@ -109,20 +110,6 @@ def print_memory() -> None:
 
 def postprocess_at(size, settings):
     return tf.function(lambda outputs, valid: panoptic_deeplab_postprocess(outputs, size, valid, *settings))
-
-
-def peak_megabytes(function, arguments) -> float:
-    """Highest resident memory during a call, less that before it, after tracing on the same shapes."""
-    function = function.get_concrete_function(*arguments)
-    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
-    before = _resident_kilobytes("VmRSS")
-    function(*arguments)
-    return (_resident_kilobytes("VmHWM") - before) / 1024
-
-
-def _resident_kilobytes(field: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(field))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,13 @@ def maps(height=2, width=3, seed=0):
     return [rng.normal(size=(2, *size, depth)).astype("float32") for size, depth in zip(sizes, WIDTHS, strict=True)]
 
 
+def middle_of(shape):
+    """A kernel that passes its middle on."""
+    kernel = np.zeros(shape, "float32")
+    kernel[shape[0] // 2, shape[1] // 2] = 1.0
+    return kernel
+
+
 @pytest.mark.parametrize(("height", "width"), [(2, 3), (1, 1)])
 def test_levels_have_one_width_and_the_last_is_half_of_the_one_before(height, width):
     levels = FeaturePyramid(8, name="fpn")(maps(height, width))
@@ -39,9 +46,7 @@ def test_a_coarse_cell_is_repeated_in_the_four_finer_ones():
     tensors[-2][0, 3, 3, 0] = 1.0
     layer(tensors)
     for conv in (*layer.laterals, *layer.outputs):
-        kernel = np.zeros(conv.kernel.shape, "float32")
-        kernel[kernel.shape[0] // 2, kernel.shape[1] // 2] = 1.0
-        conv.kernel.assign(kernel)
+        conv.kernel.assign(middle_of(conv.kernel.shape))
     levels = [np.asarray(level)[0, ..., 0] for level in layer(tensors)]
     np.testing.assert_array_equal(levels[3], [[0, 5], [0, 0]])
     np.testing.assert_array_equal(levels[2], [[0, 0, 5, 5], [0, 0, 5, 5], [0, 0, 0, 0], [0, 0, 0, 1]])
@@ -50,20 +55,13 @@ def test_a_coarse_cell_is_repeated_in_the_four_finer_ones():
 
 
 def test_global_context_adds_the_projected_mean_of_the_coarsest_map_everywhere():
-    plain, tensors = (
-        FeaturePyramid(1, name="fpn"),
-        [np.zeros((1, 8 // 2**n, 8 // 2**n, 1), "float32") for n in range(4)],
-    )
+    plain, layer = FeaturePyramid(1, name="fpn"), FeaturePyramid(1, global_context=True, name="fpn")
+    tensors = [np.zeros((1, 8 // 2**n, 8 // 2**n, 1), "float32") for n in range(4)]
     tensors[3][:] = 3.0
-    layer = FeaturePyramid(1, global_context=True, name="fpn")
     for made in (plain, layer):
         made(tensors)
         for conv in (*made.laterals, *made.outputs):
-            conv.kernel.assign(
-                np.where(np.arange(conv.kernel.shape[0] ** 2) == conv.kernel.shape[0] ** 2 // 2, 1.0, 0.0).reshape(
-                    conv.kernel.shape
-                )
-            )
+            conv.kernel.assign(middle_of(conv.kernel.shape))
     layer.context.kernel.assign([[2.0]])
     for with_context, without in zip(layer(tensors), plain(tensors), strict=True):
         np.testing.assert_allclose(with_context - without, 6.0)
@@ -82,10 +80,9 @@ def test_every_weight_receives_a_gradient(context):
 def test_paths_name_the_levels_by_the_logarithm_of_their_stride():
     layer = FeaturePyramid(8, name="fpn")
     layer(maps())
-    paths = {weight.path for weight in layer.weights}
-    assert {
-        f"fpn/{kind}{n}/{leaf}" for kind in ("lateral", "output") for n in (2, 3, 4, 5) for leaf in ("kernel", "bias")
-    } == paths
+    kinds = [f"{kind}{n}" for kind in ("lateral", "output") for n in (2, 3, 4, 5)]
+    expected = {f"fpn/{kind}/{leaf}" for kind in kinds for leaf in ("kernel", "bias")}
+    assert {weight.path for weight in layer.weights} == expected
 
 
 def test_a_reloaded_pyramid_gives_equal_levels(tmp_path):

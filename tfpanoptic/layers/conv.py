@@ -11,7 +11,7 @@ import math
 import keras
 from keras import ops
 
-from tfpanoptic.layers.norm import Norm, normalization
+from tfpanoptic.layers.norm import FrozenBatchNorm, Norm, normalization
 
 
 @keras.saving.register_keras_serializable(package="tfpanoptic")
@@ -64,7 +64,18 @@ class ConvNorm(keras.layers.Layer):
 
     def call(self, x, training=None):
         """The activated, normalised convolution of `x`."""
-        return self._activation(self.norm(self.conv(_pad(x, self._padding)), training=training))
+        x = _pad(x, self._padding)
+        if isinstance(self.norm, FrozenBatchNorm):
+            return self._activation(self._normalized_by_kernel(x))
+        return self._activation(self.norm(self.conv(x), training=training))
+
+    def _normalized_by_kernel(self, x):
+        """A frozen normalisation scales and shifts: done to the kernel, it costs no pass over the map."""
+        scale, shift = self.norm.scale_and_shift()
+        kernel = ops.cast(ops.multiply(self.conv.kernel, scale), self.compute_dtype)
+        conv = self.conv
+        x = ops.conv(x, kernel, conv.strides, conv.padding, dilation_rate=conv.dilation_rate)
+        return x + ops.cast(shift, self.compute_dtype)
 
 
 @keras.saving.register_keras_serializable(package="tfpanoptic")

@@ -100,19 +100,16 @@ class FrozenBatchNorm(keras.layers.Layer):
         self.moving_mean = self.add_weight(shape, "zeros", name="moving_mean", **fixed)
         self.moving_variance = self.add_weight(shape, "ones", name="moving_variance", **fixed)
 
+    def scale_and_shift(self):
+        """What normalising is here, float32 [C] each: x * scale + shift."""
+        scale = ops.multiply(self.gamma, ops.rsqrt(self.moving_variance + self.epsilon))
+        return scale, self.beta - self.moving_mean * scale
+
     def call(self, x):
         """The normalised maps, computed in float32."""
+        scale, shift = self.scale_and_shift()
         values = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
-        outputs = ops.batch_normalization(
-            values,
-            self.moving_mean,
-            self.moving_variance,
-            axis=-1,
-            offset=self.beta,
-            scale=self.gamma,
-            epsilon=self.epsilon,
-        )
-        return ops.cast(outputs, self.compute_dtype)
+        return ops.cast(values * scale + shift, self.compute_dtype)
 
 
 @keras.saving.register_keras_serializable(package="tfpanoptic")

@@ -101,11 +101,10 @@ class InstanceConfig(StrictConfig):
 class Detection(NamedTuple):
     """Which instances inference keeps; see `layers.box_head.DetectInstances`."""
 
-    count: int
+    number: int
     score: float
     overlap: float
     over_classes: bool
-
 
 
 def channels(categories: CategoryTable) -> dict[str, tuple[int, ...]]:

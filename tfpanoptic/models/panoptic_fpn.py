@@ -1,7 +1,7 @@
 """Panoptic FPN: Mask R-CNN and a semantic branch on one feature pyramid, merged by score.
 
-Kirillov et al. 2019 (Panoptic Feature Pyramid Networks), in the form of Detectron2 (`modeling/meta_arch/panoptic_fpn.py`
-and `configs/COCO-PanopticSegmentation`). Whatever needs Keras or TensorFlow is imported where it is used: a
+Kirillov et al. 2019 (Panoptic Feature Pyramid Networks), in the form of Detectron2
+(`modeling/meta_arch/panoptic_fpn.py`, `configs/COCO-PanopticSegmentation`). Whatever needs Keras or TensorFlow is imported where it is used: a
 configuration is read and checked without them.
 """
 
@@ -85,8 +85,8 @@ def channels(config: PanopticFPNConfig, categories: CategoryTable) -> dict[str, 
 def build(config: PanopticFPNConfig, categories: CategoryTable) -> Networks:
     """The networks.
 
-    Inputs `image` float32 [B, H, W, 3], RGB 0..255, and `valid_size` int32 [B, 2]; for training also `seed`, `boxes` and
-    `box_category`. Outputs of both: `semantic_logits` float32 [B, H / 4, W / 4, K]; of the train network also what
+    Inputs `image` float32 [B, H, W, 3], RGB 0..255, and `valid_size` int32 [B, 2]; for training also `seed`, `boxes`
+    and `box_category`. Outputs of both: `semantic_logits` float32 [B, H / 4, W / 4, K]; of the train network also what
     `mask_rcnn.InstanceBranch.train_outputs` returns, of the infer network what its `detections` does.
 
     Raises:

@@ -111,8 +111,8 @@ def channels(config: UPSNetConfig, categories: CategoryTable) -> dict[str, tuple
 def build(config: UPSNetConfig, categories: CategoryTable) -> Networks:
     """The networks.
 
-    Inputs `image` float32 [B, H, W, 3], RGB 0..255, and `valid_size` int32 [B, 2]; for training also `seed`, `boxes` and
-    `box_category`. Outputs of both: `semantic_logits` float32 [B, H / 4, W / 4, K]. The infer network adds what
+    Inputs `image` float32 [B, H, W, 3], RGB 0..255, and `valid_size` int32 [B, 2]; for training also `seed`, `boxes`
+    and `box_category`. Outputs of both: `semantic_logits` float32 [B, H / 4, W / 4, K]. The infer network adds what
     `mask_rcnn.InstanceBranch.detections` returns; the train network what its `train_outputs` does, the masks of the
     true boxes, `true_mask_logits` float32 [B, N, m, m], and `kept` int32 [B, N], 1 for instances with a channel.
 
@@ -163,7 +163,7 @@ def build(config: UPSNetConfig, categories: CategoryTable) -> Networks:
 
 
 def targets(example: dict[str, Any], config: UPSNetConfig, categories: CategoryTable) -> dict[str, Any]:
-    """`semantic` int32 [H, W], category ids, 0 where void, `image_size` int32 [2], of the un-padded part, and the targets of `mask_rcnn`."""
+    """`semantic` int32 [H, W], category ids, 0 where void, `image_size` int32 [2], and the targets of `mask_rcnn`."""
     return {
         "semantic": category_of(example["panoptic"]),
         "image_size": example["valid_size"],

@@ -149,11 +149,11 @@ def tile_of(chunk: Windows, tile, size: int, side: int) -> Tile:
     across = chunk.tiles[:, 1]
     place = ops.stack([tile // across, tile % across], axis=1)  # [R, 2]
     lines = ops.expand_dims(chunk.low + side * place, 1) + ops.reshape(ops.arange(side, dtype="int32"), (1, -1, 1))
-    shares = [_shares(chunk, axis, lines[..., axis], size) for axis in (0, 1)]
+    down, right = (_shares(chunk, axis, lines[..., axis], size) for axis in (0, 1))
     inside = ops.minimum(lines, ops.expand_dims(chunk.grid - 1, 1))  # [R, side, 2]
     rows = ops.reshape(chunk.base, (-1, 1)) + inside[..., 0] * chunk.grid[:, 1:]
     cells = ops.expand_dims(rows, 2) + ops.expand_dims(inside[..., 1], 1)
-    return Tile(*shares, ops.reshape(cells, (-1, side * side)))
+    return Tile(down, right, ops.reshape(cells, (-1, side * side)))
 
 
 def _shares(chunk: Windows, axis: int, lines, size: int):

@@ -1,7 +1,7 @@
 """What perfect heads of a top-down model would say: true boxes and classes, masks on the mask head's grid, and a
 semantic head that gives each cell the share of its categories.
 
-Own choice: masks are what the mask head learns, 0 or 1, and the semantic head is calibrated, as in `oracles/centers.py`.
+Own choice: masks are what the mask head learns, 0 or 1; the semantic head is calibrated, as in `oracles/centers.py`.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def relaxations(config: Any, most_instances: int, overlap: str) -> tuple[Relaxat
         overlap: name of the setting of `postprocess` that drops masks which others cover.
     """
     settings = config.postprocess
-    found = []
+    found: list[tuple[str, Any, str]] = []
     if settings.max_detections < most_instances:
         found.append(("max_detections", most_instances, f"raise it to at least {most_instances}"))
     if getattr(settings, overlap) < 1:

@@ -104,7 +104,7 @@ def _paste_instances(outputs: dict, size, valid, instance_score: float, overlap:
 
 
 def _add_stuff(instance, semantic, free, stuff_ids, num_categories: int, kept, stuff_area: int):
-    """Segment ids int32 `[B, H, W]` with stuff on the free pixels; labels and areas of the stuff rows, int32 `[B, S]`."""
+    """Segment ids int32 `[B, H, W]` with stuff on the free pixels; labels and areas of stuff rows, int32 `[B, S]`."""
     batch, height, width = ops.shape(semantic)
     semantic = ops.reshape(ops.where(free, semantic, 0), (batch, height * width))
     areas = ops.take(count_keys(semantic, num_categories + 1), np.asarray(stuff_ids, np.int32), axis=1)
