@@ -1,8 +1,8 @@
 """Panoptic FPN: Mask R-CNN and a semantic branch on one feature pyramid, merged by score.
 
 Kirillov et al. 2019 (Panoptic Feature Pyramid Networks), in the form of Detectron2
-(`modeling/meta_arch/panoptic_fpn.py`, `configs/COCO-PanopticSegmentation`). Whatever needs Keras or TensorFlow is imported where it is used: a
-configuration is read and checked without them.
+(`modeling/meta_arch/panoptic_fpn.py`, `configs/COCO-PanopticSegmentation`). Whatever needs Keras or TensorFlow is
+imported where it is used: a configuration is read and checked without them.
 """
 
 from __future__ import annotations
