@@ -58,7 +58,7 @@ MODELS = {
         "normalization": "per_image",
         "norm": {"kind": "batch"},
         "fpn_channels": 8,
-        "instance": {**INSTANCE, "pooling": {"sampling_ratio": 2, "aligned": False}},
+        "instance": INSTANCE,
         "semantic": {"filters": [8, 8]},
         "postprocess": {"detection_score": 0.01, "max_detections": 12, "stuff_area": 0},
     },

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpanoptic.ops.deformable_conv import deformable_conv
+from tfpanoptic.ops.deformable_conv import deformable_conv, deformable_conv_of_maps
 
 # (side of the kernel, dilation)
 KERNELS = [(3, 1), (3, 2), (5, 1), (1, 1)]
@@ -132,3 +132,11 @@ def test_on_a_line_of_cells_the_gradient_is_that_of_the_next_cell():
     gradient = tape.gradient(total, offset)[0, 0]
     # To the right: 4 - 1, 9 - 4, 16 - 9, 0 - 16; down: nothing below.
     np.testing.assert_allclose(gradient, [[-1, 3], [-4, 5], [-9, 7], [-16, -16]])
+
+
+def test_maps_of_several_sizes_at_once_are_those_one_after_the_other():
+    first, offset, kernel = random_inputs(3)
+    second, other, _ = random_inputs(3, size=(2, 9))
+    together = deformable_conv_of_maps([first, second], [offset, other], kernel)
+    for made, alone in zip(together, ((first, offset), (second, other)), strict=True):
+        np.testing.assert_allclose(made, deformable_conv(*alone, kernel), atol=1e-6)

@@ -48,11 +48,8 @@ class SharedDeformableHead(keras.layers.Layer):
 
     def call(self, levels):
         """The logits, without activation; `levels` is the list [P2, P3, P4, P5]."""
-        features = [self._features_of_level(level) for level in levels]
+        features = levels
+        for convolution in self.convolutions:
+            features = convolution.of_maps(features)
         finest, *coarser = features
         return self.logits(ops.concatenate([finest, *(self.resize(x, finest) for x in coarser)], axis=-1))
-
-    def _features_of_level(self, x):
-        for convolution in self.convolutions:
-            x = convolution(x)
-        return x

@@ -80,7 +80,7 @@ class MaskHeadConfig(StrictConfig):
 
 
 class PoolingConfig(StrictConfig):
-    """RoIAlign. Defaults: Detectron2; UPSNet has 2 samples and no alignment."""
+    """RoIAlign. Defaults: Detectron2."""
 
     # Samples of a cell along each axis; 0 takes as many as it covers cells of features.
     sampling_ratio: int = Field(0, ge=0)

@@ -30,12 +30,33 @@ ROI_SIZE = 28
 # After those of `mask_rcnn`.
 KEEP_DRAW = 4
 
-# UPSNet: 2 x 2 samples without alignment, parabolas below an error of 1 / 9 and of 1.
-INSTANCE = mask_rcnn.InstanceConfig(
-    rpn=mask_rcnn.RPNConfig(train_proposals=2000, smooth_l1_beta=1 / 9),
-    box_head=mask_rcnn.BoxHeadConfig(smooth_l1_beta=1.0),
-    pooling=mask_rcnn.PoolingConfig(sampling_ratio=2, aligned=False),
-)
+
+class RPNConfig(mask_rcnn.RPNConfig):
+    """The region proposal network; what UPSNet has otherwise than Detectron2."""
+
+    train_proposals: int = Field(2000, ge=1)
+    smooth_l1_beta: float = Field(1 / 9, ge=0)
+
+
+class BoxHeadConfig(mask_rcnn.BoxHeadConfig):
+    """The box head; what UPSNet has otherwise than Detectron2."""
+
+    smooth_l1_beta: float = Field(1.0, ge=0)
+
+
+class PoolingConfig(mask_rcnn.PoolingConfig):
+    """RoIAlign; UPSNet has it in Mask R-CNN's first form."""
+
+    sampling_ratio: int = Field(2, ge=0)
+    aligned: bool = False
+
+
+class InstanceConfig(mask_rcnn.InstanceConfig):
+    """All settings of the instance branch that stay when a model is trained."""
+
+    rpn: RPNConfig = RPNConfig()
+    box_head: BoxHeadConfig = BoxHeadConfig()
+    pooling: PoolingConfig = PoolingConfig()
 
 
 class SemanticConfig(StrictConfig):
@@ -88,7 +109,7 @@ class UPSNetConfig(StrictConfig):
     fpn_channels: int = Field(256, gt=0)
     # Whether the pyramid sees the mean of the coarsest map; not on Cityscapes.
     global_context: bool = True
-    instance: mask_rcnn.InstanceConfig = INSTANCE
+    instance: InstanceConfig = InstanceConfig()
     semantic: SemanticConfig = SemanticConfig()
     panoptic: PanopticConfig = PanopticConfig()
     loss_weights: LossWeights = LossWeights()

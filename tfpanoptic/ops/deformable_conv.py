@@ -11,11 +11,27 @@ from keras import ops
 from tfpanoptic.ops.scatter import add_rows
 
 
-class Corners(NamedTuple):
-    """The four cells around each place at which a tap is read, R = B * H * W places.
+class Places(NamedTuple):
+    """The cells of some maps in one list of R, one array `[R]` an attribute.
 
     Attributes:
-        cells: four of int32 `[R]`, rows of the table of all cells.
+        row, column: float32, of the cell.
+        height, width: float32, of its map.
+        first: int32, place of the first cell of its map and image in the list.
+    """
+
+    row: Any
+    column: Any
+    height: Any
+    width: Any
+    first: Any
+
+
+class Corners(NamedTuple):
+    """The four cells around each of R places at which a tap is read.
+
+    Attributes:
+        cells: four of int32 `[R]`, rows of the list of all cells.
         shares: four of float32 `[R]`, weight of each in the interpolation; 0 outside of the map.
         down, across: four of float32 `[R]`, how each share changes when the place moves down, or to the right.
     """
@@ -47,108 +63,125 @@ def deformable_conv(x, offset, kernel, dilation: int = 1):
     Source: Dai et al. 2017, section 2.1; UPSNet `operators/modules/deform_conv.py`. On a line of cells, where the
     interpolation bends, the gradient is that of the cell below and to the right, as there.
     """
+    return deformable_conv_of_maps([x], [offset], kernel, dilation)[0]
+
+
+def deformable_conv_of_maps(maps: list, offsets: list, kernel, dilation: int = 1) -> list:
+    """The same deformable convolution of maps of several sizes, in one loop over the taps.
+
+    Args: as `deformable_conv`, a list of maps with the same number of channels and one of their offsets.
+    """
+    shapes = [ops.shape(x) for x in maps]
+    places = _places(shapes)
+    channels, count = kernel.shape[2], kernel.shape[0] * kernel.shape[1]
 
     @ops.custom_gradient
-    def convolve(x, offset, taps):
+    def convolve(table, offset, taps):
         def gradient(*args, upstream=None):
-            return _gradients(x, offset, taps, dilation, args[0] if upstream is None else upstream)
+            return _gradients(table, offset, taps, places, dilation, args[0] if upstream is None else upstream)
 
-        return _convolved(x, offset, taps, dilation), gradient
+        return _convolved(table, offset, taps, places, dilation), gradient
 
+    table = ops.concatenate([ops.reshape(x, (-1, channels)) for x in maps], axis=0)
+    offset = ops.concatenate([ops.reshape(x, (-1, count, 2)) for x in offsets], axis=0)
     # A tensor, even of a variable, which a gradient of one's own could not take.
-    return convolve(x, offset, ops.reshape(kernel, (-1, *kernel.shape[2:])))
+    result = convolve(table, ops.cast(offset, "float32"), ops.reshape(kernel, (count, *kernel.shape[2:])))
+    parts, start = [], 0
+    for batch, height, width, _ in shapes:
+        stop = start + batch * height * width
+        parts.append(ops.reshape(result[start:stop], (batch, height, width, kernel.shape[-1])))
+        start = stop
+    return parts
 
 
-def _convolved(x, offset, taps, dilation: int):
-    batch, height, width, channels = ops.shape(x)
+def _places(shapes: list) -> Places:
+    """All cells of maps of these shapes, (B, H, W, C) each, in the order of their flattened maps."""
+    parts, start = [], 0
+    for batch, height, width, _ in shapes:
+        cell = ops.arange(batch * height * width, dtype="int32")
+        within = cell % (height * width)
+        ones = ops.ones_like(ops.cast(cell, "float32"))
+        row, column = ops.cast(within // width, "float32"), ops.cast(within % width, "float32")
+        size = [ones * ops.cast(side, "float32") for side in (height, width)]
+        parts.append(Places(row, column, *size, cell - within + start))
+        start = start + batch * height * width
+    return Places(*(ops.concatenate(values, axis=0) for values in zip(*parts, strict=True)))
+
+
+def _convolved(table, offset, taps, places: Places, dilation: int):
+    """[R, F] from the cells [R, C], offsets float32 [R, k * k, 2] and taps [k * k, C, F]."""
     count, _, filters = taps.shape
-    table = ops.reshape(ops.cast(x, "float32"), (-1, channels))
-    weights = ops.cast(taps, x.dtype)
+    values, weights = ops.cast(table, "float32"), ops.cast(taps, table.dtype)
 
     def add_tap(tap, total):
-        sampled = ops.cast(_sampled(table, _corners(offset, tap, math.isqrt(count), dilation)), x.dtype)
-        return tap + 1, total + ops.cast(ops.matmul(sampled, ops.take(weights, tap, axis=0)), "float32")
+        sampled = _sampled(values, _corners(places, offset, tap, math.isqrt(count), dilation))
+        product = ops.matmul(ops.cast(sampled, table.dtype), ops.take(weights, tap, axis=0))
+        return tap + 1, total + ops.cast(product, "float32")
 
-    start = (ops.convert_to_tensor(0, "int32"), ops.zeros((batch * height * width, filters), "float32"))
+    start = (ops.convert_to_tensor(0, "int32"), ops.zeros((ops.shape(table)[0], filters), "float32"))
     _, total = ops.while_loop(lambda tap, _: tap < count, add_tap, start)
-    return ops.cast(ops.reshape(total, (batch, height, width, filters)), x.dtype)
+    return ops.cast(total, table.dtype)
 
 
-def _gradients(x, offset, taps, dilation: int, upstream) -> tuple:
-    """Gradients of the convolution in `x`, `offset` and `taps`."""
-    batch, height, width, channels = ops.shape(x)
-    count, _, filters = taps.shape
-    table = ops.reshape(ops.cast(x, "float32"), (-1, channels))
-    weights = ops.cast(taps, "float32")
-    upstream = ops.reshape(ops.cast(upstream, "float32"), (-1, filters))
-    place = ops.reshape(ops.arange(count, dtype="int32"), (-1, 1, 1))
+def _gradients(table, offset, taps, places: Places, dilation: int, upstream) -> tuple:
+    """Gradients of the convolution in `table`, `offset` and `taps`."""
+    count = taps.shape[0]
+    values, weights, upstream = (ops.cast(x, "float32") for x in (table, taps, upstream))
+    number = ops.arange(count, dtype="int32")
 
     def add_tap(tap, of_table, of_offset, of_taps):
-        corners = _corners(offset, tap, math.isqrt(count), dilation)
+        corners = _corners(places, offset, tap, math.isqrt(count), dilation)
         of_sample = ops.matmul(upstream, ops.transpose(ops.take(weights, tap, axis=0)))  # [R, C]
         moved_down = moved_across = 0.0
         for cells, share, down, across in zip(*corners, strict=True):
             of_table = add_rows(of_table, cells, of_sample * ops.expand_dims(share, 1))
-            gain = ops.sum(of_sample * ops.take(table, cells, axis=0), axis=1)
+            gain = ops.sum(of_sample * ops.take(values, cells, axis=0), axis=1)
             moved_down, moved_across = moved_down + gain * down, moved_across + gain * across
-        here = place == tap
-        of_offset = ops.where(here, ops.stack([moved_down, moved_across], axis=1), of_offset)
-        of_tap = ops.matmul(ops.transpose(_sampled(table, corners)), upstream)
-        return tap + 1, of_table, of_offset, ops.where(here, of_tap, of_taps)
+        moved = ops.expand_dims(ops.stack([moved_down, moved_across], axis=1), 1)  # [R, 1, 2]
+        of_offset = ops.where(ops.reshape(number == tap, (1, -1, 1)), moved, of_offset)
+        of_tap = ops.matmul(ops.transpose(_sampled(values, corners)), upstream)
+        return tap + 1, of_table, of_offset, ops.where(ops.reshape(number == tap, (-1, 1, 1)), of_tap, of_taps)
 
-    start = (
-        ops.convert_to_tensor(0, "int32"),
-        ops.zeros_like(table),
-        ops.zeros((count, batch * height * width, 2), "float32"),
-        ops.zeros_like(weights),
-    )
+    start = (ops.convert_to_tensor(0, "int32"), *(ops.zeros_like(x) for x in (values, offset, weights)))
     _, of_table, of_offset, of_taps = ops.while_loop(lambda tap, *_: tap < count, add_tap, start)
-    of_offset = ops.reshape(ops.transpose(of_offset, (1, 0, 2)), (batch, height, width, 2 * count))
-    return (
-        ops.cast(ops.reshape(of_table, (batch, height, width, channels)), x.dtype),
-        ops.cast(of_offset, offset.dtype),
-        ops.cast(of_taps, taps.dtype),
-    )
+    return ops.cast(of_table, table.dtype), of_offset, ops.cast(of_taps, taps.dtype)
 
 
-def _sampled(table, corners: Corners):
+def _sampled(values, corners: Corners):
     """What a tap reads in each cell, float32 [R, C]."""
     total: Any = 0.0
     for cells, share in zip(corners.cells, corners.shares, strict=True):
-        total = total + ops.take(table, cells, axis=0) * ops.expand_dims(share, 1)
+        total = total + ops.take(values, cells, axis=0) * ops.expand_dims(share, 1)
     return total
 
 
-def _corners(offset, tap, side: int, dilation: int) -> Corners:
+def _corners(places: Places, offset, tap, side: int, dilation: int) -> Corners:
     """The cells around the places of one tap, a scalar int32 tensor."""
-    batch, height, width, _ = ops.shape(offset)
-    moved = ops.cast(ops.take(ops.reshape(offset, (batch, height, width, -1, 2)), tap, axis=3), "float32")
-    rows = ops.reshape(ops.arange(height, dtype="int32"), (1, -1, 1)) + (tap // side - side // 2) * dilation
-    columns = ops.reshape(ops.arange(width, dtype="int32"), (1, 1, -1)) + (tap % side - side // 2) * dilation
-    y, x = moved[..., 0] + ops.cast(rows, "float32"), moved[..., 1] + ops.cast(columns, "float32")
+    moved = ops.take(offset, tap, axis=1)  # [R, 2]
+    down, right = ((step - side // 2) * dilation for step in (tap // side, tap % side))
+    y = places.row + (moved[:, 0] + ops.cast(down, "float32"))
+    x = places.column + (moved[:, 1] + ops.cast(right, "float32"))
     # One cell beyond the map all corners are outside already, and no place is too far for int32.
-    near_y, near_x = _between(y, -1, height), _between(x, -1, width)
+    near_y, near_x = ops.clip(y, -1.0, places.height), ops.clip(x, -1.0, places.width)
     # A place that was cut does not move.
     moves = ops.logical_and(near_y == y, near_x == x)
     top, left = ops.floor(near_y), ops.floor(near_x)
-    image = ops.reshape(ops.arange(batch, dtype="int32") * height, (-1, 1, 1))
     made: Corners = Corners([], [], [], [])
-    for lower, right in itertools.product((0.0, 1.0), (0.0, 1.0)):
-        row, column = top + lower, left + right
-        inside_row, inside_column = _between(row, 0, height - 1), _between(column, 0, width - 1)
+    for lower, further in itertools.product((0.0, 1.0), (0.0, 1.0)):
+        row, column = top + lower, left + further
+        inside_row = ops.clip(row, 0.0, places.height - 1.0)
+        inside_column = ops.clip(column, 0.0, places.width - 1.0)
         counts = ops.logical_and(row == inside_row, column == inside_column)
-        cell = (image + ops.cast(inside_row, "int32")) * width + ops.cast(inside_column, "int32")
+        # In float32 the product is exact for maps of up to 2**24 cells.
+        cell = places.first + ops.cast(inside_row * places.width + inside_column, "int32")
         of_row, of_column = 1.0 - ops.abs(near_y - row), 1.0 - ops.abs(near_x - column)
-        shares = (
+        taught = ops.logical_and(counts, moves)
+        values = (
+            cell,
             ops.where(counts, of_row * of_column, 0.0),
-            ops.where(ops.logical_and(counts, moves), (2.0 * lower - 1.0) * of_column, 0.0),
-            ops.where(ops.logical_and(counts, moves), (2.0 * right - 1.0) * of_row, 0.0),
+            ops.where(taught, (2.0 * lower - 1.0) * of_column, 0.0),
+            ops.where(taught, (2.0 * further - 1.0) * of_row, 0.0),
         )
-        for values, value in zip(made, (cell, *shares), strict=True):
-            values.append(ops.reshape(value, (-1,)))
+        for part, value in zip(made, values, strict=True):
+            part.append(value)
     return made
-
-
-def _between(x, low, high):
-    """`x` cut to low..high; the ends may be int32 scalars."""
-    return ops.minimum(ops.maximum(x, ops.cast(low, "float32")), ops.cast(high, "float32"))
