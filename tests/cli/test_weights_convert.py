@@ -1,13 +1,19 @@
 import json
+import pickle
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import yaml
 
+from tests.architectures.experiments import MODELS
+from tests.convert.test_detectron2 import original_shape
+from tests.convert.torch_files import tensor_of, write_zip
 from tfpanoptic.cli import main
 from tfpanoptic.convert.deeplab2 import deeplab2_name
+from tfpanoptic.convert.detectron2 import detectron2_name
 from tfpanoptic.segmenter import PanopticSegmenter
 
 CATEGORIES = [{"id": 7, "name": "road", "isthing": 0}, {"id": 26, "name": "car", "isthing": 1}]
@@ -94,3 +100,52 @@ def test_a_checkpoint_of_another_model_is_refused_and_nothing_written(config, tm
     assert convert(monkeypatch, *arguments) == 2
     assert "encoder/_stem/_conv/kernel (found (3, 3, 3, 8), expected (7, 7, 3, 64))" in capsys.readouterr().err
     assert not out.exists()
+
+
+@pytest.fixture
+def panoptic_fpn_config(config, tmp_path):
+    """A narrow Panoptic FPN with Detectron2's names, for a thing and a stuff category."""
+    settings = yaml.safe_load(config.read_text())
+    settings["model"] = {
+        **MODELS["panoptic_fpn"],
+        "backbone": {"name": "resnet50", "stride_on": "1x1", "max_pool": True, "width_multiplier": 0.0625},
+        "norm": {"kind": "frozen", "epsilon": 1e-5},
+    }
+    settings["augment"]["crop"] = [64, 64]
+    path = tmp_path / "panoptic_fpn.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    return path
+
+
+def test_a_checkpoint_of_pytorch_becomes_a_weight_file_that_the_model_loads(panoptic_fpn_config, tmp_path, monkeypatch):
+    model = PanopticSegmenter.from_yaml(panoptic_fpn_config)
+    noise = np.random.default_rng(0)
+    arrays = {
+        detectron2_name(w.path): noise.standard_normal(original_shape(w.shape)).astype(np.float32)
+        for w in model.weights
+    }
+    write_zip(tmp_path / "model.pth", {"model": {name: tensor_of(array) for name, array in arrays.items()}})
+    out = tmp_path / "w.safetensors"
+    arguments = [tmp_path / "model.pth", "--from", "detectron2", "--config", panoptic_fpn_config, "--out", out]
+    assert convert(monkeypatch, *arguments) == 0
+    loaded = PanopticSegmenter.from_yaml(panoptic_fpn_config, [f"training.initial_weights={out}"])
+    values = {weight.path: np.asarray(weight) for weight in loaded.weights}
+    kernel = arrays["backbone.bottom_up.res3.0.conv2.weight"]
+    np.testing.assert_array_equal(values["stage3_block1_conv2/conv/kernel"], kernel.transpose(2, 3, 1, 0))
+    bias = arrays["proposal_generator.rpn_head.anchor_deltas.bias"]
+    np.testing.assert_array_equal(values["rpn/deltas/bias"], bias.reshape(-1, 4)[:, [1, 0, 3, 2]].ravel())
+    assert loaded.segment(np.zeros((40, 50, 3), "uint8")).segmentation.shape == (40, 50)
+
+
+def test_a_pickle_that_would_run_something_is_refused(panoptic_fpn_config, tmp_path, monkeypatch, capsys):
+    class Malicious:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "ran",)
+
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps({"model": {"stem": Malicious()}}))
+    out = tmp_path / "w.safetensors"
+    arguments = [tmp_path / "model.pkl", "--from", "detectron2", "--config", panoptic_fpn_config, "--out", out]
+    assert convert(monkeypatch, *arguments) == 2
+    message = capsys.readouterr().err
+    assert "model.pkl" in message and "Traceback" not in message
+    assert not (tmp_path / "ran").exists() and not out.exists()
