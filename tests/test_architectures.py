@@ -244,6 +244,19 @@ def test_inference_compiled_by_xla_gives_the_segments_of_the_plain_one(name):
     np.testing.assert_allclose(compiled.scores, plain.scores, atol=1e-3)
 
 
+def test_images_of_a_batch_are_segmented_as_they_are_alone(name):
+    model, _ = made(name)
+    records = model.experiment.load_data("val").records[:2]
+    images = np.stack([read_image(record.image_path)[:64, :96] for record in records])
+    arguments = (model.experiment, model.categories)
+    together = segment_images(model.infer_network, images, *arguments)
+    for place in range(len(images)):
+        alone = segment_images(model.infer_network, images[place : place + 1], *arguments)
+        assert np.mean(np.asarray(together.segment_ids)[place] == np.asarray(alone.segment_ids)[0]) > 0.999
+        np.testing.assert_array_equal(np.asarray(together.labels)[place], np.asarray(alone.labels)[0])
+        np.testing.assert_allclose(np.asarray(together.scores)[place], np.asarray(alone.scores)[0], atol=1e-4)
+
+
 @pytest.fixture(scope="module")
 def jax_results(folder):
     """Results of both backends, computed on JAX in one process for all architectures."""

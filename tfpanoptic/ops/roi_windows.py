@@ -148,30 +148,32 @@ def tile_of(chunk: Windows, tile, size: int, side: int) -> Tile:
     """One tile of each window, tiles counted row by row; its shares are 0 where a window has fewer."""
     across = chunk.tiles[:, 1]
     place = ops.stack([tile // across, tile % across], axis=1)  # [R, 2]
-    lines = ops.expand_dims(chunk.low + side * place, 1) + ops.reshape(ops.arange(side, dtype="int32"), (1, -1, 1))
-    down, right = (_shares(chunk, axis, lines[..., axis], size) for axis in (0, 1))
-    inside = ops.minimum(lines, ops.expand_dims(chunk.grid - 1, 1))  # [R, side, 2]
-    rows = ops.reshape(chunk.base, (-1, 1)) + inside[..., 0] * chunk.grid[:, 1:]
-    cells = ops.expand_dims(rows, 2) + ops.expand_dims(inside[..., 1], 1)
-    return Tile(down, right, ops.reshape(cells, (-1, side * side)))
+    lines = ops.expand_dims(chunk.low + side * place, 2) + ops.arange(side, dtype="int32")  # [R, 2, side]
+    shares = _shares(chunk, lines, size)
+    inside = ops.minimum(lines, ops.expand_dims(chunk.grid - 1, 2))
+    rows = ops.expand_dims(chunk.base, 1) + inside[:, 0] * chunk.grid[:, 1:]
+    cells = ops.expand_dims(rows, 2) + ops.expand_dims(inside[:, 1], 1)
+    return Tile(shares[:, 0], shares[:, 1], ops.reshape(cells, (-1, side * side)))
 
 
-def _shares(chunk: Windows, axis: int, lines, size: int):
-    """Share of each row (axis 0) or column (1) of the level in each one of the result, float32 `[R, size, K]`.
+def _shares(chunk: Windows, lines, size: int):
+    """Share of each row and column of the level in each one of the result, float32 `[R, 2, size, K]`.
 
     Args:
-        lines: int32 `[R, K]`, the rows or columns.
+        lines: int32 `[R, 2, K]`, rows and columns.
     """
-    length, number = (ops.reshape(values[:, axis], (-1, 1, 1, 1)) for values in (chunk.grid, chunk.samples))
-    first, cell = (ops.reshape(values[:, axis], (-1, 1, 1, 1)) for values in (chunk.first, chunk.cell))
-    count = ops.cast(ops.maximum(number, 1), "float32")
+
+    def spread(values):
+        return ops.reshape(ops.cast(values, "float32"), (-1, 2, 1, 1, 1))
+
+    number, first, cell, last = (spread(x) for x in (chunk.samples, chunk.first, chunk.cell, chunk.grid - 1))
+    count = ops.maximum(number, 1.0)
     step = ops.maximum(cell / count, 1e-6)
-    start = first + cell * ops.reshape(ops.arange(size, dtype="float32"), (1, -1, 1, 1)) + 0.5 * step
-    lines = ops.cast(ops.expand_dims(ops.expand_dims(lines, 1), 3), "float32")  # [R, 1, K, 1]
+    start = first + cell * ops.reshape(ops.arange(size, dtype="float32"), (1, 1, -1, 1, 1)) + 0.5 * step
+    lines = ops.cast(ops.expand_dims(ops.expand_dims(lines, 2), 4), "float32")  # [R, 2, 1, K, 1]
     # The samples from one line before on; those that do not touch the line get 0.
     sample = ops.maximum(ops.floor((lines - 1.0 - start) / step), 0.0) + ops.arange(TOUCHING, dtype="float32")
     at = start + sample * step
-    last = ops.cast(length - 1, "float32")
-    taken = ops.logical_and(sample < ops.cast(number, "float32"), ops.logical_and(at >= -1.0, at <= last + 1.0))
+    taken = ops.logical_and(sample < number, ops.logical_and(at >= -1.0, at <= last + 1.0))
     near = ops.maximum(1.0 - ops.abs(ops.clip(at, 0.0, last) - lines), 0.0)
     return ops.sum(ops.where(taken, near / count, 0.0), axis=-1)

@@ -37,22 +37,24 @@ def perfect_detections(panoptic: np.ndarray, thing_ids: Sequence[int], count: in
     is_instance = np.isin(category_of(labels), thing_ids) & (instance_of(labels) > 0)
     order = np.argsort(-areas[is_instance], kind="stable")[:count]
     labels = labels[is_instance][order]
-    boxes, number = np.zeros((1, count, 4), np.float32), np.full((1, count), -1, np.int32)
+    found = {
+        "boxes": np.zeros((1, count, 4), np.float32),
+        "scores": np.zeros((1, count), np.float32),
+        "box_category": np.zeros((1, count), np.int32),
+        "mask_logits": np.zeros((1, count, mask_size, mask_size), np.float32),
+    }
+    number = len(labels)
+    if not number:
+        return found
     for row, label in enumerate(labels):
         inside = panoptic == label
         rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
-        boxes[0, row] = rows[0], columns[0], rows[-1] + 1, columns[-1] + 1
-        number[0, row] = label
-    exists = np.arange(count) < len(labels)
-    masks = np.asarray(mask_targets(panoptic[None], boxes, number, mask_size))
-    category = np.zeros((1, count), np.int32)
-    category[0, : len(labels)] = category_of(labels)
-    return {
-        "boxes": boxes,
-        "scores": exists[None].astype(np.float32),
-        "box_category": category,
-        "mask_logits": np.where(exists[None, :, None, None], CERTAIN * (2 * masks - 1), 0).astype(np.float32),
-    }
+        found["boxes"][0, row] = rows[0], columns[0], rows[-1] + 1, columns[-1] + 1
+    found["scores"][0, :number] = 1
+    found["box_category"][0, :number] = category_of(labels)
+    masks = np.asarray(mask_targets(panoptic[None], found["boxes"][:, :number], labels[None], mask_size))
+    found["mask_logits"][0, :number] = CERTAIN * (2 * masks[0] - 1)
+    return found
 
 
 def perfect_semantic_logits(channel: np.ndarray, count: int) -> np.ndarray:
