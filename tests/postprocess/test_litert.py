@@ -7,6 +7,7 @@ import tensorflow as tf
 from tests.fixtures.upsnet import scene
 from tfpanoptic.postprocess.centers import group_and_merge, panoptic_deeplab_postprocess
 from tfpanoptic.postprocess.instance_logits import best_instance
+from tfpanoptic.postprocess.merge_instances import panoptic_fpn_postprocess
 from tfpanoptic.postprocess.panoptic_logits import upsnet_postprocess
 
 try:
@@ -122,3 +123,39 @@ def test_detections_of_any_size_give_the_best_instances_of_the_graph():
         inputs = [scene.SEMANTIC_LOGITS, *stored_detections(), np.ones((1, *size), bool)]
         (place,) = run_in_litert(best, *inputs)
         np.testing.assert_array_equal(place, best(*inputs))
+
+
+def test_merging_of_instances_gives_the_segments_of_the_graph():
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([1, 9, 11, 3]),
+            tf.TensorSpec([1, 6, 4]),
+            tf.TensorSpec([1, 6]),
+            tf.TensorSpec([1, 6], tf.int32),
+            tf.TensorSpec([1, 6, 28, 28]),
+        ],
+        autograph=False,
+    )
+    def postprocess(logits, boxes, scores, category, masks):
+        outputs = {
+            "semantic_logits": logits,
+            "boxes": boxes,
+            "scores": scores,
+            "box_category": category,
+            "mask_logits": masks,
+        }
+        valid = tf.constant([[30, 41]])
+        return panoptic_fpn_postprocess(outputs, (36, 44), valid, (0, 3, 4), (3, 4), 4, 0.5, 0.5, 10).segment_ids
+
+    random = np.random.default_rng(2)
+    corner = random.uniform(0, 20, (1, 6, 2))
+    inputs = (
+        random.normal(size=(1, 9, 11, 3)).astype(np.float32),
+        np.concatenate([corner, corner + random.uniform(4, 20, (1, 6, 2))], axis=-1).astype(np.float32),
+        np.linspace(0.95, 0.45, 6, dtype=np.float32)[None],
+        np.array([[1, 2, 1, 2, 1, 1]], np.int32),
+        random.normal(1, 2, (1, 6, 28, 28)).astype(np.float32),
+    )
+    (ids,) = run_in_litert(postprocess, *inputs)
+    np.testing.assert_array_equal(ids, postprocess(*inputs))
+    assert len(np.unique(ids)) > 4
