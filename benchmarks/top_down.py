@@ -1,4 +1,4 @@
-"""Time and memory of Panoptic FPN in inference, part by part, beside its own backbone.
+"""Time and memory of Panoptic FPN or UPSNet in inference, part by part, beside its own backbone.
 
 `python benchmarks/top_down.py` prints medians over `--runs` calls for ResNet-50 with COCO's 133 categories, 1000
 proposals and 100 detections that are all merged, and each part's share of the backbone's time in the same run.
@@ -19,40 +19,48 @@ import tensorflow as tf
 from peak_memory import peak_megabytes
 
 from tfpanoptic.categories import Category, CategoryTable
+from tfpanoptic.models import ARCHITECTURES
 from tfpanoptic.models.mask_rcnn import STRIDES
-from tfpanoptic.models.panoptic_fpn import PanopticFPNConfig, build, postprocess
 from tfpanoptic.ops.roi_align import roi_align
 
-SIZES = ((640, 640), (800, 1216))
+SIZES = ("640x640", "800x1216")
 # Every pair of a region and a class may become a detection, and every detection an instance: 100 of each.
-CONFIG = PanopticFPNConfig.model_validate(
-    {
-        "backbone": {"name": "resnet50", "stride_on": "1x1", "max_pool": True},
-        "postprocess": {"detection_score": 0.0, "instance_score": 0.0},
-    }
-)
+BACKBONE = {"name": "resnet50", "stride_on": "1x1", "max_pool": True}
+MODELS = {
+    "panoptic_fpn": {"backbone": BACKBONE, "postprocess": {"detection_score": 0.0, "instance_score": 0.0}},
+    "upsnet": {"backbone": BACKBONE, "postprocess": {"detection_score": 0.0}},
+}
+SEMANTIC = {"panoptic_fpn": "semantic_fpn", "upsnet": "semantic_head"}
 CATEGORIES = CategoryTable(tuple(Category(i, f"category{i}", i <= 80, (0, 0, 0), i) for i in range(1, 134)))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--sizes", nargs="*", type=int, default=[0, 1], help="0: 640 x 640, 1: 800 x 1216.")
+    parser.add_argument("--sizes", nargs="+", default=SIZES, help="HEIGHTxWIDTH, multiples of 32.")
+    parser.add_argument("--model", choices=MODELS, default="panoptic_fpn")
     arguments = parser.parse_args()
     print(f"TensorFlow {tf.__version__}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-    print_memory()  # first, while nothing freed lies around to be used again
+    architecture = ARCHITECTURES[arguments.model]
+    config = architecture.config.model_validate(MODELS[arguments.model])
+
+    def merge(outputs, size, valid):
+        return architecture.postprocess(outputs, size, valid, config, CATEGORIES).segment_ids
+
+    channels = len(architecture.channels(config, CATEGORIES)["semantic_logits"])
+    print_memory(merge, channels)  # first, while nothing freed lies around to be used again
     keras.utils.set_random_seed(0)
-    network = build(CONFIG, CATEGORIES).infer
+    network = architecture.build(config, CATEGORIES).infer
     for weight in network.weights:
         # Blocks that add little, as in a trained network: the features keep their size.
         if weight.path.endswith("_conv3/batch_norm/gamma"):
             weight.assign(0.2 * weight)
-    parts = parts_of(network)
-    for size in (SIZES[index] for index in arguments.sizes):
-        print_size(network, parts, size, arguments.runs)
+    parts = parts_of(network, SEMANTIC[arguments.model])
+    for size in (tuple(map(int, text.split("x"))) for text in arguments.sizes):
+        print_size(network, parts, merge, size, arguments.runs)
 
 
-def parts_of(network) -> dict[str, keras.Model]:
+def parts_of(network, semantic: str) -> dict[str, keras.Model]:
     """The convolutional parts as models of their own."""
 
     def layer(name):
@@ -63,11 +71,11 @@ def parts_of(network) -> dict[str, keras.Model]:
     return {
         "backbone": keras.Model(network.input, maps),
         "pyramid": keras.Model(maps, levels),
-        "semantic branch": keras.Model(levels[:4], layer("semantic_fpn").output),
+        "semantic branch": keras.Model(levels[:4], layer(semantic).output),
     }
 
 
-def print_size(network, parts: dict, size: tuple[int, int], runs: int) -> None:
+def print_size(network, parts: dict, merge, size: tuple[int, int], runs: int) -> None:
     rng = np.random.default_rng(0)
     image = tf.constant(rng.uniform(0, 255, (1, *size, 3)), tf.float32)
     valid = tf.constant([size], tf.int32)
@@ -111,10 +119,10 @@ def print_size(network, parts: dict, size: tuple[int, int], runs: int) -> None:
         "box_category": tf.where(found[1] > 0, category, 0),
         "mask_logits": masks,
     }
-    measure("merging of 100 detections", lambda o: postprocess(o, size, valid, CONFIG, CATEGORIES).segment_ids, outputs)
+    measure("merging of 100 detections", lambda o: merge(o, size, valid), outputs)
     measure(
         "whole, image to segments",
-        lambda i, v: postprocess(network({"image": i, "valid_size": v}), size, v, CONFIG, CATEGORIES).segment_ids,
+        lambda i, v: merge(network({"image": i, "valid_size": v}), size, v),
         image,
         valid,
     )
@@ -141,21 +149,19 @@ def median_seconds(function, runs: int):
     return statistics.median(times), result
 
 
-def print_memory(size: tuple[int, int] = (1024, 2048), detections: int = 100) -> None:
+def print_memory(merge, channels: int, size: tuple[int, int] = (1024, 2048), detections: int = 100) -> None:
     """Memory of merging, pasted masks and enlarged logits included."""
     rng = np.random.default_rng(0)
     corner = rng.uniform(0, (800, 1600), (1, detections, 2))
     outputs = {
-        "semantic_logits": tf.constant(rng.normal(size=(1, size[0] // 4, size[1] // 4, 54)), tf.float32),
+        "semantic_logits": tf.constant(rng.normal(size=(1, size[0] // 4, size[1] // 4, channels)), tf.float32),
         "boxes": tf.constant(np.concatenate([corner, corner + rng.uniform(30, 400, corner.shape)], -1), tf.float32),
         "scores": tf.constant(np.linspace(1, 0.6, detections)[None], tf.float32),
         "box_category": tf.constant(rng.integers(1, 81, (1, detections)), tf.int32),
         "mask_logits": tf.constant(rng.normal(1, 2, (1, detections, 28, 28)), tf.float32),
     }
-    merge = tf.function(
-        lambda o: postprocess(o, size, tf.constant([size]), CONFIG, CATEGORIES).segment_ids, autograph=False
-    )
-    needed = peak_megabytes(merge, (outputs,))
+    whole = tf.function(lambda outputs: merge(outputs, size, tf.constant([size])), autograph=False)
+    needed = peak_megabytes(whole, (outputs,))
     print(f"merging of {detections} detections at {size[0]} x {size[1]}: {needed:.0f} MB beside the inputs")
 
 

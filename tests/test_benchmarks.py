@@ -13,7 +13,7 @@ BRIEFLY = {
     "postprocess.py": ["--runs", "1"],
     "pq.py": ["--runs", "1", "--pairs", "4"],
     "segments.py": ["--runs", "1"],
-    "top_down.py": ["--runs", "1", "--sizes"],
+    "top_down.py": ["--runs", "1", "--sizes", "64x96", "--model", "upsnet"],
     "updates.py": ["--runs", "1"],
 }
 # What others import.

@@ -1,5 +1,6 @@
 import json
 import pickle
+import re
 import sys
 from pathlib import Path
 
@@ -110,6 +111,7 @@ def panoptic_fpn_config(config, tmp_path):
         **MODELS["panoptic_fpn"],
         "backbone": {"name": "resnet50", "stride_on": "1x1", "max_pool": True, "width_multiplier": 0.0625},
         "norm": {"kind": "frozen", "epsilon": 1e-5},
+        "normalization": "imagenet_mean",
     }
     settings["augment"]["crop"] = [64, 64]
     path = tmp_path / "panoptic_fpn.yaml"
@@ -149,3 +151,26 @@ def test_a_pickle_that_would_run_something_is_refused(panoptic_fpn_config, tmp_p
     message = capsys.readouterr().err
     assert "model.pkl" in message and "Traceback" not in message
     assert not (tmp_path / "ran").exists() and not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("model.normalization=symmetric", "model.normalization: expected 'imagenet_mean' .* found 'symmetric'"),
+        ("model.backbone.max_pool=false", "model.backbone.max_pool: expected True .* found False"),
+        ("model.norm.kind=batch", "model.norm.kind: expected 'frozen' .* found 'batch'"),
+        ("model.norm.epsilon=0.001", "model.norm.epsilon: expected 1e-05 .* found 0.001"),
+        ("model.instance.pooling.aligned=false", "model.instance.pooling.aligned: expected True .* found False"),
+    ],
+)
+def test_a_model_that_would_compute_something_else_is_refused(
+    setting, message, panoptic_fpn_config, tmp_path, monkeypatch, capsys
+):
+    """The shapes are the same, so only the settings can tell."""
+    model = PanopticSegmenter.from_yaml(panoptic_fpn_config)
+    arrays = {detectron2_name(w.path): np.zeros(original_shape(w.shape), np.float32) for w in model.weights}
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps({"model": arrays}))
+    out = tmp_path / "w.safetensors"
+    arguments = [tmp_path / "model.pkl", setting, "--from", "detectron2", "--config", panoptic_fpn_config, "--out", out]
+    assert convert(monkeypatch, *arguments) == 2
+    assert re.search(message, " ".join(capsys.readouterr().err.split())) and not out.exists()

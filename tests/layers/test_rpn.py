@@ -52,8 +52,10 @@ def test_sampled_anchors_come_with_what_the_head_says_and_should_say():
     flat = np.concatenate([np.asarray(x).reshape(2, -1) for x in logits], axis=1)
     assert set(found["anchor_logits"][0]) <= set(flat[0])
     assert not found["anchor_targets"][found["anchor_label"] != 1].any()
-    # The second box is that of a positive anchor of the coarse level: centre (23, 17), 14 x 18.
-    assert np.isfinite(found["anchor_targets"]).all()
+    # The best anchor of the second box, centre (23, 17) and 14 x 18, is the square of 16 about (24, 16).
+    expected = np.array(((23 - 24) / 16, (17 - 16) / 16, np.log(14 / 16), np.log(18 / 16)), "float32")
+    positive = found["anchor_targets"][0][found["anchor_label"][0] == 1]
+    assert np.abs(positive - expected).sum(1).min() < 1e-5
 
 
 def test_target_deltas_lead_from_the_reference_to_its_box():

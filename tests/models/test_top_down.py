@@ -156,6 +156,7 @@ def test_a_backbone_of_another_output_stride_is_refused(architecture):
         ({"rpn": {"anchor_sizes": [1, 2, 3, 4]}}, "anchor_sizes"),
         ({"rpn": {"anchor_ratios": [0.5, -1]}}, "expected positive sizes and ratios"),
         ({"mask_head": {"size": 27}}, "multiple of 2"),
+        ({"box_head": {"sample": 3}}, "foreground_fraction 0.25 of sample 3"),
         ({"max_instances": 0}, "greater than or equal to 1"),
         ({"box_heads": {}}, "box_heads"),
     ],

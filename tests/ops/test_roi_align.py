@@ -33,7 +33,7 @@ def pyramid(batch=1, depth=3, seed=0):
 
 
 @pytest.mark.parametrize(
-    ("size", "sampling_ratio", "aligned"), [(7, 0, True), (14, 0, True), (7, 2, False), (3, 1, True)]
+    ("size", "sampling_ratio", "aligned"), [(7, 0, True), (14, 0, True), (7, 2, False), (3, 1, True), (5, 8, False)]
 )
 def test_it_is_the_mean_of_the_samples(size, sampling_ratio, aligned):
     levels = pyramid()

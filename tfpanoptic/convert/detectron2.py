@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,11 +87,25 @@ _LEAVES = {
 }
 
 
+# What the model zoo's Panoptic FPN and its ImageNet backbones were trained with.
+_SETTINGS = {
+    "normalization": "imagenet_mean",
+    "backbone.stride_on": "1x1",
+    "backbone.max_pool": True,
+    "backbone.stem": "plain",
+    "norm.kind": "frozen",
+    "norm.epsilon": 1e-5,
+    "instance.pooling.aligned": True,
+    "instance.pooling.sampling_ratio": 0,
+}
+
+
 def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
     """All arrays of a checkpoint of Detectron2, keyed by its names; neither PyTorch nor code of the file is used.
 
     Args:
-        path: of a `.pkl` of the model zoo or of a `.pth`, with the arrays under `model` or by themselves.
+        path: of a `.pkl` of the model zoo or of a `.pth`, with the arrays under `model` or, as Caffe2 has it, `blobs`,
+            or by themselves.
 
     Raises:
         InputError: no such file, another format, damaged, or a pickle that names anything but arrays, tensors and plain
@@ -117,7 +131,7 @@ def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
 
 def _arrays(content: Any, path: Path) -> dict[str, np.ndarray]:
     """The arrays of a checkpoint's content, made while its file is open."""
-    stored = content.get("model", content) if isinstance(content, dict) else content
+    stored = content.get("model", content.get("blobs", content)) if isinstance(content, dict) else content
     if not isinstance(stored, dict) or not stored:
         raise InputError(f"{path}: expected arrays by name, found {_kind(stored)}")
     arrays = {}
@@ -150,14 +164,15 @@ def load_variables(model, variables: Mapping[str, np.ndarray], reset_heads: bool
         Paths of the weights that were left as they are.
 
     Raises:
-        InputError: arrays without a weight, weights without an array, shapes that differ, or a network for images that
-            are normalised in another way; nothing is set then.
+        InputError: arrays without a weight, weights without an array, shapes that differ, a network for images that
+            are normalised in another way, or as `require_settings`; nothing is set then.
     """
     if all(name.startswith("module.") for name in variables):
         variables = {name.removeprefix("module."): array for name, array in variables.items()}
     if caffe2_resnet.STEM in variables:
         raise InputError("weights of a backbone; --backbone-only converts them and leaves all others as initialised")
     _check_normalization(variables)
+    require_settings(model, ("backbone", "norm", "normalization", "instance"))
     arrays = {name: _in_our_layout(name, a) for name, a in variables.items() if not _NOT_NETWORK.search(name)}
     return set_weights(model.weights, arrays, detectron2_name, "Detectron2", _HEADS, reset_heads)
 
@@ -173,16 +188,39 @@ def load_backbone(model, variables: Mapping[str, np.ndarray]) -> tuple[str, ...]
         Paths of the weights that were left as they are: all but the backbone's.
 
     Raises:
-        InputError: other names, or the backbone is another one; nothing is set then.
+        InputError: other names, the backbone is another one, or as `require_settings`; nothing is set then.
     """
     if caffe2_resnet.STEM not in variables:
         raise InputError(
             f"--backbone-only: expected an ImageNet classifier in Caffe2's names, found no {caffe2_resnet.STEM}"
         )
+    require_settings(model, ("backbone", "norm", "normalization"))
     arrays = {name: _in_our_layout(name, a) for name, a in caffe2_resnet.detectron2_arrays(variables).items()}
     weights = [weight for weight in model.weights if detectron2_name(weight.path).startswith(_BACKBONE)]
     set_weights(weights, arrays, detectron2_name, "Caffe2's", ())
     return tuple(w.path for w in model.weights if not detectron2_name(w.path).startswith(_BACKBONE))
+
+
+def require_settings(model, parts: Sequence[str]) -> None:
+    """Checks that a segmenter computes with the weights what Detectron2 does; shapes alone do not tell.
+
+    Args:
+        model: a `PanopticSegmenter`; of a network without a configuration nothing is known.
+        parts: the sections of the configuration to look at.
+
+    Raises:
+        InputError: a setting is another one.
+    """
+    if not hasattr(model, "experiment"):
+        return
+    for path, expected in _SETTINGS.items():
+        if path.split(".")[0] not in parts:
+            continue
+        found = model.experiment.model
+        for key in path.split("."):
+            found = getattr(found, key, None)
+        if found != expected:
+            raise InputError(f"model.{path}: expected {expected!r} for these weights, found {found!r}")
 
 
 def detectron2_name(path: str) -> str:

@@ -69,6 +69,19 @@ class BoxHeadConfig(StrictConfig):
     foreground: float = Field(0.5, gt=0, le=1)
     smooth_l1_beta: float = Field(0.0, ge=0)
 
+    @model_validator(mode="after")
+    def _some_foreground(self) -> BoxHeadConfig:
+        if self.mask_regions < 1:
+            raise ValueError(
+                f"foreground_fraction {self.foreground_fraction} of sample {self.sample} leaves no region for the masks"
+            )
+        return self
+
+    @property
+    def mask_regions(self) -> int:
+        """Regions of an image that the mask head learns from, at most."""
+        return int(self.sample * self.foreground_fraction)
+
 
 class MaskHeadConfig(StrictConfig):
     """The mask head. Defaults: Detectron2's Panoptic FPN."""
@@ -156,7 +169,7 @@ class InstanceBranch:
         box_channels, rpn = channels(categories)["box_logits"], config.rpn
         anchors = (STRIDES, rpn.anchor_sizes, rpn.anchor_ratios)
         levels = (STRIDES[:-1],)  # the coarsest level is the RPN's alone
-        self.mask_regions = int(config.box_head.sample * config.box_head.foreground_fraction)
+        self.mask_regions = config.box_head.mask_regions
         self.thing_ids = things
         self.rpn = RPNHead(rpn.channels, len(rpn.anchor_ratios), name="rpn")
         self.train_proposals = Proposals(

@@ -102,8 +102,8 @@ def _places(shapes: list) -> Places:
         within = cell % (height * width)
         ones = ops.ones_like(ops.cast(cell, "float32"))
         row, column = ops.cast(within // width, "float32"), ops.cast(within % width, "float32")
-        size = [ones * ops.cast(side, "float32") for side in (height, width)]
-        parts.append(Places(row, column, *size, cell - within + start))
+        high, wide = (ones * ops.cast(side, "float32") for side in (height, width))
+        parts.append(Places(row, column, high, wide, cell - within + start))
         start = start + batch * height * width
     return Places(*(ops.concatenate(values, axis=0) for values in zip(*parts, strict=True)))
 

@@ -36,7 +36,7 @@ def mask_targets(instance_map, boxes, number, size: int):
         ours = ops.take(wanted, index * together + ops.arange(together, dtype="int32"), axis=0)
 
         def add_tile(number, total):
-            tile = tile_of(chunk, number, size, SIDE)
+            tile = tile_of(chunk, number, size, SIDE, 0)
             inside = ops.take(pixels, tile.cells, axis=0) == ops.expand_dims(ours, 1)
             mask = ops.reshape(ops.cast(inside, "float32"), (together, SIDE, SIDE))
             return total + ops.matmul(ops.matmul(tile.down, mask), ops.transpose(tile.across, (0, 2, 1)))

@@ -1,8 +1,8 @@
 """RoIAlign over a feature pyramid: features of boxes of any size on a fixed grid, without rounding.
 
-Each cell of the result is the mean of a grid of samples, each interpolated between four cells of the features. How
-it is computed is told in `ops/roi_windows.py`: the features under a box are read once, so the sampling may be as dense
-as the definition asks for, which is where methods that read every sample slow down.
+Each cell of the result is the mean of a grid of samples, each interpolated between four cells of the features. It is
+computed as one product with the features under the box, which are read once (`ops/roi_windows.py`), so the sampling may
+be as dense as the definition asks for, which is where methods that read every sample slow down.
 
 Source: He et al. 2017 (Mask R-CNN), section 3, in the form of Detectron2's `ROIAlign` and `ROIPooler`.
 """
@@ -50,16 +50,16 @@ def roi_align(levels: list, strides: tuple[int, ...], boxes, size: int, sampling
         def gradient(*args, upstream=None):
             upstream = args[0] if upstream is None else upstream
             rows = sum(batch * height * width for batch, height, width in grids)
-            table = _unpooled(windows, ops.reshape(upstream, (-1, size * size, depth)), rows, size)
+            table = _unpooled(windows, ops.reshape(upstream, (-1, size * size, depth)), rows, size, sampling_ratio)
             return _split(table, levels, shapes)
 
-        return _pooled(table, windows, size), gradient
+        return _pooled(table, windows, size, sampling_ratio), gradient
 
     pooled = ops.take(pool(*levels), ops.argsort(order), axis=0)
     return ops.reshape(pooled, (*ops.shape(boxes)[:2], size, size, depth))
 
 
-def _pooled(table, windows: Windows, size: int):
+def _pooled(table, windows: Windows, size: int, sampling_ratio: int):
     """The features of all windows, float32 `[R, size * size * C]`.
 
     Args:
@@ -72,7 +72,7 @@ def _pooled(table, windows: Windows, size: int):
         chunk = chunk_of(windows, index, together)
 
         def add_tile(tile, total):
-            shares, cells = _outer(tile_of(chunk, tile, size, SIDE), size)
+            shares, cells = _outer(tile_of(chunk, tile, size, SIDE, sampling_ratio), size)
             features = ops.reshape(ops.take(table, ops.reshape(cells, (-1,)), axis=0), (together, SIDE * SIDE, depth))
             return total + ops.matmul(shares, features)
 
@@ -82,7 +82,7 @@ def _pooled(table, windows: Windows, size: int):
     return ops.reshape(pooled, (chunks * together, size * size * depth))[:count]
 
 
-def _unpooled(windows: Windows, upstream, rows, size: int):
+def _unpooled(windows: Windows, upstream, rows, size: int, sampling_ratio: int):
     """The gradient of `_pooled` in the table, float32 `[rows, C]`.
 
     Args:
@@ -99,7 +99,7 @@ def _unpooled(windows: Windows, upstream, rows, size: int):
         ours = ops.take(upstream, index * together + ops.arange(together, dtype="int32"), axis=0)
 
         def add_tile(tile, table):
-            shares, cells = _outer(tile_of(chunk, tile, size, SIDE), size)
+            shares, cells = _outer(tile_of(chunk, tile, size, SIDE, sampling_ratio), size)
             gradient = ops.matmul(ops.transpose(shares, (0, 2, 1)), ours)
             return add_rows(table, ops.reshape(cells, (-1,)), ops.reshape(gradient, (-1, depth)))
 

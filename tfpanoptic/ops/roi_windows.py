@@ -1,8 +1,8 @@
 """Where RoIAlign samples: windows of boxes on maps, taken tile by tile.
 
 Along one axis the mean of the samples of a cell of the result is a weighted sum of map cells, and the two axes are
-independent: the result is R @ map @ C^T. What lies under a box is read once, in square tiles, and boxes that need
-equally many tiles are worked on together, in chunks.
+independent: the weight of a map cell is the product of its row's share and its column's. What lies under a box is read
+once, in square tiles, and boxes that need equally many tiles are worked on together, in chunks.
 
 Source: rules at the border and the sampling of Detectron2's `ROIAlign`; levels by Lin et al. 2017 (FPN), equation 1.
 """
@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-# Samples that can touch a cell: they are more than half a cell apart where there are more than two.
+# Samples along an axis that can touch a line of cells where their number follows the size: they are more than half a
+# cell apart then. A fixed number may lie between two lines as a whole.
 TOUCHING = 6
 # A square of this side goes to the level of stride 16.
 CANONICAL_SIDE, CANONICAL_STRIDE = 224.0, 16
@@ -144,23 +145,29 @@ def over_tiles(chunk: Windows, add_tile, start):
     return ops.while_loop(lambda tile, _: tile < most, step, (ops.convert_to_tensor(0, "int32"), start))[1]
 
 
-def tile_of(chunk: Windows, tile, size: int, side: int) -> Tile:
-    """One tile of each window, tiles counted row by row; its shares are 0 where a window has fewer."""
+def tile_of(chunk: Windows, tile, size: int, side: int, sampling_ratio: int) -> Tile:
+    """One tile of each window, tiles counted row by row; its shares are 0 where a window has fewer.
+
+    Args:
+        tile: its number, a scalar int32 tensor.
+        size, side, sampling_ratio: as in `windows_of_boxes`.
+    """
     across = chunk.tiles[:, 1]
     place = ops.stack([tile // across, tile % across], axis=1)  # [R, 2]
     lines = ops.expand_dims(chunk.low + side * place, 2) + ops.arange(side, dtype="int32")  # [R, 2, side]
-    shares = _shares(chunk, lines, size)
+    shares = _shares(chunk, lines, size, max(TOUCHING, sampling_ratio))
     inside = ops.minimum(lines, ops.expand_dims(chunk.grid - 1, 2))
     rows = ops.expand_dims(chunk.base, 1) + inside[:, 0] * chunk.grid[:, 1:]
     cells = ops.expand_dims(rows, 2) + ops.expand_dims(inside[:, 1], 1)
     return Tile(shares[:, 0], shares[:, 1], ops.reshape(cells, (-1, side * side)))
 
 
-def _shares(chunk: Windows, lines, size: int):
+def _shares(chunk: Windows, lines, size: int, touching: int):
     """Share of each row and column of the level in each one of the result, float32 `[R, 2, size, K]`.
 
     Args:
         lines: int32 `[R, 2, K]`, rows and columns.
+        touching: samples of a cell of the result that can touch a line, at most.
     """
 
     def spread(values):
@@ -172,7 +179,7 @@ def _shares(chunk: Windows, lines, size: int):
     start = first + cell * ops.reshape(ops.arange(size, dtype="float32"), (1, 1, -1, 1, 1)) + 0.5 * step
     lines = ops.cast(ops.expand_dims(ops.expand_dims(lines, 2), 4), "float32")  # [R, 2, 1, K, 1]
     # The samples from one line before on; those that do not touch the line get 0.
-    sample = ops.maximum(ops.floor((lines - 1.0 - start) / step), 0.0) + ops.arange(TOUCHING, dtype="float32")
+    sample = ops.maximum(ops.floor((lines - 1.0 - start) / step), 0.0) + ops.arange(touching, dtype="float32")
     at = start + sample * step
     taken = ops.logical_and(sample < number, ops.logical_and(at >= -1.0, at <= last + 1.0))
     near = ops.maximum(1.0 - ops.abs(ops.clip(at, 0.0, last) - lines), 0.0)
