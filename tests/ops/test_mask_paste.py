@@ -3,6 +3,9 @@ import pytest
 
 from tfpanoptic.ops.mask_paste import paste_masks
 
+# An image larger than all of these.
+WHOLE = np.array([[99, 99]], "int32")
+
 
 def slow_paste(mask, box, size):
     """models.md, section 7.1: bilinear at pixel centres, 0 outside of the mask's grid."""
@@ -25,17 +28,23 @@ def slow_paste(mask, box, size):
 @pytest.mark.parametrize("box", [(3, 4, 25, 30), (-6.3, 10.2, 14.9, 55), (7.2, 7.4, 8.1, 9.9), (0, 0, 40, 50)])
 def test_pasting_is_bilinear_between_pixel_centres(box):
     mask = np.random.default_rng(0).uniform(size=(1, 28, 28)).astype("float32")
-    found = paste_masks(mask, np.array([box], "float32"), (40, 50))
+    found = paste_masks(mask, np.array([box], "float32"), (40, 50), WHOLE)
     np.testing.assert_allclose(found[0], slow_paste(mask[0], box, (40, 50)), atol=1e-4)
 
 
 def test_a_mask_of_its_own_size_is_copied():
     mask = np.random.default_rng(1).uniform(size=(1, 4, 4)).astype("float32")
-    found = np.asarray(paste_masks(mask, np.array([(1, 2, 5, 6)], "float32"), (7, 8)))[0]
+    found = np.asarray(paste_masks(mask, np.array([(1, 2, 5, 6)], "float32"), (7, 8), WHOLE))[0]
     np.testing.assert_allclose(found[1:5, 2:6], mask[0], atol=1e-6)
     assert found.sum() == pytest.approx(mask.sum(), rel=1e-5)
 
 
 def test_a_box_without_area_gives_an_empty_mask():
-    found = np.asarray(paste_masks(np.ones((1, 28, 28), "float32"), np.zeros((1, 4), "float32"), (8, 8)))
+    found = np.asarray(paste_masks(np.ones((1, 28, 28), "float32"), np.zeros((1, 4), "float32"), (8, 8), WHOLE))
     assert np.isfinite(found).all() and not (found >= 0.5).any()
+
+
+def test_nothing_is_pasted_outside_of_the_image():
+    mask, box, valid = np.ones((1, 4, 4), "float32"), np.array([(0, 0, 8, 8)], "float32"), np.array([[5, 3]], "int32")
+    found = np.asarray(paste_masks(mask, box, (8, 8), valid))
+    assert found[0, :5, :3].all() and not found[0, 5:].any() and not found[0, :, 3:].any()

@@ -53,7 +53,7 @@ def panoptic_fpn_postprocess(
         `Segments`; the score of an instance is its detection's, that of stuff the mean probability of its category.
     """
     valid = valid_pixels(valid_size, size)
-    instance, kept = _paste_instances(outputs, size, valid, instance_score, overlap)
+    instance, kept = _paste_instances(outputs, size, valid_size, instance_score, overlap)
     logits = ops.cast(outputs["semantic_logits"], "float32")
     channel, log_sum_exp = best_channel(logits, size, align_corners=False)
     semantic = ops.take(np.asarray(channels, np.int32), channel, axis=0)
@@ -71,7 +71,7 @@ def panoptic_fpn_postprocess(
     return Segments(segment_ids, labels, scores)
 
 
-def _paste_instances(outputs: dict, size, valid, instance_score: float, overlap: float):
+def _paste_instances(outputs: dict, size, valid_size, instance_score: float, overlap: float):
     """Row + 1 of the instance at each pixel, int32 `[B, H, W]`, and which rows were kept, bool `[B, N]`."""
     boxes, scores = outputs["boxes"], outputs["scores"]
     candidate = ops.logical_and(outputs["box_category"] > 0, scores >= instance_score)
@@ -82,17 +82,16 @@ def _paste_instances(outputs: dict, size, valid, instance_score: float, overlap:
     place = ops.expand_dims(ops.arange(count, dtype="int32"), 0)
 
     def paste(row, instance, kept):
-        mask = paste_masks(ops.take(probabilities, row, axis=1), ops.take(boxes, row, axis=1), size) >= 0.5
-        mask = ops.logical_and(mask, valid)
+        box, probability = ops.take(boxes, row, axis=1), ops.take(probabilities, row, axis=1)
+        mask = paste_masks(probability, box, size, valid_size) >= 0.5
         free = ops.logical_and(mask, instance == 0)
-        area, left = (ops.sum(ops.cast(pixels, "int32"), axis=(1, 2)) for pixels in (mask, free))
-        covered = ops.cast(area - left, "float32")
-        fits = ops.logical_and(area > 0, covered <= overlap * ops.cast(area, "float32"))
+        area, left = _pixels(mask), _pixels(free)
+        fits = ops.logical_and(area > 0, area - left <= overlap * area)
         # An instance of which no pixel is left is none.
         fits = ops.logical_and(ops.logical_and(fits, left > 0), ops.take(candidate, row, axis=1))
-        free = ops.logical_and(free, ops.reshape(fits, (-1, 1, 1)))
         kept = ops.logical_or(kept, ops.logical_and(place == row, ops.expand_dims(fits, 1)))
-        return row + 1, ops.where(free, row + 1, instance), kept
+        number = ops.reshape(ops.where(fits, row + 1, 0), (-1, 1, 1))
+        return row + 1, ops.where(free, number, instance), kept
 
     start = (
         ops.convert_to_tensor(0, "int32"),
@@ -101,6 +100,13 @@ def _paste_instances(outputs: dict, size, valid, instance_score: float, overlap:
     )
     _, instance, kept = ops.while_loop(lambda row, *_: row < most, paste, start)
     return instance, kept
+
+
+def _pixels(mask):
+    """Number of pixels of each mask bool `[B, H, W]`, float32 `[B]`; exact below 2**24, as are the sums of its rows."""
+    rows = ops.cast(mask, "float32")
+    ones = ops.ones((ops.shape(mask)[2], 1), "float32")
+    return ops.sum(ops.matmul(rows, ones), axis=(1, 2))
 
 
 def _add_stuff(instance, semantic, free, stuff_ids, num_categories: int, kept, stuff_area: int):
