@@ -1,8 +1,11 @@
 import subprocess
 from pathlib import Path
 
+import keras
+import numpy as np
 import pytest
 
+from tfpanoptic.categories import Category, CategoryTable
 from tfpanoptic.experiment import Experiment
 
 FOLDER = Path(__file__).parents[1] / "configs"
@@ -42,3 +45,23 @@ def test_the_loop_of_the_comment_gives_cityscapes_the_names_of_its_json(path, tm
     for split, city in ((data.train, "aachen"), (data.val, "lindau")):
         # createPanopticImgs.py: "_instanceIds.png" of gtFine's file name becomes "_leftImg8bit.png".
         assert (tmp_path / split.images / f"{city}_000000_000019_gtFine_leftImg8bit.png").read_text() == city
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_a_configuration_names_its_trainable_parameters(path, tmp_path, monkeypatch):
+    """Kernels of 0, so that tens of millions of random numbers need not be drawn to be counted."""
+    zeros = lambda self, shape, dtype=None: keras.ops.zeros(shape, dtype)  # noqa: E731
+    for kind in (keras.initializers.VarianceScaling, keras.initializers.RandomNormal):
+        monkeypatch.setattr(kind, "__call__", zeros)
+    experiment = Experiment.from_yaml(path)
+    if "coco" in path.name:
+        categories = [Category(i, f"c{i}", i <= 80, (0, 0, 0), i) for i in range(1, 134)]
+    elif "cityscapes" in path.name:
+        categories = [Category(i, f"c{i}", i > 11, (0, 0, 0), i) for i in range(1, 20)]
+    else:
+        categories = list(experiment.load_categories())
+    network = experiment.architecture.build(experiment.model, CategoryTable(tuple(categories))).train
+    counted = sum(int(np.prod(weight.shape)) for weight in network.trainable_weights)
+    header = path.read_text(encoding="utf-8").splitlines()[3]
+    assert header.startswith(f"# Parameters: {counted:,}")

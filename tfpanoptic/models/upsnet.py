@@ -1,9 +1,11 @@
 """UPSNet: Mask R-CNN, a deformable semantic head on the same pyramid, and a panoptic head without parameters.
 
-Xiong et al. 2019. The instance branch is that of `models/mask_rcnn.py`, with UPSNet's RoIAlign and losses: boxes have
-exclusive ends and proposals of all levels compete, as in Detectron2, where UPSNet has inclusive ends and keeps those of
-each level; and anchors beyond the image take part. The panoptic head follows UPSNet's own arithmetic. Whatever needs
-Keras or TensorFlow is imported where it is used: a configuration is read and checked without them.
+Xiong et al. 2019. The instance branch is that of `models/mask_rcnn.py`, with UPSNet's RoIAlign and with parabolas in the
+box losses. It differs from UPSNet's where Detectron2 does: boxes have exclusive ends, proposals of all levels compete,
+anchors beyond the image take part, the box loss of the RPN is divided by the size of the sample even where fewer
+anchors were found, the background comes last and has no mask, heads are initialised and pixels centred by Detectron2's
+numbers. The panoptic head follows UPSNet's own arithmetic. Whatever needs Keras or TensorFlow is imported where it is
+used: a configuration is read and checked without them.
 """
 
 from __future__ import annotations
