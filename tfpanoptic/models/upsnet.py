@@ -1,6 +1,6 @@
 """UPSNet: Mask R-CNN, a deformable semantic head on the same pyramid, and a panoptic head without parameters.
 
-Xiong et al. 2019. The instance branch is that of `models/mask_rcnn.py`, with UPSNet's RoIAlign and with parabolas in the
+Xiong et al. 2019. The instance branch is that of `models/mask_rcnn.py`, with UPSNet's RoIAlign and parabolas in the
 box losses. It differs from UPSNet's where Detectron2 does: boxes have exclusive ends, proposals of all levels compete,
 anchors beyond the image take part, the box loss of the RPN is divided by the size of the sample even where fewer
 anchors were found, the background comes last and has no mask, heads are initialised and pixels centred by Detectron2's
