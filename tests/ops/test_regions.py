@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfpanoptic.ops.regions import Matches, match_anchors, match_regions, sample_matches
 
@@ -81,3 +82,21 @@ def test_samples_differ_between_images_and_draws_and_repeat_for_a_seed():
     other, _ = sample_matches(matches([20, 20], [20, 20]), SEED, 16, 0.5, draw=2)
     np.testing.assert_array_equal(one, again)
     assert np.any(np.asarray(one)[0] != np.asarray(one)[1]) and np.any(np.asarray(one) != np.asarray(other))
+
+
+def test_matches_and_samples_are_the_same_under_xla():
+    rng = np.random.default_rng(0)
+    low = rng.uniform(0, 40, (2, 30, 2))
+    boxes = np.concatenate([low, low + rng.uniform(4, 30, (2, 30, 2))], axis=-1).astype("float32")
+    exists = np.array([[True] * 4, [True] * 2 + [False] * 2])
+
+    def learn(boxes):
+        made = [
+            match_anchors(boxes[0], boxes[:, :4], exists),
+            match_regions(boxes, boxes[..., 0] > 9, boxes[:, :4], exists),
+        ]
+        return [(*one, *sample_matches(one, SEED, 12, 0.5, draw=0)) for one in made]
+
+    compiled = tf.function(learn, jit_compile=True)(boxes)
+    for ours, theirs in zip(tf.nest.flatten(compiled), tf.nest.flatten(learn(tf.constant(boxes))), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
