@@ -9,8 +9,9 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 demo: $(VENV)/.installed
 	$(BIN)/tfpanoptic demo --out demo --overwrite
 
-# A file's tests stay in one process, for they share fixtures.
-PYTEST = $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+# A file's tests stay in one process, for they share fixtures. A process that crashes ends the run: in this mode
+# pytest-xdist may wait for ever for the tests of one that it replaced.
+PYTEST = $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --max-worker-restart 0
 
 test: lint
 	$(PYTEST) -m "not slow" --durations=10

@@ -4,6 +4,7 @@ import textwrap
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfpanoptic.layers.conv import ConvNorm, DepthwiseConvNorm, SeparableConvNorm
 from tfpanoptic.layers.norm import Norm
@@ -33,6 +34,22 @@ def test_a_strided_kernel_may_be_larger_than_the_map(layer):
     set_kernel(layer, 1.0)
     # All six cells lie within three cells of the rows 0 and 2 and of the column 0.
     np.testing.assert_allclose(layer(np.ones((1, 3, 2, 1), "float32"))[0, :, :, 0], [[6], [6]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [4, 16])
+def test_a_strided_1x1_convolution_takes_every_second_cell(channels):
+    layer = ConvNorm(2, 1, stride=2, activation=None, norm=Norm(kind="none"))
+    x = np.random.default_rng(0).normal(size=(1, 9, 8, channels)).astype("float32")
+    layer.build(x.shape)
+    with tf.GradientTape() as tape:
+        result = layer(x)
+        total = tf.reduce_sum(result * result)
+    taken, kernel = x[:, ::2, ::2], np.asarray(layer.conv.kernel)[0, 0]
+    np.testing.assert_allclose(result, taken @ kernel, rtol=1e-5, atol=1e-6)
+    # Of the sum of squares: 2 * result times what the kernel was multiplied with.
+    expected = np.einsum("byxc,byxf->cf", taken, 2 * taken @ kernel)
+    gradient = tape.gradient(total, layer.conv.kernel.value)
+    np.testing.assert_allclose(gradient[0, 0], expected, rtol=1e-4, atol=1e-4)
 
 
 def test_dilation_spreads_the_taps():

@@ -13,6 +13,10 @@ from keras import ops
 
 from tfpanoptic.layers.norm import FrozenBatchNorm, Norm, normalization
 
+# TensorFlow 2.21 on CPUs with AVX-512 writes past a buffer in the gradient of a strided 1x1 convolution of fewer input
+# channels (oneDNN, https://github.com/uxlfoundation/oneDNN/issues/6035): wrong kernels, later a crash.
+_FEWEST_CHANNELS_OF_STRIDED_1X1 = 16
+
 
 @keras.saving.register_keras_serializable(package="tfpanoptic")
 class ConvNorm(keras.layers.Layer):
@@ -43,6 +47,7 @@ class ConvNorm(keras.layers.Layer):
         norm = Norm(*norm)
         self.filters = filters
         self._padding = _explicit_padding(kernel_size, stride)
+        self._every = 1
         self.conv = keras.layers.Conv2D(
             filters,
             kernel_size,
@@ -59,12 +64,17 @@ class ConvNorm(keras.layers.Layer):
 
     def build(self, input_shape):
         """Creates the kernel and the normalisation's weights."""
+        if self.conv.kernel_size == (1, 1) and input_shape[-1] < _FEWEST_CHANNELS_OF_STRIDED_1X1:
+            # The same cells, taken first. Slower for many channels.
+            self._every, self.conv.strides = self.conv.strides[0], (1, 1)
         self.conv.build(_any_size(input_shape))
         self.norm.build((*input_shape[:-1], self.filters))
 
     def call(self, x, training=None):
         """The activated, normalised convolution of `x`."""
         x = _pad(x, self._padding)
+        if self._every > 1:
+            x = x[:, :: self._every, :: self._every]
         if isinstance(self.norm, FrozenBatchNorm):
             return self._activation(self._normalized_by_kernel(x))
         return self._activation(self.norm(self.conv(x), training=training))
