@@ -94,7 +94,14 @@ def test_weights_for_other_categories_are_refused(tmp_path):
 
 def test_files_that_are_not_weights_are_named(tmp_path):
     (tmp_path / "text.safetensors").write_text("no weights")
+    (tmp_path / "empty.safetensors").touch()
     save_file({"a": np.zeros(2, np.float32)}, str(tmp_path / "foreign.safetensors"))
-    for name, words in (("text", "not a safetensors file"), ("foreign", "not written by"), ("none", "no such file")):
+    found = {
+        "text": "not a safetensors file, or a damaged one; expected",
+        "empty": "an empty file; expected",
+        "none": "no such file; expected",
+        "foreign": "not written by",
+    }
+    for name, words in found.items():
         with pytest.raises(InputError, match=rf"{name}\.safetensors: .*{words}"):
             load_weights(tmp_path / f"{name}.safetensors", network())

@@ -19,6 +19,8 @@ from tfpanoptic.errors import InputError
 
 FORMAT_VERSION = "1"
 
+_EXPECTED = "expected weights as safetensors, as training and `tfpanoptic weights convert` write them"
+
 
 class LoadReport(NamedTuple):
     """What a load did; as text, one line for people.
@@ -122,11 +124,13 @@ def load_weights(
 
 def _open(path: str | Path):
     if not Path(path).is_file():
-        raise InputError(f"{path}: no such file; expected weights as safetensors")
+        raise InputError(f"{path}: no such file; {_EXPECTED}")
+    if not Path(path).stat().st_size:
+        raise InputError(f"{path}: an empty file; {_EXPECTED}")
     try:
         return safe_open(str(path), framework="numpy")
-    except SafetensorError as error:
-        raise InputError(f"{path}: not a safetensors file ({error})") from None
+    except SafetensorError:
+        raise InputError(f"{path}: not a safetensors file, or a damaged one; {_EXPECTED}") from None
 
 
 def _header(path: str | Path, file) -> dict[str, str]:

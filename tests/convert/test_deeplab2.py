@@ -1,6 +1,7 @@
 import importlib.util
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -128,6 +129,7 @@ def test_misfits_are_named_and_nothing_is_set():
     with pytest.raises(InputError) as error:
         load_variables(model, variables)
     message = str(error.value)
+    assert "weights of DeepLab2's Panoptic-DeepLab" in message and "names fit, the model has" in message
     assert "no place for encoder/_stage9/_conv/kernel" in message
     assert "no value for semantic_last_layer/bias" in message
     assert "instance_center_head_last_layer/bias (found (7,), expected (1,))" in message
@@ -188,7 +190,26 @@ def test_the_latest_checkpoint_of_a_folder_is_read(tmp_path):
     assert list(read_checkpoint(tmp_path)) == ["encoder/_stem/_conv/kernel"]
 
 
-def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
-    (tmp_path / "weights.h5").write_bytes(b"no")
-    with pytest.raises(InputError, match=r"weights\.h5: not a TensorFlow checkpoint"):
-        read_checkpoint(tmp_path / "weights.h5")
+def test_a_file_that_is_no_checkpoint_is_told_with_what_was_expected(tmp_path):
+    (tmp_path / "text").write_bytes(b"no")
+    (tmp_path / "empty").touch()
+    found = {"text": "not a TensorFlow checkpoint", "empty": "an empty file", "none": "no such checkpoint"}
+    for name, words in found.items():
+        with pytest.raises(InputError) as error:
+            read_checkpoint(tmp_path / name)
+        expected = "expected a TensorFlow checkpoint of DeepLab2, by its path without .index or by its folder"
+        assert str(error.value) == f"{tmp_path / name}: {words}; {expected}"
+
+
+def test_an_index_or_a_folder_that_holds_no_checkpoint_is_refused(tmp_path):
+    (tmp_path / "ckpt.index").write_bytes(b"no")
+    for path in (tmp_path / "ckpt", tmp_path / "ckpt.index", tmp_path):
+        with pytest.raises(InputError) as error:
+            read_checkpoint(path)
+        assert str(error.value).startswith(f"{path}: not a TensorFlow checkpoint")
+
+
+def test_a_model_of_another_architecture_is_named():
+    model = SimpleNamespace(weights=[], experiment=SimpleNamespace(model=SimpleNamespace(name="panoptic_fpn")))
+    with pytest.raises(InputError, match="model.name: expected 'panoptic_deeplab' .*DeepLab2.* found 'panoptic_fpn'"):
+        load_variables(model, {})

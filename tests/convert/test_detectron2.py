@@ -240,6 +240,7 @@ def test_a_network_for_other_pixels_is_refused(name, values, words):
     array = np.array(values, "float32").reshape(-1, 1, 1)
     with pytest.raises(InputError) as error:
         load_variables(model, {**variables_of(model), name: array})
+    assert "names fit" not in str(error.value)
     assert words in str(error.value) and nothing_is_set(model)
 
 
@@ -254,6 +255,9 @@ def test_misfits_are_named_and_nothing_is_set():
     with pytest.raises(InputError) as error:
         load_variables(model, variables)
     message = str(error.value)
+    assert "weights of Detectron2's Panoptic FPN" in message
+    # One is missing and one has no place.
+    assert "329 of the checkpoint's 330 names fit, the model has 330" in message
     assert "no place for backbone.bottom_up.res9.0.conv1.weight" in message
     assert "no value for roi_heads.box_head.fc2.bias" in message
     assert "backbone.fpn_lateral3.weight (found (1, 1, 9, 2), expected (1, 1, 8, 2))" in message
@@ -263,12 +267,55 @@ def test_misfits_are_named_and_nothing_is_set():
     assert nothing_is_set(model)
 
 
+def model_with(model, **settings):
+    """The model as of a configuration of Panoptic FPN with this much of it."""
+    model.experiment = SimpleNamespace(model=SimpleNamespace(name="panoptic_fpn", **settings))
+    return model
+
+
+def test_weights_of_another_network_are_told_by_their_names_whatever_the_settings():
+    model = model_with(narrow(), normalization="symmetric")
+    others = {f"layer{i}.0.conv.weight": np.zeros((2, 2, 1, 1)) for i in range(9)}
+    others["backbone.fpn_output2.bias"] = np.zeros(2)
+    others["pixel_mean"] = np.array([123.675, 116.28, 103.53])
+    with pytest.raises(InputError) as error:
+        load_variables(model, others)
+    assert str(error.value) == (
+        "expected weights of Detectron2's Panoptic FPN that fit the model: "
+        "1 of the checkpoint's 10 names fit, the model has 330; "
+        "no place for layer0.0.conv.weight, layer1.0.conv.weight, layer2.0.conv.weight and 6 more; "
+        "no value for backbone.bottom_up.res2.0.conv1.norm.bias, backbone.bottom_up.res2.0.conv1.norm.running_mean, "
+        "backbone.bottom_up.res2.0.conv1.norm.running_var and 326 more"
+    )
+    assert nothing_is_set(model)
+
+
+def test_settings_are_told_with_the_names_where_most_of_these_fit():
+    """A norm of another kind has other names; its setting says it shortest."""
+    model = model_with(narrow(), norm=SimpleNamespace(kind="group"))
+    model.weights = [weight for weight in model.weights if "/moving_" not in weight.path]
+    with pytest.raises(InputError) as error:
+        load_variables(model, variables_of(narrow()))
+    # 330 less mean and variance of 53 normalisations.
+    assert "224 of the checkpoint's 330 names fit, the model has 224" in str(error.value)
+    assert "model.norm.kind: expected 'frozen' for these weights, found 'group'" in str(error.value)
+
+
+def test_a_model_of_another_architecture_is_named():
+    model = narrow()
+    model.experiment = SimpleNamespace(model=SimpleNamespace(name="upsnet"))
+    with pytest.raises(InputError, match=r"model\.name: expected 'panoptic_fpn' .*Detectron2.*, found 'upsnet'"):
+        load_variables(model, variables_of(model))
+    with pytest.raises(InputError, match="--backbone-only"):
+        load_variables(model, caffe2_backbone(model))
+
+
 def test_heads_for_other_categories_are_named_and_nothing_is_set():
     model = narrow(things=2, stuff=3)
     with pytest.raises(InputError) as error:
         load_variables(model, variables_of(narrow(things=80, stuff=53)))
     assert str(error.value) == (
-        "Detectron2 weights do not fit the model: heads for other categories: "
+        "expected weights of Detectron2's Panoptic FPN that fit the model: heads for other categories: "
         "class logits (80 classes, the model has 2), box deltas (80 classes, the model has 2), "
         "mask logits (80 classes, the model has 2), semantic logits (54 channels, the model has 4); "
         "--reset-heads leaves the heads of categories as initialised"
@@ -357,7 +404,7 @@ def test_a_backbone_is_refused_unless_it_is_asked_for():
     model = narrow()
     with pytest.raises(InputError, match="--backbone-only"):
         load_variables(model, caffe2_backbone(model))
-    with pytest.raises(InputError, match="--backbone-only: expected .* found no conv1_w"):
+    with pytest.raises(InputError, match="--backbone-only: expected .* such as conv1_w; found backbone"):
         load_backbone(model, variables_of(model))
     assert nothing_is_set(model)
 
@@ -402,13 +449,17 @@ def test_a_checkpoint_is_read_and_loaded(tmp_path):
     np.testing.assert_array_equal(value(model, "fpn/output2/bias"), variables["backbone.fpn_output2.bias"])
 
 
+ARRAYS_ALONE = "expected nothing but arrays by name, under model, under blobs or by themselves"
+
+
 @pytest.mark.parametrize(
     "content, words",
     [
         ([1, 2], "expected arrays by name, found list"),
         ({}, "expected arrays by name, found an empty dict"),
         ({"model": 3}, "expected arrays by name, found int"),
-        ({"state_dict": ARRAYS}, "'state_dict': expected an array, found dict"),
+        ({"epoch": 3, "state_dict": ARRAYS}, f"{ARRAYS_ALONE}; found int under 'epoch'"),
+        ({"state_dict": ARRAYS}, f"{ARRAYS_ALONE}; found dict under 'state_dict'"),
         ({"model": {1: ARRAYS["a.bias"]}}, "expected names of arrays, found int"),
     ],
 )
@@ -428,25 +479,33 @@ def test_a_tensor_that_cannot_be_made_is_named(tmp_path):
 
 
 def broken_files(folder):
-    """Words of the refusal -> the file."""
+    """File -> what the refusal says of it."""
     (folder / "folder").mkdir()
     (folder / "text.pkl").write_text("weights")
+    (folder / "text.pth").write_text("hello\n")
+    for name in ("empty.pkl", "empty.pth"):
+        (folder / name).touch()
     (folder / "cut.pkl").write_bytes(pickle.dumps(ARRAYS)[:-20])
+    write_legacy(folder / "legacy.pth", {"a": tensor_of([1.0])})
+    (folder / "cut_legacy.pth").write_bytes((folder / "legacy.pth").read_bytes()[:60])
     write_zip(folder / "whole.pth", {"a": tensor_of([1.0])})
     (folder / "cut.pth").write_bytes((folder / "whole.pth").read_bytes()[:-40])
     return {
-        "no such file": folder / "none.pkl",
-        "a folder": folder / "folder",
-        "cannot be read as a pickle": folder / "text.pkl",
-        "cannot be read as a pickle (pickle data was truncated)": folder / "cut.pkl",
-        "cannot be read (File is not a zip file)": folder / "cut.pth",
+        "none.pkl": "no such file",
+        "folder": "a folder",
+        "empty.pkl": "an empty file",
+        "empty.pth": "an empty file",
+        "text.pkl": "not a pickle, or a damaged one",
+        "text.pth": "not a pickle, or a damaged one",
+        "cut.pkl": "a pickle that is cut off",
+        "cut_legacy.pth": "a pickle that is cut off",
+        "cut.pth": "a zip file that is cut off or damaged",
     }
 
 
-@pytest.mark.parametrize("number", range(5))
-def test_a_file_that_is_no_checkpoint_is_told_in_one_line(number, tmp_path):
-    words, path = list(broken_files(tmp_path).items())[number]
-    with pytest.raises(InputError) as error:
-        read_checkpoint(path)
-    assert str(error.value).startswith(f"{path}: ") and words in str(error.value)
-    assert "\n" not in str(error.value)
+def test_a_file_that_is_no_checkpoint_is_told_in_one_line_with_what_was_expected(tmp_path):
+    for name, words in broken_files(tmp_path).items():
+        with pytest.raises(InputError) as error:
+            read_checkpoint(tmp_path / name)
+        expected = "expected a checkpoint of Detectron2: a pickle, .pkl, or a file of PyTorch, .pth"
+        assert str(error.value) == f"{tmp_path / name}: {words}; {expected}"

@@ -7,7 +7,7 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 
-from tfpanoptic.convert.safe_pickle import StoredArray, read_pickle
+from tfpanoptic.convert.safe_pickle import NoPickle, StoredArray, read_pickle
 from tfpanoptic.errors import InputError
 
 
@@ -126,10 +126,10 @@ def attacks():
         "os.popen": b"(S'touch ran'\nios\npopen\n.",
         "os.execlp": b"(cos\nexeclp\nS'touch'\no.",
         # What is admitted, with a state of the attacker's.
-        "sets the state of a function": b"cnumpy\ndtype\n(N}S'__call__'\nI1\nstb.",
-        "missing 1 required positional argument": b"ccollections\nOrderedDict\n(N}S'__setitem__'\nI1\nstb.",
-        "'str' object is not callable": b"cnumpy\nndarray\n(I9\ntR.",
-        "a persistent id": b"Px\n.",
+        "holds a state for a function": b"cnumpy\ndtype\n(N}S'__call__'\nI1\nstb.",
+        "not a pickle, or a damaged one": b"ccollections\nOrderedDict\n(N}S'__setitem__'\nI1\nstb.",
+        "not a pickle, or a damaged one ": b"cnumpy\nndarray\n(I9\ntR.",
+        "a damaged pickle": b"\x80\x02U\x01xQ.",  # a persistent id
     }
 
 
@@ -157,11 +157,42 @@ def test_a_refused_pickle_leaves_the_reader_as_it_was():
     test_arrays_of_all_protocols_equal_what_was_written(2)
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"\x89PNG\r\n\x1a\n", b"{}", pickle.dumps(np.arange(9.0))[:-9]])
-def test_what_is_no_whole_pickle_is_told_in_one_line(content):
-    with pytest.raises(InputError, match="weights.pkl: cannot be read as a pickle") as error:
+WHOLE = pickle.dumps({"w": np.arange(9.0)})
+
+
+@pytest.mark.parametrize("content", [WHOLE[:size] for size in (0, 1, 2, 5, 40, len(WHOLE) // 2, len(WHOLE) - 1)])
+def test_a_pickle_that_is_cut_off_says_so(content):
+    with pytest.raises(NoPickle) as error:
         read(content)
-    assert "\n" not in str(error.value)
+    assert str(error.value) == "weights.pkl: a pickle that is cut off"
+
+
+def test_a_damaged_pickle_says_so():
+    with pytest.raises(NoPickle) as error:
+        read(WHOLE[:2] + b"\xff" + WHOLE[3:])
+    assert str(error.value) == "weights.pkl: a damaged pickle"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"hello",
+        b"Place the weights here\n",
+        b"config of a model:\nname: x\n",
+        b"inputs, outputs\n1, 2\n",
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+        b"<!DOCTYPE html>\n<html></html>\n",
+        b"(see the other file)\n",
+        b"{}",
+        b"\n",
+        b"\x89PNG\r\n\x1a\n",
+        "Gewichte für später".encode("utf-16"),
+    ],
+)
+def test_a_file_of_something_else_is_called_no_pickle(content):
+    with pytest.raises(NoPickle) as error:
+        read(content)
+    assert str(error.value) == "weights.pkl: not a pickle, or a damaged one"
 
 
 def array_with(**changes):

@@ -15,10 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tfpanoptic.convert.fitting import Head, set_weights
+from tfpanoptic.convert.fitting import Head, require_architecture, set_weights
 from tfpanoptic.errors import InputError
 
 SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
+
+_EXPECTED = "a TensorFlow checkpoint of DeepLab2, by its path without .index or by its folder"
+_PROJECT = "DeepLab2's Panoptic-DeepLab"
 
 # What a training checkpoint holds beside the network.
 _NOT_NETWORK = re.compile(
@@ -71,12 +74,22 @@ def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
     """
     import tensorflow as tf
 
+    prefix = str(path).removesuffix(".index")
+    if not Path(f"{prefix}.index").is_file() and not Path(prefix).is_dir():
+        raise InputError(f"{path}: {_kind(Path(path))}; expected {_EXPECTED}")
     try:
-        reader = tf.train.load_checkpoint(str(path).removesuffix(".index"))
+        reader = tf.train.load_checkpoint(prefix)
         names = [name for name in reader.get_variable_to_shape_map() if not _NOT_NETWORK.search(name)]
         return {name.removesuffix(SUFFIX): reader.get_tensor(name) for name in names}
     except (ValueError, tf.errors.OpError) as error:
         raise InputError(f"{path}: not a TensorFlow checkpoint ({' '.join(str(error).split())})") from None
+
+
+def _kind(path: Path) -> str:
+    """What is at the path instead of a checkpoint."""
+    if not path.is_file():
+        return "no such checkpoint"
+    return "not a TensorFlow checkpoint" if path.stat().st_size else "an empty file"
 
 
 def load_variables(model, variables: Mapping[str, np.ndarray], reset_heads: bool = False) -> tuple[str, ...]:
@@ -92,10 +105,12 @@ def load_variables(model, variables: Mapping[str, np.ndarray], reset_heads: bool
         Paths of the weights that were left as they are.
 
     Raises:
-        InputError: arrays without a weight, weights without an array, or shapes that differ; nothing is set then.
+        InputError: another architecture, arrays without a weight, weights without an array, or shapes that differ;
+            nothing is set then.
     """
+    require_architecture(model, "panoptic_deeplab", _PROJECT)
     arrays = {name.removesuffix(SUFFIX): value for name, value in variables.items() if not _NOT_NETWORK.search(name)}
-    return set_weights(model.weights, arrays, deeplab2_name, "DeepLab2", _HEADS, reset_heads)
+    return set_weights(model.weights, arrays, deeplab2_name, _PROJECT, _HEADS, reset_heads)
 
 
 def deeplab2_name(path: str) -> str:

@@ -18,11 +18,16 @@ from typing import Any
 import numpy as np
 
 from tfpanoptic.convert import caffe2_resnet
-from tfpanoptic.convert.fitting import Head, set_weights
-from tfpanoptic.convert.safe_pickle import StoredArray, read_pickle
+from tfpanoptic.convert.fitting import Head, listed, require_architecture, set_weights
+from tfpanoptic.convert.safe_pickle import NoPickle, StoredArray, read_pickle
 from tfpanoptic.convert.torch_file import LEGACY_MAGIC, Tensor, read_legacy, read_zip
 from tfpanoptic.errors import InputError
 from tfpanoptic.layers.normalize_image import IMAGENET_MEAN
+
+_EXPECTED = "expected a checkpoint of Detectron2: a pickle, .pkl, or a file of PyTorch, .pth"
+
+_PROJECT = "Detectron2's Panoptic FPN"
+_CLASSIFIER = "an ImageNet classifier in Caffe2's names"
 
 # What a checkpoint holds beside the network.
 _NOT_NETWORK = re.compile(r"(^|\.)(num_batches_tracked|pixel_mean|pixel_std|cell_anchors\.\d+)$")
@@ -87,7 +92,7 @@ _LEAVES = {
 }
 
 
-# What the model zoo's Panoptic FPN and its ImageNet backbones were trained with.
+# What the model zoo's Panoptic FPN and its ImageNet backbones were trained with; shapes alone do not tell.
 _SETTINGS = {
     "normalization": "imagenet_mean",
     "backbone.stride_on": "1x1",
@@ -114,10 +119,13 @@ def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
     path = Path(path)
     if not path.is_file():
         what = "a folder" if path.is_dir() else "no such file"
-        raise InputError(f"{path}: {what}; expected a checkpoint of Detectron2, .pkl or .pth")
+        raise InputError(f"{path}: {what}; {_EXPECTED}")
     try:
         with path.open("rb") as file:
-            if file.read(4) == b"PK\x03\x04":
+            start = file.read(4)
+            if not start:
+                raise InputError(f"{path}: an empty file; {_EXPECTED}")
+            if start == b"PK\x03\x04":
                 with zipfile.ZipFile(file) as archive:
                     return _arrays(read_zip(archive, path), path)
             file.seek(0)
@@ -125,8 +133,12 @@ def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
             if isinstance(content, int) and content == LEGACY_MAGIC:
                 content = read_legacy(file, path)
             return _arrays(content, path)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from None
+    except NoPickle as error:
+        raise InputError(f"{error}; {_EXPECTED}") from None
+    except zipfile.BadZipFile:
+        raise InputError(f"{path}: a zip file that is cut off or damaged; {_EXPECTED}") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
 def _arrays(content: Any, path: Path) -> dict[str, np.ndarray]:
@@ -139,7 +151,8 @@ def _arrays(content: Any, path: Path) -> dict[str, np.ndarray]:
         if not isinstance(name, str):
             raise InputError(f"{path}: expected names of arrays, found {_kind(name)}")
         if not isinstance(value, StoredArray | Tensor):
-            raise InputError(f"{path}: {name[:80]!r}: expected an array, found {_kind(value)}")
+            expected = "expected nothing but arrays by name, under model, under blobs or by themselves"
+            raise InputError(f"{path}: {expected}; found {_kind(value)} under {name[:80]!r}")
         try:
             arrays[name] = value.array()
         except (ValueError, TypeError, OverflowError, MemoryError) as error:
@@ -164,17 +177,17 @@ def load_variables(model, variables: Mapping[str, np.ndarray], reset_heads: bool
         Paths of the weights that were left as they are.
 
     Raises:
-        InputError: arrays without a weight, weights without an array, shapes that differ, a network for images that
-            are normalised in another way, or as `require_settings`; nothing is set then.
+        InputError: another architecture, arrays without a weight, weights without an array, shapes that differ, or a
+            network that computes something else with these weights; nothing is set then.
     """
     if all(name.startswith("module.") for name in variables):
         variables = {name.removeprefix("module."): array for name, array in variables.items()}
     if caffe2_resnet.STEM in variables:
         raise InputError("weights of a backbone; --backbone-only converts them and leaves all others as initialised")
-    _check_normalization(variables)
-    require_settings(model, ("backbone", "norm", "normalization", "instance"))
+    require_architecture(model, "panoptic_fpn", _PROJECT)
+    differing = _other_pixels(variables) + _differing_settings(model, ("backbone", "norm", "normalization", "instance"))
     arrays = {name: _in_our_layout(name, a) for name, a in variables.items() if not _NOT_NETWORK.search(name)}
-    return set_weights(model.weights, arrays, detectron2_name, "Detectron2", _HEADS, reset_heads)
+    return set_weights(model.weights, arrays, detectron2_name, _PROJECT, _HEADS, reset_heads, differing)
 
 
 def load_backbone(model, variables: Mapping[str, np.ndarray]) -> tuple[str, ...]:
@@ -188,39 +201,17 @@ def load_backbone(model, variables: Mapping[str, np.ndarray]) -> tuple[str, ...]
         Paths of the weights that were left as they are: all but the backbone's.
 
     Raises:
-        InputError: other names, the backbone is another one, or as `require_settings`; nothing is set then.
+        InputError: other names, the backbone is another one or computes something else with these weights; nothing is
+            set then.
     """
     if caffe2_resnet.STEM not in variables:
-        raise InputError(
-            f"--backbone-only: expected an ImageNet classifier in Caffe2's names, found no {caffe2_resnet.STEM}"
-        )
-    require_settings(model, ("backbone", "norm", "normalization"))
+        names = listed("found", variables)
+        raise InputError(f"--backbone-only: expected {_CLASSIFIER}, such as {caffe2_resnet.STEM}; {names}")
+    differing = _differing_settings(model, ("backbone", "norm", "normalization"))
     arrays = {name: _in_our_layout(name, a) for name, a in caffe2_resnet.detectron2_arrays(variables).items()}
     weights = [weight for weight in model.weights if detectron2_name(weight.path).startswith(_BACKBONE)]
-    set_weights(weights, arrays, detectron2_name, "Caffe2's", ())
+    set_weights(weights, arrays, detectron2_name, _CLASSIFIER, (), differing=differing)
     return tuple(w.path for w in model.weights if not detectron2_name(w.path).startswith(_BACKBONE))
-
-
-def require_settings(model, parts: Sequence[str]) -> None:
-    """Checks that a segmenter computes with the weights what Detectron2 does; shapes alone do not tell.
-
-    Args:
-        model: a `PanopticSegmenter`; of a network without a configuration nothing is known.
-        parts: the sections of the configuration to look at.
-
-    Raises:
-        InputError: a setting is another one.
-    """
-    if not hasattr(model, "experiment"):
-        return
-    for path, expected in _SETTINGS.items():
-        if path.split(".")[0] not in parts:
-            continue
-        found = model.experiment.model
-        for key in path.split("."):
-            found = getattr(found, key, None)
-        if found != expected:
-            raise InputError(f"model.{path}: expected {expected!r} for these weights, found {found!r}")
 
 
 def detectron2_name(path: str) -> str:
@@ -232,17 +223,37 @@ def detectron2_name(path: str) -> str:
     return path
 
 
-def _check_normalization(variables: Mapping[str, np.ndarray]) -> None:
-    for name, expected in (("pixel_mean", IMAGENET_MEAN[::-1]), ("pixel_std", (1.0, 1.0, 1.0))):
-        if name not in variables:
+def _differing_settings(model, parts: Sequence[str]) -> list[str]:
+    """The settings with which a segmenter computes something else with the weights than Detectron2, a phrase each.
+
+    Args:
+        model: a `PanopticSegmenter`; of a network without a configuration nothing is known.
+        parts: the sections of the configuration to look at.
+    """
+    differing = []
+    for path, expected in _SETTINGS.items() if hasattr(model, "experiment") else ():
+        if path.split(".")[0] not in parts:
             continue
-        found = np.asarray(variables[name], np.float64).ravel()
+        found = model.experiment.model
+        for key in path.split("."):
+            found = getattr(found, key, None)
+        if found != expected:
+            differing.append(f"model.{path}: expected {expected!r} for these weights, found {found!r}")
+    return differing
+
+
+def _other_pixels(variables: Mapping[str, np.ndarray]) -> list[str]:
+    """What tells that a network is for images that are normalised in another way, a phrase each."""
+    differing = []
+    for name, expected in (("pixel_mean", IMAGENET_MEAN[::-1]), ("pixel_std", (1.0, 1.0, 1.0))):
+        found = np.asarray(variables.get(name, expected), np.float64).ravel()
         if found.shape != (3,) or not np.allclose(found, expected, atol=1e-3):
-            raise InputError(
-                f"{name} is ({', '.join(f'{value:g}' for value in found)}), expected "
+            differing.append(
+                f"{name} is ({', '.join(f'{value:g}' for value in found[:3])}), expected "
                 f"({', '.join(f'{value:g}' for value in expected)}) for blue, green, red: "
                 "a network for images that are normalised in another way"
             )
+    return differing
 
 
 def _in_our_layout(name: str, array: np.ndarray) -> np.ndarray:

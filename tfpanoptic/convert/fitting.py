@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +28,17 @@ class Head(NamedTuple):
     outputs_beside: int = 0
 
 
+def require_architecture(model, name: str, project: str) -> None:
+    """Checks that a `PanopticSegmenter` is of an architecture; of a network without a configuration nothing is known.
+
+    Raises:
+        InputError: it is of another one.
+    """
+    found = model.experiment.model.name if hasattr(model, "experiment") else name
+    if found != name:
+        raise InputError(f"model.name: expected {name!r} for weights of {project}, found {found!r}")
+
+
 def set_weights(
     variables: Iterable,
     arrays: Mapping[str, np.ndarray],
@@ -35,22 +46,28 @@ def set_weights(
     project: str,
     heads: Sequence[Head],
     reset_heads: bool = False,
+    differing: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """Fills weights: every array is used once, every weight is set once.
+
+    Names come first in the message: where most of the checkpoint's have no place, it is of another network, and how
+    this one is configured does not matter.
 
     Args:
         variables: the weights, Keras variables.
         arrays: name -> array, in Keras' layout.
         name_of: path of a weight of ours -> its name among the arrays.
-        project: where the arrays come from, for messages.
+        project: the network that the arrays should be of, for messages.
         heads: the layers that only fit a model of the same categories.
         reset_heads: leave these layers as they are and pass over their arrays, whatever their shapes.
+        differing: what else the arrays and the weights do not agree in, a phrase each.
 
     Returns:
         Paths of the weights that were left as they are.
 
     Raises:
-        InputError: arrays without a weight, weights without an array, or shapes that differ; nothing is set then.
+        InputError: arrays without a weight, weights without an array, shapes that differ, or anything in `differing`;
+            nothing is set then.
     """
     weights = {name_of(weight.path): weight for weight in variables}
     left: list[str] = []
@@ -62,16 +79,33 @@ def set_weights(
     misfits = {name: pair for name, pair in shapes.items() if pair[0] != pair[1]}
     of_other_categories = [_take_head(misfits, head) for head in heads]
     problems = [
-        _listed("no place for", arrays.keys() - weights.keys()),
-        _listed("no value for", weights.keys() - arrays.keys()),
-        _listed("other shape for", (f"{n} (found {f}, expected {e})" for n, (f, e) in misfits.items())),
+        _other_names(arrays.keys(), weights.keys()),
+        *(differing if 2 * len(shapes) > len(arrays) else ()),
+        listed("other shape for", (f"{n} (found {f}, expected {e})" for n, (f, e) in misfits.items())),
         _heads_of_other_categories(filter(None, of_other_categories)),
     ]
     if any(problems):
-        raise InputError(f"{project} weights do not fit the model: " + "; ".join(filter(None, problems)))
+        raise InputError(f"expected weights of {project} that fit the model: " + "; ".join(filter(None, problems)))
     for name, weight in weights.items():
         weight.assign(arrays[name])
     return tuple(left)
+
+
+def listed(problem: str, names: Iterable[str]) -> str:
+    """One phrase with the first few names, empty without names."""
+    ordered = sorted(names)
+    more = f" and {len(ordered) - 3} more" if len(ordered) > 3 else ""
+    return f"{problem} {', '.join(ordered[:3])}{more}" if ordered else ""
+
+
+def _other_names(found: Set[str], expected: Set[str]) -> str:
+    """How many names fit and the first that do not, empty where all do."""
+    if found == expected:
+        return ""
+    fit = len(found & expected)
+    counts = f"{fit} of the checkpoint's {len(found)} names fit, the model has {len(expected)}"
+    parts = [counts, listed("no place for", found - expected), listed("no value for", expected - found)]
+    return "; ".join(filter(None, parts))
 
 
 def _take_head(misfits: dict[str, tuple], head: Head) -> str:
@@ -88,13 +122,6 @@ def _take_head(misfits: dict[str, tuple], head: Head) -> str:
 
 def _heads_of_other_categories(heads: Iterable[str]) -> str:
     """One phrase with all these heads, empty without any."""
-    listed = ", ".join(heads)
+    named = ", ".join(heads)
     advice = "--reset-heads leaves the heads of categories as initialised"
-    return f"heads for other categories: {listed}; {advice}" if listed else ""
-
-
-def _listed(problem: str, names: Iterable[str]) -> str:
-    """One phrase with the first few names, empty without names."""
-    ordered = sorted(names)
-    more = f" and {len(ordered) - 3} more" if len(ordered) > 3 else ""
-    return f"{problem} {', '.join(ordered[:3])}{more}" if ordered else ""
+    return f"heads for other categories: {named}; {advice}" if named else ""

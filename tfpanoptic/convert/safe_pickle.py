@@ -19,6 +19,17 @@ from tfpanoptic.errors import InputError
 
 _NUMBERS = re.compile(r"b1|[iu][1248]|f[248]")
 _ORDERS = {"<": "<", ">": ">", "=": "=", "|": "="}
+_NAME = re.compile(r"[\w.]+")
+# How a pickle begins since protocol 2. Source: PEP 307.
+_PROTOCOL = b"\x80"
+
+
+class NoPickle(InputError):
+    """The file holds no pickle, or not a whole one."""
+
+
+class Unexpected(pickle.UnpicklingError):
+    """What a sound pickle holds and this reader does not admit; the text says what it is."""
 
 
 def read_pickle(
@@ -36,15 +47,22 @@ def read_pickle(
         stored: persistent id -> what stands for it; without this function persistent ids are refused.
 
     Raises:
-        InputError: no pickle, cut off, or it names something that is not in the table.
+        NoPickle: no pickle, damaged or cut off.
+        InputError: it names something that is not in the table, or is refused for another reason.
     """
+    position = file.tell()
+    began = file.read(1) in (b"", _PROTOCOL)
+    file.seek(position)
     try:
         return _Reader(file, origin, {**_PLAIN, **(more or {})}, stored).load()
     except InputError:
         raise
+    except Unexpected as error:
+        raise InputError(f"{origin}: refused, because its pickle holds {error}") from None
     except Exception as error:  # damaged pickles raise whatever their next instruction leads to
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{origin}: cannot be read as a pickle ({reason})") from None
+        cut_off = isinstance(error, EOFError) or "truncated" in str(error)
+        fault = "a pickle that is cut off" if cut_off else "a damaged pickle"
+        raise NoPickle(f"{origin}: {fault if began else 'not a pickle, or a damaged one'}") from None
 
 
 class StandIn:
@@ -64,7 +82,7 @@ class StandIn:
         return self._function(*arguments)
 
     def __setstate__(self, state):
-        raise pickle.UnpicklingError("sets the state of a function")
+        raise Unexpected("a state for a function")
 
 
 class StoredArray:
@@ -116,6 +134,8 @@ class _Reader(pickle.Unpickler):
         self._origin, self._admitted, self._stored = origin, admitted, stored
 
     def find_class(self, module, name):
+        if not (_NAME.fullmatch(module) and _NAME.fullmatch(name)):  # lines of a text that is no pickle
+            raise pickle.UnpicklingError("no names")
         if (module, name) not in self._admitted:
             raise InputError(
                 f"{self._origin}: refused, because its pickle names {module}.{name}; "
@@ -136,7 +156,7 @@ class _StoredDtype:
 
     def __init__(self, code: object, *_: object):
         if not (isinstance(code, str) and _NUMBERS.fullmatch(code)):
-            raise pickle.UnpicklingError(f"array of NumPy dtype {code!r}; only numbers are read")
+            raise Unexpected(f"an array of NumPy dtype {code!r}; only numbers are read")
         self._code, self._order = code, "="
 
     def __setstate__(self, state):
@@ -158,7 +178,7 @@ class _OrderedDict(dict):
 def _bytes(text: object = "", encoding: object = "latin1") -> bytes:
     """The bytes that Python 3 wrote as text, for protocols that know no bytes."""
     if not isinstance(text, str) or encoding != "latin1":
-        raise pickle.UnpicklingError(f"bytes from {type(text).__name__} as {encoding!r}")
+        raise Unexpected(f"bytes from {type(text).__name__} as {encoding!r}")
     return text.encode("latin1")
 
 

@@ -10,14 +10,13 @@ Source: PyTorch's `torch/serialization.py` and `torch/_utils.py`.
 from __future__ import annotations
 
 import io
-import pickle
 from collections.abc import Callable
 from typing import Any, BinaryIO, NamedTuple
 from zipfile import ZipFile
 
 import numpy as np
 
-from tfpanoptic.convert.safe_pickle import StandIn, is_shape, read_pickle
+from tfpanoptic.convert.safe_pickle import StandIn, Unexpected, is_shape, read_pickle
 from tfpanoptic.errors import InputError
 
 # The first pickle of a file before PyTorch 1.6; then come the protocol, the machine, the content and the keys.
@@ -66,7 +65,7 @@ class Storage:
         self._values: np.ndarray | None = None
 
     def __setstate__(self, state):
-        raise pickle.UnpicklingError("sets the state of a storage")
+        raise Unexpected("a state for a storage")
 
     @property
     def size(self) -> int:
@@ -165,11 +164,11 @@ def _storages(
         match identifier:
             case ("storage", StorageKind() as kind, str(key), _, int(count), *view):
                 if count < 0 or view not in ([], [None]):
-                    raise pickle.UnpicklingError(f"a storage of {count} elements, view {str(view)[:80]}")
+                    raise Unexpected(f"a storage of {count} elements, view {str(view)[:80]}")
                 if key not in storages:
                     storages[key] = Storage(kind, count, order, lambda size: read(key, size))
                 return storages[key]
-        raise pickle.UnpicklingError(f"persistent id {str(identifier)[:80]}")
+        raise Unexpected(f"a persistent id {str(identifier)[:80]}")
 
     return stored
 
@@ -177,9 +176,9 @@ def _storages(
 def _tensor(storage: object, offset: Any, shape: object, strides: object, *_: object) -> Tensor:
     """What PyTorch's `_rebuild_tensor_v2` is called with; gradients and hooks are passed over."""
     if not (isinstance(storage, Storage) and is_shape((offset,)) and is_shape(shape) and is_shape(strides)):
-        raise pickle.UnpicklingError("a tensor without storage, offset, shape or strides")
+        raise Unexpected("a tensor without storage, offset, shape or strides")
     if len(shape) != len(strides):
-        raise pickle.UnpicklingError(f"a tensor of shape {shape} with strides {strides}")
+        raise Unexpected(f"a tensor of shape {shape} with strides {strides}")
     return Tensor(storage, offset, shape, strides)
 
 
