@@ -9,12 +9,13 @@ from tfpanoptic.categories import Category, CategoryTable
 from tfpanoptic.data.coco_panoptic import (
     CocoPanopticConfig,
     join_categories,
+    load_coco_categories,
     load_coco_panoptic,
     read_coco_panoptic,
     write_coco_panoptic,
 )
 from tfpanoptic.data.dataset import read_record_image, read_segment_map
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import InputError, SettingError
 from tfpanoptic.segment_map import SegmentMap, segment_rows
 from tfpanoptic.settings.config import validate
 
@@ -355,6 +356,39 @@ def test_there_is_no_third_split(paths):
 def test_a_configuration_names_both_splits(paths):
     with pytest.raises(InputError, match=r"a\.yaml: data\.val is missing"):
         validate(CocoPanopticConfig, {"train": paths}, "a.yaml", "data")
+
+
+def refusal(load) -> tuple[str, str]:
+    """The setting that `load` is refused for, and the message."""
+    with pytest.raises(SettingError) as error:
+        load()
+    return error.value.path, str(error.value)
+
+
+def test_without_annotations_the_setting_for_other_categories_is_named(paths, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = CocoPanopticConfig(train={**paths, "annotations": "coco/train.json"}, val=paths)
+    for load in (lambda: load_coco_categories(config), lambda: load_coco_panoptic(config, "val")):
+        setting, message = refusal(load)
+        assert setting == "data.train.annotations"
+        assert f"coco/train.json: no such file or folder in {tmp_path}" in message
+        assert "data.categories=FILE" in message
+
+
+def test_categories_that_are_missing_are_named_by_their_setting(paths, tmp_path):
+    config = CocoPanopticConfig(train=paths, val=paths, categories=str(tmp_path / "few.json"))
+    setting, message = refusal(lambda: load_coco_categories(config))
+    assert setting == "data.categories" and f"{tmp_path / 'few.json'}: no such file" in message
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+@pytest.mark.parametrize("key", ["images", "annotations", "panoptic"])
+def test_a_part_of_a_split_that_is_missing_is_named_by_its_setting(paths, tmp_path, split, key):
+    config = {"train": paths, "val": paths, "categories": paths["annotations"]}
+    config[split] = {**paths, key: str(tmp_path / "none")}
+    setting, message = refusal(lambda: load_coco_panoptic(CocoPanopticConfig(**config), split))
+    assert setting == f"data.{split}.{key}" and f"{tmp_path / 'none'}: no such file or folder; expected" in message
+    assert "data.categories" not in message  # it would not help
 
 
 def test_categories_must_hold_those_of_the_training_file(paths, tmp_path):

@@ -18,7 +18,7 @@ from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.coco_json import parse_json, read_images, read_lists
 from tfpanoptic.data.dataset import Dataset, ImageRecord
 from tfpanoptic.data.folder_listing import FolderListing
-from tfpanoptic.errors import InputError, raise_first
+from tfpanoptic.errors import InputError, SettingError, raise_first
 from tfpanoptic.segment_map import SegmentMap, ids_to_rgb, to_coco_segments
 from tfpanoptic.settings.config import StrictConfig
 
@@ -46,11 +46,15 @@ def load_coco_panoptic(config: CocoPanopticConfig, split: str) -> Dataset:
     """The dataset of a configuration's split, "train" or "val", with its categories matched by name.
 
     Raises:
+        SettingError: a file or a folder of the split is missing, or the categories'.
         InputError: another split, wrong files, or training annotations with categories that `categories` lacks.
     """
     paths = {"train": config.train, "val": config.val}.get(split)
     if paths is None:
         raise InputError(f"coco_panoptic has the splits train and val, not {split!r}")
+    _require(f"data.{split}.annotations", paths.annotations, "a COCO panoptic JSON")
+    _require(f"data.{split}.images", paths.images, "the folder of its photos")
+    _require(f"data.{split}.panoptic", paths.panoptic, "the folder of its PNGs")
     table = load_coco_categories(config)
     dataset = read_coco_panoptic(paths.images, paths.annotations, paths.panoptic, categories=table)
     if split == "train" and dataset.truth_only:
@@ -65,14 +69,31 @@ def load_coco_categories(config: CocoPanopticConfig) -> CategoryTable:
     """The configuration's category table; reads one JSON, no image.
 
     Raises:
-        InputError: the file is missing or holds no panoptic categories.
+        SettingError: the file is missing.
+        InputError: it holds no panoptic categories.
     """
+    if config.categories is None:
+        expected = "a COCO panoptic JSON; data.categories=FILE gives another JSON with the categories"
+        _require("data.train.annotations", config.train.annotations, expected)
+    else:
+        _require("data.categories", config.categories, "a JSON with the categories")
     path = Path(config.categories or config.train.annotations)
     content = parse_json(path)
     entries = content.get("categories") if isinstance(content, dict) else content
     if not isinstance(entries, list):
         raise InputError(f"{path}: expected a list of categories, or a JSON with one under categories")
     return CategoryTable.from_coco(entries, str(path))
+
+
+def _require(setting: str, path: str, expected: str) -> None:
+    """Checks that there is something at a setting's path."""
+    try:
+        Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        place = "" if Path(path).is_absolute() else f" in {Path.cwd()}, where relative paths start"
+        raise SettingError(setting, f"{path}: no such file or folder{place}; expected {expected}") from None
+    except (OSError, ValueError):
+        pass  # whoever reads it says what is wrong
 
 
 def read_coco_panoptic(

@@ -95,8 +95,8 @@ def ceiling_of_source(
     Raises:
         InputError: the data cannot be read, or a setting is wrong.
     """
-    known = experiment.load_categories() if source.configured else None
     with settings_of(config):
+        known = experiment.load_categories() if source.configured else None
         return ceiling(
             source.load(), experiment.architecture, experiment.model, experiment.input, known, limit or CEILING_IMAGES
         )
