@@ -153,6 +153,50 @@ def test_a_pickle_that_would_run_something_is_refused(panoptic_fpn_config, tmp_p
     assert not (tmp_path / "ran").exists() and not out.exists()
 
 
+def test_a_checkpoint_of_another_network_is_told_by_its_names_and_not_by_a_setting(
+    panoptic_fpn_config, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps({"model": {"encoder.weight": np.zeros((2, 2), np.float32)}}))
+    out = tmp_path / "w.safetensors"
+    arguments = ["--from", "detectron2", "--config", panoptic_fpn_config, "--out", out]
+    assert convert(monkeypatch, tmp_path / "model.pkl", "model.normalization=symmetric", *arguments) == 2
+    message = capsys.readouterr().err
+    assert "model.pkl: expected weights of Detectron2's Panoptic FPN" in message
+    assert "0 of the checkpoint's 1 names fit" in message and "no place for encoder.weight" in message
+    assert "normalization" not in message and not out.exists()
+
+
+def test_a_configuration_of_another_architecture_is_named(config, tmp_path, monkeypatch, capsys):
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps({"model": {"encoder.weight": np.zeros((2, 2), np.float32)}}))
+    out = tmp_path / "w.safetensors"
+    arguments = [tmp_path / "model.pkl", "--from", "detectron2", "--config", config, "--out", out]
+    assert convert(monkeypatch, *arguments) == 2
+    assert f"{config}: model.name: expected 'panoptic_fpn'" in capsys.readouterr().err and not out.exists()
+
+
+@pytest.mark.parametrize("name", ["model.pkl", "model.pth"])
+@pytest.mark.parametrize(("content", "words"), [("", "an empty file"), ("hello", "not a pickle, or a damaged one")])
+def test_a_file_that_holds_no_weights_is_refused(
+    name, content, words, panoptic_fpn_config, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / name).write_text(content)
+    out = tmp_path / "w.safetensors"
+    arguments = [tmp_path / name, "--from", "detectron2", "--config", panoptic_fpn_config, "--out", out]
+    assert convert(monkeypatch, *arguments) == 2
+    assert f"{tmp_path / name}: {words}; expected a checkpoint of Detectron2" in capsys.readouterr().err
+
+
+def test_a_configuration_without_its_data_says_how_to_give_the_categories(
+    panoptic_fpn_config, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps({"model": {"encoder.weight": np.zeros((2, 2), np.float32)}}))
+    arguments = ["--from", "detectron2", "--config", panoptic_fpn_config, "--out", tmp_path / "w.safetensors"]
+    assert convert(monkeypatch, tmp_path / "model.pkl", "data.categories=null", *arguments) == 2
+    message = capsys.readouterr().err
+    assert f"{panoptic_fpn_config}: data.train.annotations: none.json: no such file" in message
+    assert "data.categories=FILE" in message
+
+
 @pytest.mark.parametrize(
     ("setting", "message"),
     [

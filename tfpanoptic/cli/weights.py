@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tfpanoptic.cli.quiet_tensorflow import import_tensorflow
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import InputError, SettingError
 
 
 def convert(
@@ -45,6 +45,8 @@ def convert(
             left = converter.load_backbone(segmenter, variables)
         else:
             left = converter.load_variables(segmenter, variables, reset_heads)
+    except SettingError as error:
+        raise InputError(f"{config}: {error}") from None
     except InputError as error:
         raise InputError(f"{checkpoint}: {error}") from None
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -105,7 +105,8 @@ def load_variables(model, variables: Mapping[str, np.ndarray], reset_heads: bool
         Paths of the weights that were left as they are.
 
     Raises:
-        InputError: another architecture, arrays without a weight, weights without an array, or shapes that differ;
+        SettingError: a model of another architecture.
+        InputError: arrays without a weight, weights without an array, or shapes that differ;
             nothing is set then.
     """
     require_architecture(model, "panoptic_deeplab", _PROJECT)

@@ -177,7 +177,8 @@ def load_variables(model, variables: Mapping[str, np.ndarray], reset_heads: bool
         Paths of the weights that were left as they are.
 
     Raises:
-        InputError: another architecture, arrays without a weight, weights without an array, shapes that differ, or a
+        SettingError: a model of another architecture.
+        InputError: arrays without a weight, weights without an array, shapes that differ, or a
             network that computes something else with these weights; nothing is set then.
     """
     if all(name.startswith("module.") for name in variables):

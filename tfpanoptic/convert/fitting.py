@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import InputError, SettingError
 
 
 class Head(NamedTuple):
@@ -32,11 +32,11 @@ def require_architecture(model, name: str, project: str) -> None:
     """Checks that a `PanopticSegmenter` is of an architecture; of a network without a configuration nothing is known.
 
     Raises:
-        InputError: it is of another one.
+        SettingError: it is of another one.
     """
     found = model.experiment.model.name if hasattr(model, "experiment") else name
     if found != name:
-        raise InputError(f"model.name: expected {name!r} for weights of {project}, found {found!r}")
+        raise SettingError("model.name", f"expected {name!r} for weights of {project}, found {found!r}")
 
 
 def set_weights(
