@@ -1,10 +1,13 @@
 """The legend below a picture."""
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.segment_map import SegmentMap, segment_rows
-from tfpanoptic.visualize.legend import legend_entries, legend_strip
+from tfpanoptic.visualize.legend import add_legend, legend_entries, legend_strip
 
 CATEGORIES = CategoryTable.from_coco(
     [
@@ -44,6 +47,26 @@ def test_the_strip_gets_more_lines_where_the_picture_is_narrow():
     wide = legend_strip(SCENE, CATEGORIES, COLORS, (200, 800))
     narrow = legend_strip(SCENE, CATEGORIES, COLORS, (800, 200))
     assert narrow.shape[0] > wide.shape[0]
+
+
+@pytest.mark.parametrize("size", [(800, 256), (800, 40), (1200, 1), (3, 3)])
+def test_no_entry_is_cut_off_where_the_picture_is_narrow(size):
+    names = ("a thing with quite a long name", "building-other-merged", "sky", "sea")
+    categories = CategoryTable(tuple(replace(c, name=name) for c, name in zip(CATEGORIES, names, strict=True)))
+    strip = legend_strip(SCENE, categories, COLORS, size)
+    wide = legend_strip(SCENE, categories, COLORS, (100, 2000))  # a line of all entries, with the same font
+    assert (strip != strip[0, 0]).any(axis=2).sum() == (wide != wide[0, 0]).any(axis=2).sum()
+    assert strip.shape[1] >= size[1]
+
+
+def test_a_picture_narrower_than_its_legend_stands_on_the_left():
+    picture = np.full((300, 20, 3), 200, np.uint8)
+    whole = add_legend(picture, SCENE, CATEGORIES, COLORS)
+    strip = legend_strip(SCENE, CATEGORIES, COLORS, (300, 20))
+    assert strip.shape[1] > 20
+    np.testing.assert_array_equal(whole[:300, :20], picture)
+    np.testing.assert_array_equal(whole[300:], strip)
+    assert (whole[:300, 20:] == strip[0, 0]).all()
 
 
 def test_a_swatch_of_each_shade_is_drawn():

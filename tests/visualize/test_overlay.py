@@ -98,7 +98,9 @@ def test_the_image_is_not_changed():
 @pytest.mark.parametrize("size", [(1, 1), (3, 40), (40, 3), (17, 23)])
 def test_tiny_images_are_drawn(size):
     image, segments = scene(*size)
-    assert draw_overlay(image, segments, CATEGORIES).shape[1] == 4 * size[1]
+    assert draw_overlay(image, segments, CATEGORIES, labels=False).shape == (4 * size[0], 4 * size[1], 3)
+    with_legend = draw_overlay(image, segments, CATEGORIES)
+    assert with_legend.shape[0] > 4 * size[0] and with_legend.shape[1] >= 4 * size[1]
 
 
 def test_an_image_of_void_alone_is_drawn():

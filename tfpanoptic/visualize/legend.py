@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -24,10 +25,26 @@ class Entry(NamedTuple):
     shades: list[tuple[int, int, int]]
 
 
+def add_legend(
+    picture: np.ndarray, segment_map: SegmentMap, categories: CategoryTable, colors: np.ndarray
+) -> np.ndarray:
+    """The picture with its legend below, uint8 `[H + L, max(W, w), 3]`, w being the width of the longest entry.
+
+    Args:
+        picture: uint8 `[H, W, 3]`.
+        segment_map: the segments.
+        categories: their names.
+        colors: uint8 `[N, 3]`, of the rows.
+    """
+    strip = legend_strip(segment_map, categories, colors, picture.shape[:2])
+    beside = np.full((picture.shape[0], strip.shape[1] - picture.shape[1], 3), _BACKGROUND, np.uint8)
+    return np.concatenate([np.concatenate([picture, beside], axis=1), strip])
+
+
 def legend_strip(
     segment_map: SegmentMap, categories: CategoryTable, colors: np.ndarray, size: tuple[int, int]
 ) -> np.ndarray:
-    """The legend of a picture, uint8 `[L, W, 3]`.
+    """The legend of a picture, uint8 `[L, max(W, w), 3]`: as wide as the picture, or as its longest entry needs.
 
     Args:
         segment_map: the segments.
@@ -40,15 +57,18 @@ def legend_strip(
     entries = [entry._replace(name=drawable(entry.name, font)) for entry in entries]
     swatch, gap, margin = round(0.9 * font.size), round(0.45 * font.size), round(0.9 * font.size)
     line_height = round(1.7 * font.size)
-    places, y, x = [], margin // 2, margin
+    widths = []
     for name, amount, shades in entries:
         texts_width = font.getlength(name) + (gap + font.getlength(amount) if amount else 0)
-        width = max(len(shades), 1) * swatch + gap + round(texts_width)
-        if x > margin and x + width + margin > size[1]:
+        widths.append(max(len(shades), 1) * swatch + gap + math.ceil(texts_width))
+    strip_width = max(size[1], *(width + 2 * margin for width in widths))
+    places, y, x = [], margin // 2, margin
+    for width in widths:
+        if x > margin and x + width + margin > strip_width:
             y, x = y + line_height, margin
         places.append((y, x))
         x += width + 2 * margin
-    strip = Image.new("RGB", (size[1], y + line_height + margin // 2), _BACKGROUND)
+    strip = Image.new("RGB", (strip_width, y + line_height + margin // 2), _BACKGROUND)
     draw = ImageDraw.Draw(strip)
     for (name, amount, shades), (y, x) in zip(entries, places, strict=True):
         top, middle = y + (line_height - swatch) // 2, y + line_height / 2

@@ -15,7 +15,7 @@ from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import SegmentMap, rows_of_pixels
 from tfpanoptic.visualize.colors import segment_colors
 from tfpanoptic.visualize.labels import draw_labels
-from tfpanoptic.visualize.legend import legend_strip
+from tfpanoptic.visualize.legend import add_legend
 
 # Own choices, by eye on COCO photos, stained tissue and fluorescence.
 LEAST_LONG_SIDE = 700
@@ -44,7 +44,8 @@ def draw_overlay(
             side has 700 pixels, at most four times, so that names can be read.
 
     Returns:
-        uint8 `[scale * H + L, scale * W, 3]`, where L is the height of the legend, 0 without one.
+        uint8 `[scale * H + L, scale * W, 3]`, where L is the height of the legend, 0 without one. A picture that is
+        narrower than its legend stands on the left.
 
     Raises:
         InputError: image and segment map differ in size, the image is not uint8 RGB, or an argument is
@@ -72,7 +73,7 @@ def draw_overlay(
     picture, named = draw_labels(picture, rows, segment_map, categories, colors)
     if named >= set(table["category"].tolist()):
         return picture
-    return np.concatenate([picture, legend_strip(segment_map, categories, colors, picture.shape[:2])])
+    return add_legend(picture, segment_map, categories, colors)
 
 
 def _check(image, segment_map: SegmentMap, alpha: float, scale: int | None) -> None:
