@@ -18,6 +18,9 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11",
+    # Said explicitly, it makes an editable install a plain path. Else a script beside a clone of the same name imports
+    # the clone's folder as an empty namespace, for setuptools' finder comes behind Python's own.
+    package_dir={"": "."},
     packages=find_packages(include=["tfpanoptic", "tfpanoptic.*"]),
     package_data={
         "tfpanoptic": [
