@@ -6,6 +6,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from tfpanoptic.cli.demo import command
 from tfpanoptic.data.nuclei import nuclei
 
 
@@ -169,6 +170,18 @@ def test_the_quick_demo_goes_the_whole_way(run, tmp_path):
     assert code == 0 and "export against network on 2 images: 100.0000 %" in out
     for part in ("run/best.safetensors", "photos", "predictions/panoptic.json", "saved_model/saved_model.pb"):
         assert (tmp_path / "demo" / part).exists()
+
+
+def test_the_demo_says_how_to_go_on_in_an_environment_that_is_not_activated(tmp_path, monkeypatch):
+    program = tmp_path / "bin" / "tfpanoptic"
+    program.parent.mkdir()
+    program.write_text("")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "argv", [".venv/bin/tfpanoptic", "demo"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert command() == ".venv/bin/tfpanoptic"
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert command() == "tfpanoptic"
 
 
 def test_a_demo_does_not_replace_a_folder_of_something_else(run, tmp_path):

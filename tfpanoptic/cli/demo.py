@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -38,8 +39,13 @@ def demo(
         f"\nlook at       {out}/predictions/overlay/, and {out}/report.html in a browser\n"
         f"run folder    {out}/run\n"
         f"SavedModel    {out}/saved_model\n"
-        f"try           tfpanoptic predict {out}/run YOUR_PHOTO.png --out predicted"
+        f"try           {command()} predict {out}/run YOUR_PHOTO.png --out predicted"
     )
+
+
+def command() -> str:
+    """How a person starts this program again: by its name where the shell finds it, else by its path."""
+    return "tfpanoptic" if shutil.which("tfpanoptic") else sys.argv[0]
 
 
 def _copy_photos(experiment, folder: Path) -> list[Path]:

@@ -13,7 +13,7 @@ from tfpanoptic.errors import InputError, SettingError
 
 def convert(
     checkpoint: Annotated[Path, typer.Argument(help="The other project's checkpoint.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="Settings to change, as key.path=value.")] = None,
+    overrides: Annotated[list[str] | None, typer.Argument(help="Settings to change, as data.categories=FILE.")] = None,
     source: Annotated[str, typer.Option("--from", help="The project: deeplab2 or detectron2.")] = ...,  # type: ignore[assignment]
     config: Annotated[Path, typer.Option(help="YAML file of the model that the weights are for.")] = ...,  # type: ignore[assignment]
     out: Annotated[Path, typer.Option(help="Weight file to write, .safetensors.")] = ...,  # type: ignore[assignment]
