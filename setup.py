@@ -1,17 +1,31 @@
 """Packaging of tfpanoptic; the settings of the tools are in pyproject.toml."""
 
 import re
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "tfpanoptic/version.py").read_text(encoding="utf-8"))[1]
 NOTEBOOK = ["nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29"]
 VIZ = ["matplotlib>=3.8"]
 
+
+class BuildWithConfigs(build_py):
+    """Puts `configs/` into the wheel, beside the modules, where presets look for them."""
+
+    def run(self):
+        """Builds the modules, then copies the configurations."""
+        super().run()
+        if not self.editable_mode:
+            shutil.copytree(HERE / "configs", Path(self.build_lib) / "tfpanoptic" / "configs", dirs_exist_ok=True)
+
+
 setup(
     name="tfpanoptic",
+    cmdclass={"build_py": BuildWithConfigs},
     version=VERSION,
     description="Panoptic segmentation for Keras 3 and TensorFlow: train, measure, deploy",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),

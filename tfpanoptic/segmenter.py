@@ -24,6 +24,7 @@ from tfpanoptic.experiment import Experiment
 from tfpanoptic.inference import segmenting_function
 from tfpanoptic.losses.shares import weighted_shares
 from tfpanoptic.ops.replicas import global_sums, replicas_in_sync
+from tfpanoptic.presets.cache import run_folder_of
 from tfpanoptic.result import PanopticResult
 from tfpanoptic.run_folder import RunFolder
 from tfpanoptic.segment_map import SegmentMap, from_tables
@@ -80,18 +81,19 @@ class PanopticSegmenter(keras.Model):
 
     @classmethod
     def from_preset(cls, preset: str | Path, overrides: Sequence[str] = ()) -> PanopticSegmenter:
-        """The trained model of a run folder, with its best weights.
+        """The trained model of a run folder, with its best weights, or a published one by its name.
+
+        Published weights are downloaded and converted once; see `presets`.
 
         Args:
-            preset: the folder.
+            preset: the folder, or a name that `tfpanoptic models` lists.
             overrides: `model.postprocess.key=value`, settings of grouping and merging to change.
 
         Raises:
-            InputError: no such folder, or it is no run folder, or it has no weights yet, or an override is wrong.
+            InputError: neither a folder nor a preset, no run folder, one without weights yet, or a wrong override.
+            WorkFailed: published weights cannot be downloaded.
         """
-        if not Path(preset).is_dir():
-            raise InputError(f"{preset}: no such folder; expected the run folder of `tfpanoptic train`")
-        folder = RunFolder(preset)
+        folder = RunFolder(run_folder_of(preset, cls))
         with settings_of(folder.config):
             segmenter = cls(folder.load_experiment(overrides), folder.load_categories())
         segmenter.load_weights_file(folder.weights())

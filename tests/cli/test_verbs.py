@@ -78,6 +78,9 @@ def test_models_lists_what_can_be_built(run):
     assert code == 0
     for name in ("panoptic_deeplab", "resnet50", "mobilenet_v3_large", "nuclei", "coco_panoptic"):
         assert name in out
+    # A published model, with its number, licence and address.
+    for words in ("panoptic_fpn_resnet50_coco", "41.5 PQ", "CC BY-SA 3.0", "model_final_c10459.pkl"):
+        assert words in out
 
 
 def test_env_prints_versions(run):

@@ -435,3 +435,13 @@ def test_a_written_box_is_x_y_width_height(tmp_path):
     write_coco_panoptic(tmp_path, table(("cell", True, 1)), [("a", np.zeros((2, 3, 3), np.uint8), truth)])
     segment = json.loads((tmp_path / "panoptic.json").read_text())["annotations"][0]["segments_info"][0]
     assert segment["bbox"] == [1, 1, 2, 1]
+
+
+@pytest.mark.parametrize(
+    "name, things, stuff, first", [("coco", 80, 53, ("person", 1)), ("cityscapes", 8, 11, ("road", 7))]
+)
+def test_official_categories_need_no_file(name, things, stuff, first):
+    nowhere = {"images": "none", "annotations": "none.json", "panoptic": "none"}
+    table = load_coco_categories(CocoPanopticConfig(train=nowhere, val=nowhere, categories=name))
+    assert (len(table.thing_ids), len(table.stuff_ids)) == (things, stuff)
+    assert (next(iter(table)).name, next(iter(table)).source_id) == first

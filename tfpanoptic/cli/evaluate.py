@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    run: Annotated[str | None, typer.Argument(help="Run folder of a trained model; leave it out for files.")] = None,
+    run: Annotated[
+        str | None,
+        typer.Argument(help="Run folder of a trained model, or a name that `models` lists; leave it out for files."),
+    ] = None,
     overrides: Annotated[
         list[str] | None, typer.Argument(help="Settings to change, as model.postprocess.key=value.")
     ] = None,

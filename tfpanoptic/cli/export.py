@@ -12,7 +12,7 @@ from tfpanoptic.errors import InputError
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="Run folder of a trained model.")],
+    run: Annotated[Path, typer.Argument(help="Run folder of a trained model, or a name that `models` lists.")],
     overrides: Annotated[
         list[str] | None, typer.Argument(help="Settings to change, as model.postprocess.key=value.")
     ] = None,

@@ -1,18 +1,31 @@
-"""`tfpanoptic models`: what can be built."""
+"""`tfpanoptic models`: what can be built, and what others have trained."""
 
 from __future__ import annotations
 
 
 def models() -> None:
-    """List the architectures, backbones and datasets that an experiment can name."""
+    """List the architectures, backbones and datasets that an experiment can name, and published models by name."""
     from rich.console import Console
     from rich.table import Table
 
     from tfpanoptic.backbones import BACKBONES
     from tfpanoptic.data import DATASETS
     from tfpanoptic.models import ARCHITECTURES
+    from tfpanoptic.presets import PRESETS
 
     table = Table("kind", "names", box=None)
     for kind, registry in (("architectures", ARCHITECTURES), ("backbones", BACKBONES), ("datasets", DATASETS)):
         table.add_row(kind, ", ".join(registry))
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    print(
+        "\npublished models, for predict, evaluate, export and PanopticSegmenter.from_preset; the numbers are theirs:"
+    )
+    for name, preset in PRESETS.items():
+        header = preset.header()
+        print(f"\n{name}")
+        print(f"  published   {header['Published'].partition('. ')[0]}")
+        print(f"  parameters  {header['Parameters'].partition('. ')[0]}")
+        print(f"  licence     {preset.licence}")
+        print(f"  from        {preset.address}")
+        print(f"  check it    tfpanoptic evaluate {name}")

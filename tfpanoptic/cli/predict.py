@@ -11,7 +11,7 @@ from tfpanoptic.cli.quiet_tensorflow import import_tensorflow
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="Run folder of a trained model.")],
+    run: Annotated[Path, typer.Argument(help="Run folder of a trained model, or a name that `models` lists.")],
     arguments: Annotated[
         list[str],
         typer.Argument(

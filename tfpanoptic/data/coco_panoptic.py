@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from tfpanoptic.categories import CategoryTable
+from tfpanoptic.data.cityscapes import cityscapes_categories
 from tfpanoptic.data.coco_json import parse_json, read_images, read_lists
 from tfpanoptic.data.dataset import Dataset, ImageRecord
 from tfpanoptic.data.folder_listing import FolderListing
@@ -37,8 +38,9 @@ class CocoPanopticConfig(StrictConfig):
     name: Literal["coco_panoptic"] = "coco_panoptic"
     train: CocoSplitConfig
     val: CocoSplitConfig
-    # JSON with the categories: a list, or a file with such a list under `categories`; all those of the training
-    # annotations, and by default they themselves. A list alone is enough to build a model or to convert weights.
+    # The categories: "coco" or "cityscapes" for the official ones, or a JSON with a list of them, alone or under
+    # `categories`; all those of the training annotations, and by default they themselves. A list alone is enough to
+    # build a model or to convert weights.
     categories: str | None = None
 
 
@@ -66,18 +68,35 @@ def load_coco_panoptic(config: CocoPanopticConfig, split: str) -> Dataset:
 
 
 def load_coco_categories(config: CocoPanopticConfig) -> CategoryTable:
-    """The configuration's category table; reads one JSON, no image.
+    """The configuration's category table; reads one JSON at most, no image.
 
     Raises:
         SettingError: the file is missing.
         InputError: it holds no panoptic categories.
     """
+    if config.categories in OFFICIAL:
+        return OFFICIAL[config.categories]()
     if config.categories is None:
         expected = "a COCO panoptic JSON; data.categories=FILE gives another JSON with the categories"
         _require("data.train.annotations", config.train.annotations, expected)
     else:
-        _require("data.categories", config.categories, "a JSON with the categories")
-    path = Path(config.categories or config.train.annotations)
+        _require("data.categories", config.categories, f"{', '.join(OFFICIAL)} or a JSON with the categories")
+    return _categories_of_file(Path(config.categories or config.train.annotations))
+
+
+def coco_categories() -> CategoryTable:
+    """COCO's 133 panoptic categories, 80 things and 53 stuff.
+
+    Source: `panoptic_coco_categories.json` of the COCO panoptic API.
+    """
+    return _categories_of_file(Path(__file__).parent / "bundled" / "coco_panoptic_categories.json")
+
+
+# Tables that `categories` may name.
+OFFICIAL = {"coco": coco_categories, "cityscapes": cityscapes_categories}
+
+
+def _categories_of_file(path: Path) -> CategoryTable:
     content = parse_json(path)
     entries = content.get("categories") if isinstance(content, dict) else content
     if not isinstance(entries, list):

@@ -20,6 +20,7 @@ from tfpanoptic.evaluation.measures.panoptic_quality import summarize_rows
 from tfpanoptic.evaluation.options import EvaluateOptions, shard_slice
 from tfpanoptic.evaluation.pairs.coco import fingerprint
 from tfpanoptic.evaluation.state import Evaluation, require_column
+from tfpanoptic.presets.cache import run_folder_of
 from tfpanoptic.report.scenes import Scenes
 from tfpanoptic.result import PanopticResult
 from tfpanoptic.run_folder import RunFolder
@@ -61,14 +62,15 @@ def evaluate_run(options: EvaluateOptions) -> tuple[Evaluation, Scenes]:
     """
     if options.run is None:
         raise InputError("no run folder is given")
-    segmenter = PanopticSegmenter.from_preset(options.run, options.overrides)
+    run = RunFolder(run_folder_of(options.run, PanopticSegmenter))
+    segmenter = PanopticSegmenter.from_preset(run.path, options.overrides)
     if options.images is not None and options.gt is not None and options.gt_dir is not None:
         dataset = matched_dataset(segmenter, options.images, options.gt, options.gt_dir)
     else:
         dataset = segmenter.experiment.load_data("val")
     for line in dataset.unmatched():
         print(line, file=sys.stderr)
-    source, total = _source(segmenter, RunFolder(options.run), dataset), len(dataset)
+    source, total = _source(segmenter, run, dataset), len(dataset)
     dataset = replace(dataset, records=dataset.records[shard_slice(options.shard, total)])
     if options.by is not None:
         require_column(options.by, [record.extra for record in dataset.records])

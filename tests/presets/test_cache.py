@@ -1,0 +1,149 @@
+import io
+import json
+import tarfile
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.presets.test_download import Server, closed_address
+from tfpanoptic import presets
+from tfpanoptic.convert.deeplab2 import SUFFIX, deeplab2_name
+from tfpanoptic.errors import InputError, WorkFailed
+from tfpanoptic.experiment import Experiment
+from tfpanoptic.presets import PRESETS, Preset, cache
+from tfpanoptic.segmenter import PanopticSegmenter
+
+
+@pytest.fixture
+def server():
+    server = Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def model(tiny_settings):
+    """A tiny model with made weights."""
+    tiny_settings["model"]["postprocess"]["center_threshold"] = 0.1
+    experiment = Experiment.from_dict(tiny_settings)
+    model = PanopticSegmenter(experiment, experiment.load_categories())
+    rng = np.random.default_rng(3)
+    for weight in model.weights:
+        weight.assign(rng.uniform(0.5, 1.5, weight.shape))
+    return model
+
+
+def archive_of(model, tmp_path, names=("ckpt",)):
+    """The bytes of a tar.gz with the model's weights as a checkpoint of DeepLab2."""
+    (tmp_path / "made").mkdir()
+    values = {deeplab2_name(weight.path) + SUFFIX: np.asarray(weight) for weight in model.infer_network.weights}
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name in names:
+            prefix = str(tmp_path / "made" / name)
+            tf.raw_ops.SaveV2(
+                prefix=prefix,
+                tensor_names=list(values),
+                shape_and_slices=[""] * len(values),
+                tensors=[tf.constant(value) for value in values.values()],
+            )
+        archive.add(tmp_path / "made", "some_model")
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def preset(server, model, tmp_path, monkeypatch):
+    """A preset that the server has, and an empty cache."""
+    server.content = archive_of(model, tmp_path)
+    config = tmp_path / "tiny.yaml"
+    config.write_text(model.experiment.to_yaml())
+    made = Preset(str(config), "deeplab2", f"{server.address}/tiny_model.tar.gz", "made for a test")
+    monkeypatch.setitem(presets.PRESETS, "tiny", made._replace())
+    monkeypatch.setattr(Preset, "name", "tiny")
+    monkeypatch.setenv(cache.CACHE, str(tmp_path / "cache"))
+    monkeypatch.delenv(cache.MIRROR, raising=False)
+    return made
+
+
+def assert_same_weights(model, other):
+    for ours, theirs in zip(model.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs, ours.path)
+
+
+def test_a_preset_is_downloaded_and_converted_once(preset, server, model, tmp_path):
+    assert_same_weights(model, PanopticSegmenter.from_preset("tiny"))
+    assert_same_weights(model, PanopticSegmenter.from_preset("tiny", ["model.postprocess.stuff_area=7"]))
+    assert len(server.asked) == 1 and not list((tmp_path / "cache" / "downloads").iterdir())
+
+
+def test_a_preset_becomes_a_run_folder_that_says_where_it_is_from(preset, tmp_path):
+    folder = cache.run_folder_of("tiny", PanopticSegmenter)
+    assert folder == tmp_path / "cache" / "tiny"
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"config.yaml", "categories.json", "best.safetensors", "origin.json"}
+    origin = json.loads((folder / "origin.json").read_text())
+    assert origin["address"] == preset.address and origin["licence"] == "made for a test"
+    assert PanopticSegmenter.from_preset(folder).categories.thing_ids == (1,)
+
+
+def test_a_folder_comes_before_a_preset_of_its_name(preset, server, tiny_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny").symlink_to(tiny_run)
+    PanopticSegmenter.from_preset("tiny")
+    assert not server.asked
+
+
+def test_a_file_that_differs_from_the_first_is_refused(preset, server, tmp_path):
+    folder = cache.run_folder_of("tiny", PanopticSegmenter)
+    (folder / "origin.json").unlink()
+    server.content += b"more"
+    with pytest.raises(WorkFailed, match="another file than the one that came first"):
+        cache.run_folder_of("tiny", PanopticSegmenter)
+
+
+def test_without_a_network_the_mirror_is_named(preset, monkeypatch):
+    monkeypatch.setitem(presets.PRESETS, "tiny", preset._replace(address=f"{closed_address()}/tiny_model.tar.gz"))
+    with pytest.raises(WorkFailed, match="cannot be reached.*TFPANOPTIC_MIRROR may name a folder with tiny_model.tar"):
+        PanopticSegmenter.from_preset("tiny")
+
+
+def test_a_folder_or_another_server_stands_in_for_the_address(preset, server, model, tmp_path, monkeypatch):
+    monkeypatch.setitem(presets.PRESETS, "tiny", preset._replace(address=f"{closed_address()}/tiny_model.tar.gz"))
+    monkeypatch.setenv(cache.MIRROR, f"{server.address}/mirror/")
+    assert_same_weights(model, PanopticSegmenter.from_preset("tiny"))
+    monkeypatch.setenv(cache.CACHE, str(tmp_path / "second"))
+    monkeypatch.setenv(cache.MIRROR, str(tmp_path / "files"))
+    with pytest.raises(InputError, match=r"files/tiny_model\.tar\.gz: no such file; TFPANOPTIC_MIRROR is"):
+        PanopticSegmenter.from_preset("tiny")
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "tiny_model.tar.gz").write_bytes(server.content)
+    assert_same_weights(model, PanopticSegmenter.from_preset("tiny"))
+    assert (tmp_path / "files" / "tiny_model.tar.gz").is_file()
+
+
+@pytest.mark.parametrize("content", [b"no archive", b""])
+def test_a_file_that_is_no_archive_is_named(preset, server, content):
+    server.content = content
+    with pytest.raises(InputError, match=r"tiny: .*tiny_model\.tar\.gz: not a tar\.gz archive, or damaged"):
+        PanopticSegmenter.from_preset("tiny")
+
+
+def test_an_archive_holds_one_checkpoint(preset, server, model, tmp_path):
+    (tmp_path / "two").mkdir()
+    server.content = archive_of(model, tmp_path / "two", ("first", "second"))
+    with pytest.raises(InputError, match=r"expected one TensorFlow checkpoint .*first\.index, second\.index"):
+        PanopticSegmenter.from_preset("tiny")
+
+
+def test_a_name_that_is_no_preset_gets_those_near_it():
+    with pytest.raises(InputError, match="no such folder; .*near it: .*panoptic_fpn_resnet50_coco"):
+        PanopticSegmenter.from_preset("panoptic_fpn_resnet_50_coco")
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
+def test_every_preset_has_its_configuration_and_categories(preset):
+    experiment = Experiment.from_yaml(preset.path)
+    assert len(experiment.load_categories()) == (133 if "coco" in preset.name else 19)
+    assert preset.header().keys() == {"Paper", "Published", "Parameters", "Command"}
+    assert "PQ" in preset.header()["Published"] and preset.address.startswith("https://")
