@@ -226,7 +226,7 @@ class InstanceBranch:
 
     def masks(self, levels: list, boxes, category):
         """Mask logits float32 [B, N, m, m] of boxes [B, N, 4] for their category int32 [B, N]; any for no thing."""
-        from tfpanoptic.losses.detection import class_index
+        from tfpanoptic.ops.channels import class_index
 
         return self.mask_head(levels[:-1], boxes, class_index(category, self.thing_ids))
 

@@ -167,12 +167,9 @@ def loss(outputs, targets, config: PanopticFPNConfig, categories: CategoryTable)
 
 def counts(outputs, targets, config: PanopticFPNConfig) -> dict[str, Any]:
     """Labelled pixels, sampled regions, foreground regions; the RPN's terms are divided by the number of images."""
-    from keras import ops
-
     from tfpanoptic.losses.detection import number_of
 
-    labelled = targets["semantic"] >= 0
-    return {"semantic": number_of(ops.reshape(labelled, (ops.shape(labelled)[0], -1))), **mask_rcnn.counts(outputs)}
+    return {"semantic": number_of(targets["semantic"] >= 0), **mask_rcnn.counts(outputs)}
 
 
 def loss_weights(config: PanopticFPNConfig) -> dict[str, float]:

@@ -198,19 +198,19 @@ def loss(outputs, targets, config: UPSNetConfig, categories: CategoryTable) -> d
     """Unweighted terms, float32 [B]: `semantic`, `roi_semantic`, `panoptic` and those of `mask_rcnn`."""
     from keras import ops
 
-    from tfpanoptic.losses.classification import channel_of, pixel_cross_entropy
+    from tfpanoptic.losses.classification import pixel_cross_entropy
     from tfpanoptic.losses.panoptic_logits import panoptic_logits_loss
     from tfpanoptic.losses.roi_semantic import roi_semantic_loss
+    from tfpanoptic.ops.channels import channel_of
     from tfpanoptic.ops.resize import resize_bilinear
     from tfpanoptic.ops.roi_align import roi_align
 
     declared = channels(config, categories)["semantic_logits"]
     semantic, boxes, exists = targets["semantic"], targets["boxes"], targets["box_category"] > 0
     logits = ops.cast(outputs["semantic_logits"], "float32")
-    known, channel = channel_of(semantic, declared)
     enlarged = resize_bilinear(logits, ops.shape(semantic)[1:3], align_corners=False)
     terms = {
-        "semantic": pixel_cross_entropy(enlarged, ops.where(known, channel, -1)),
+        "semantic": pixel_cross_entropy(enlarged, channel_of(semantic, declared)),
         "panoptic": panoptic_logits_loss(
             logits,
             boxes,
@@ -234,16 +234,12 @@ def loss(outputs, targets, config: UPSNetConfig, categories: CategoryTable) -> d
 
 def counts(outputs, targets, config: UPSNetConfig) -> dict[str, Any]:
     """Labelled pixels, cells of the true boxes, cells of the image, and those of `mask_rcnn`."""
-    from keras import ops
-
     from tfpanoptic.losses.detection import number_of
     from tfpanoptic.losses.panoptic_logits import panoptic_logits_count
     from tfpanoptic.losses.roi_semantic import roi_semantic_count
 
-    semantic = targets["semantic"]
-    labelled = ops.reshape(semantic > 0, (ops.shape(semantic)[0], -1))
     found = {
-        "semantic": number_of(labelled),
+        "semantic": number_of(targets["semantic"] > 0),
         "panoptic": panoptic_logits_count(targets["image_size"], STRIDE),
         **mask_rcnn.counts(outputs),
     }
@@ -282,7 +278,7 @@ def postprocess(outputs, size, valid_size, config: UPSNetConfig, categories: Cat
 
 def perfect_outputs(panoptic, config: UPSNetConfig, categories: CategoryTable) -> dict[str, Any]:
     """Outputs of perfect heads for one panoptic map int32 [H, W]; see `oracles/instances.py`."""
-    from tfpanoptic.losses.classification import channel_table
+    from tfpanoptic.ops.channels import channel_table
     from tfpanoptic.oracles.instances import perfect_detections, perfect_semantic_logits
 
     panoptic, declared = np.asarray(panoptic), channels(config, categories)["semantic_logits"]

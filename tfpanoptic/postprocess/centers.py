@@ -74,7 +74,7 @@ def panoptic_deeplab_postprocess(
         stuff_area,
     )
     ids, labels, areas = (segments[name] for name in ("segment_ids", "labels", "areas"))
-    probability = mean_probability(ids, labels, areas, logits, log_sum_exp, channels, num_categories, align_corners)
+    probability = mean_probability(ids, labels, areas, logits, log_sum_exp, channels, align_corners)
     return Segments(ids, labels, probability * segments["center_scores"])
 
 

@@ -65,7 +65,7 @@ def panoptic_fpn_postprocess(
     labels = ops.concatenate([thing_labels, stuff_labels], axis=1)
     # Only the scores of stuff are asked for.
     areas = ops.concatenate([ops.ones_like(thing_labels), stuff_areas], axis=1)
-    probability = mean_probability(segment_ids, labels, areas, logits, log_sum_exp, channels, num_categories, False)
+    probability = mean_probability(segment_ids, labels, areas, logits, log_sum_exp, channels, False)
     count = ops.shape(kept)[1]
     scores = ops.concatenate([ops.where(kept, outputs["scores"], 0.0), probability[:, count:]], axis=1)
     return Segments(segment_ids, labels, scores)

@@ -71,7 +71,7 @@ def upsnet_postprocess(
     category = outputs["box_category"]
     segments = clean_up(pixels.winner, pixels.semantic, category, thing_ids, num_categories, stuff_area)
     ids, labels, areas = (segments[name] for name in ("segment_ids", "labels", "areas"))
-    probability = mean_probability(ids, labels, areas, logits, pixels.log_sum_exp, channels, num_categories, False)
+    probability = mean_probability(ids, labels, areas, logits, pixels.log_sum_exp, channels, False)
     things = category.shape[1]
     scores = ops.concatenate([ops.cast(outputs["scores"], "float32"), probability[:, things:]], axis=1)
     return Segments(ids, labels, ops.where(labels > 0, scores, 0.0))
