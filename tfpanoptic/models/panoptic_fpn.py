@@ -134,10 +134,10 @@ def build(config: PanopticFPNConfig, categories: CategoryTable) -> Networks:
 
 def targets(example: dict[str, Any], config: PanopticFPNConfig, categories: CategoryTable) -> dict[str, Any]:
     """`semantic` int32 [H, W], channel of the semantic head, -1 where void, and the targets of `mask_rcnn`."""
-    from tfpanoptic.targets.instances import semantic_channels
+    from tfpanoptic.targets.category_tables import by_category
 
     return {
-        "semantic": semantic_channels(example["panoptic"], _channel_of_category(config, categories)),
+        "semantic": by_category(example["panoptic"], _channel_of_category(config, categories)),
         **mask_rcnn.targets(example, config.instance, categories),
     }
 
