@@ -86,13 +86,10 @@ class LossWeights(StrictConfig):
     panoptic: float = Field(0.1, ge=0)
 
 
-class PostprocessConfig(StrictConfig):
+class PostprocessConfig(mask_rcnn.DetectionConfig):
     """Detection, removal of masks and clean-up. Defaults: UPSNet on COCO."""
 
-    # Detections: probability that a class needs, overlap at which the worse of two of any class goes, how many stay.
     detection_score: float = Field(0.6, ge=0, lt=1)
-    detection_overlap: float = Field(0.5, ge=0, le=1)
-    max_detections: int = Field(100, ge=1, le=9_999)
     # Largest share of a mask that masks of its class, better ones, may cover.
     removal_overlap: float = Field(0.3, ge=0, le=1)
     # Pixels that stuff needs.
@@ -145,34 +142,16 @@ def build(config: UPSNetConfig, categories: CategoryTable) -> Networks:
     import keras
 
     from tfpanoptic.layers.keep_instances import KeepInstances
-    from tfpanoptic.layers.normalize_image import NormalizeImage
     from tfpanoptic.layers.upsnet_semantic import SharedDeformableHead
 
     if not categories.stuff_ids:
         raise SettingError("model.name", "the data has no category of stuff, which upsnet needs; panoptic_fpn does not")
-    detection = config.postprocess
-    instances = mask_rcnn.InstanceBranch(
-        config.instance,
-        categories,
-        mask_rcnn.Detection(
-            detection.max_detections, detection.detection_score, detection.detection_overlap, over_classes=True
-        ),
-    )
-    image = keras.Input((None, None, 3), dtype="float32", name="image")
-    valid_size = keras.Input((2,), dtype="int32", name="valid_size")
-    normalized = NormalizeImage(config.normalization, name="normalize")(image, valid_size)
-    levels = mask_rcnn.pyramid(normalized, config.backbone, config.norm, config.fpn_channels, config.global_context)
+    instances = mask_rcnn.InstanceBranch(config.instance, categories, config.postprocess, over_classes=True)
+    inputs, truth = mask_rcnn.inputs(config.instance)
+    levels = mask_rcnn.pyramid(inputs, config, config.global_context)
     logits = len(channels(config, categories)["semantic_logits"])
     semantic = SharedDeformableHead(logits, config.semantic.filters, name="semantic_head")
     outputs = {"semantic_logits": semantic(levels[:4])}
-
-    inputs = {"image": image, "valid_size": valid_size}
-    places = config.instance.max_instances
-    truth = {
-        "seed": keras.Input((2,), dtype="int32", name="seed"),
-        "boxes": keras.Input((places, 4), dtype="float32", name="boxes"),
-        "box_category": keras.Input((places,), dtype="int32", name="box_category"),
-    }
     train = {
         **outputs,
         **instances.train_outputs(levels, {**inputs, **truth}),
@@ -181,7 +160,7 @@ def build(config: UPSNetConfig, categories: CategoryTable) -> Networks:
             truth["box_category"], truth["seed"]
         ),
     }
-    infer = {**outputs, **instances.detections(levels, valid_size, mask_score=0.0)}
+    infer = {**outputs, **instances.detections(levels, inputs["valid_size"], mask_score=0.0)}
     return Networks(keras.Model({**inputs, **truth}, train, name="upsnet"), keras.Model(inputs, infer, name="upsnet"))
 
 
