@@ -8,7 +8,7 @@ import tensorflow as tf
 from tests.layers.test_layer_rules import keras_policy
 from tfpanoptic.layers.box_head import BoxHead, DetectInstances, SampleRegions
 from tfpanoptic.layers.mask_head import MaskHead
-from tfpanoptic.ops.proposals import LOWEST
+from tfpanoptic.ops.lowest import LOWEST
 from tfpanoptic.ops.roi_align import roi_align
 
 STRIDES = (4, 8)

@@ -6,7 +6,6 @@ import pytest
 from tfpanoptic.losses.detection import (
     anchor_terms,
     binary_cross_entropy,
-    class_index,
     mask_term,
     number_of,
     region_terms,
@@ -62,11 +61,6 @@ def test_regions_are_taught_their_class_and_foreground_its_own_deltas():
     np.testing.assert_allclose(found["region_class"], [foreground + background], rtol=1e-6)
     np.testing.assert_allclose(found["region_box"], [4.0], rtol=1e-6)
     np.testing.assert_array_equal(number_of(regions()["region_category"] >= 0), [2])
-
-
-def test_the_index_of_a_category_is_its_place_among_the_classes():
-    found = class_index(np.array([[4, 7, 0, -1, 99]], "int32"), CLASSES)
-    assert np.asarray(found)[0, :2].tolist() == [0, 1] and set(np.asarray(found)[0, 2:].tolist()) == {0}
 
 
 def test_masks_of_the_foreground_are_averaged_over_their_cells():

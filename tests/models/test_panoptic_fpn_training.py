@@ -12,11 +12,12 @@ from tests.models.detectron2_reference import CATEGORIES, CONFIG, TRAINING, XY, 
 from tfpanoptic.convert.detectron2 import detectron2_name
 from tfpanoptic.layers.box_head import DELTA_WEIGHTS
 from tfpanoptic.layers.rpn import anchors_of_levels, flattened, rows_at, target_deltas
-from tfpanoptic.losses.detection import anchor_terms, class_index, mask_term, region_terms
+from tfpanoptic.losses.detection import anchor_terms, mask_term, region_terms
 from tfpanoptic.losses.shares import weighted_shares
 from tfpanoptic.models import mask_rcnn, panoptic_fpn
+from tfpanoptic.ops.channels import class_index
+from tfpanoptic.ops.lowest import LOWEST
 from tfpanoptic.ops.mask_targets import mask_targets
-from tfpanoptic.ops.proposals import LOWEST
 from tfpanoptic.ops.regions import match_anchors, match_regions
 from tfpanoptic.settings.training import TrainingConfig
 from tfpanoptic.train.updates import Updates

@@ -2,7 +2,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfpanoptic.ops.boxes import clip_boxes, decode_boxes
-from tfpanoptic.ops.proposals import LOWEST, propose
+from tfpanoptic.ops.lowest import LOWEST
+from tfpanoptic.ops.proposals import propose
 
 VALID = np.array([[50, 60], [64, 64]], "int32")
 

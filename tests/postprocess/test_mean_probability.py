@@ -9,5 +9,5 @@ def test_each_row_has_the_mean_probability_of_its_own_category():
     logits = np.log(np.stack([probability, 1 - probability], axis=-1))[None, None]
     segment_ids = np.array([[[1, 1, 2, 0]]], np.int32)
     labels, areas = np.array([[20_001, 10_000, 0]], np.int32), np.array([[2, 1, 0]], np.int32)
-    found = mean_probability(segment_ids, labels, areas, logits, np.zeros((1, 1, 4), np.float32), (2, 1), 2, False)
+    found = mean_probability(segment_ids, labels, areas, logits, np.zeros((1, 1, 4), np.float32), (2, 1), False)
     np.testing.assert_allclose(found, [[0.4, 0.1, 0]], rtol=1e-5)

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from tfpanoptic.panoptic_map import encode
-from tfpanoptic.targets.instances import instance_targets, semantic_channels
+from tfpanoptic.targets.instances import instance_targets
 
 SEED = tf.constant([1, 2])
 # Things 1 and 3, stuff 2. Two instances of 1 (one on the border), one of 3, a crowd of 1, void.
@@ -48,9 +48,3 @@ def test_an_image_without_instances_has_empty_places():
     found = instance_targets(tf.zeros([4, 4], tf.int32), (1, 3), SEED, 3)
     assert not found["boxes"].numpy().any() and not found["instance_map"].numpy().any()
     assert found["box_category"].numpy().tolist() == [0, 0, 0]
-
-
-def test_categories_become_channels_and_unknown_ones_nothing():
-    table = np.array([-1, 0, 2, 0, -1], "int32")
-    found = semantic_channels(tf.constant([[0, 10_000, 10_003, 20_000, 990_000]]), table)
-    assert found.numpy().tolist() == [[-1, 0, 0, 2, -1]]

@@ -8,7 +8,7 @@ from keras import ops
 from tfpanoptic.layers.rpn import rows_at, target_deltas
 from tfpanoptic.ops.boxes import clip_boxes, decode_boxes
 from tfpanoptic.ops.detections import detect_by_class, detect_over_classes
-from tfpanoptic.ops.proposals import LOWEST
+from tfpanoptic.ops.lowest import LOWEST
 from tfpanoptic.ops.regions import match_regions, sample_matches
 from tfpanoptic.ops.roi_align import roi_align
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 from keras import ops
 
 from tfpanoptic.losses.masked import mean_of_nonzero
+from tfpanoptic.ops.channels import channel_of
 
 
 def hard_pixel_cross_entropy(logits, category, weight, channels: tuple[int, ...], top_k_fraction: float = 0.2):
@@ -29,42 +29,8 @@ def hard_pixel_cross_entropy(logits, category, weight, channels: tuple[int, ...]
     """
     if logits.shape[-1] != len(channels):
         raise ValueError(f"channels name {len(channels)} categories, but logits have shape {logits.shape}")
-    logits = ops.cast(logits, "float32")
-    known, channel = channel_of(category, channels)
-    loss = ops.sparse_categorical_crossentropy(channel, logits, from_logits=True)  # [B, H, W]
-    loss = ops.where(known, loss * ops.cast(weight, "float32"), 0.0)
+    loss = cross_entropy(logits, channel_of(category, channels)) * ops.cast(weight, "float32")
     return mean_of_nonzero(_hardest(loss, top_k_fraction))
-
-
-def pixel_cross_entropy(logits, channel):
-    """Cross entropy summed over the labelled pixels of each image, float32 `[B]`.
-
-    Args:
-        logits: float `[B, H, W, K]`.
-        channel: int32 `[B, H, W]`, the right channel of each pixel, -1 where it has no label.
-    """
-    loss = ops.sparse_categorical_crossentropy(ops.maximum(channel, 0), ops.cast(logits, "float32"), from_logits=True)
-    return ops.sum(ops.where(channel >= 0, loss, 0.0), axis=(1, 2))
-
-
-def channel_of(category, channels: tuple[int, ...]):
-    """Whether a pixel's category has a channel, bool `[B, H, W]`, and which, int32 (0 without)."""
-    table = channel_table(channels)
-    channel = ops.take(table, ops.minimum(category, len(table) - 1), axis=0)
-    return channel >= 0, ops.maximum(channel, 0)
-
-
-def channel_table(channels: tuple[int, ...]) -> np.ndarray:
-    """Channel of each category id, int32; -1 for void and for ids without one, and last for every larger id.
-
-    Args:
-        channels: category id of each channel, 0 for void, background or anything that is no category.
-    """
-    table = np.full(max(channels) + 2, -1, np.int32)
-    for channel, category_id in enumerate(channels):
-        if category_id:
-            table[category_id] = channel
-    return table
 
 
 def _hardest(loss, fraction: float):
@@ -79,3 +45,20 @@ def _hardest(loss, fraction: float):
     else:
         count = ops.maximum(1, ops.cast(ops.round(fraction * ops.cast(pixels, "float32")), "int32"))
     return ops.top_k(loss, count, sorted=False)[0]
+
+
+def pixel_cross_entropy(logits, channel):
+    """Cross entropy summed over the labelled pixels, cells or regions of each image, float32 `[B]`.
+
+    Args:
+        logits: float `[B, ..., K]`.
+        channel: int32 `[B, ...]`, the right channel of each, -1 where it has no label.
+    """
+    loss = cross_entropy(logits, channel)
+    return ops.sum(loss, axis=tuple(range(1, len(loss.shape))))
+
+
+def cross_entropy(logits, channel):
+    """As `pixel_cross_entropy`, float32 `[B, ...]`: the terms of its sums, 0 without a label."""
+    loss = ops.sparse_categorical_crossentropy(ops.maximum(channel, 0), ops.cast(logits, "float32"), from_logits=True)
+    return ops.where(channel >= 0, loss, 0.0)

@@ -6,10 +6,10 @@ Detectron2 `modeling/proposal_generator/rpn.py` and `modeling/roi_heads/{fast_rc
 
 from __future__ import annotations
 
-import numpy as np
 from keras import ops
 
-from tfpanoptic.losses.classification import channel_table
+from tfpanoptic.losses.classification import pixel_cross_entropy
+from tfpanoptic.ops.channels import channel_of, class_index
 
 
 def anchor_terms(outputs: dict, count: int, beta: float = 0.0) -> dict:
@@ -49,23 +49,14 @@ def region_terms(outputs: dict, channels: tuple[int, ...], classes: tuple[int, .
         `region_class`, `region_box`: float32 `[B]`.
     """
     category = outputs["region_category"]
-    table = channel_table(channels)
-    table[0] = channels.index(0)
-    channel = ops.take(table, ops.maximum(category, 0), axis=0)
-    entropy = ops.sparse_categorical_crossentropy(channel, outputs["box_logits"], from_logits=True)
+    channel = ops.where(category == 0, channels.index(0), channel_of(category, channels))
     index = ops.reshape(class_index(category, classes), (*ops.shape(category), 1, 1))
     deltas = ops.squeeze(ops.take_along_axis(outputs["box_deltas"], index, axis=2), 2)
     error = smooth_absolute(deltas - outputs["region_targets"], beta)
     return {
-        "region_class": ops.sum(ops.where(category >= 0, entropy, 0.0), axis=1),
+        "region_class": pixel_cross_entropy(outputs["box_logits"], channel),
         "region_box": ops.sum(ops.where(ops.expand_dims(category > 0, -1), error, 0.0), axis=(1, 2)),
     }
-
-
-def class_index(category, classes: tuple[int, ...]):
-    """Index of each category among the classes, int32; 0 where it is none."""
-    table = np.maximum(channel_table(classes), 0)
-    return ops.take(table, ops.clip(category, 0, len(table) - 1), axis=0)
 
 
 def mask_term(logits, targets, category):
@@ -86,9 +77,9 @@ def number_of(which):
     """How many of each image's places hold, float32 `[B]`.
 
     Args:
-        which: bool `[B, S]`.
+        which: bool `[B, ...]`.
     """
-    return ops.sum(ops.cast(which, "float32"), axis=1)
+    return ops.sum(ops.cast(which, "float32"), axis=tuple(range(1, len(which.shape))))
 
 
 def binary_cross_entropy(logits, targets):

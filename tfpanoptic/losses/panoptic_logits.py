@@ -12,11 +12,11 @@ from __future__ import annotations
 import numpy as np
 from keras import ops
 
+from tfpanoptic.losses.classification import pixel_cross_entropy
+from tfpanoptic.ops.channels import channel_of, class_maps
 from tfpanoptic.ops.instance_box import pasted_logits, semantic_cells
+from tfpanoptic.ops.lowest import LOWEST
 from tfpanoptic.ops.segments import look_up
-
-# Logit of channels that an image does not have: below every other, and finite.
-_NEVER = -1e30
 
 
 def panoptic_logits_loss(
@@ -39,8 +39,7 @@ def panoptic_logits_loss(
     """
     logits = panoptic_logits(semantic_logits, boxes, box_category, kept, mask_logits, channels, thing_ids, stride)
     target = panoptic_target(semantic, instance_map, box_category, kept, channels, thing_ids, stride)
-    loss = ops.sparse_categorical_crossentropy(ops.maximum(target, 0), logits, from_logits=True)
-    return ops.sum(ops.where(target >= 0, loss, 0.0), axis=(1, 2))
+    return pixel_cross_entropy(logits, target)
 
 
 def panoptic_logits_count(valid_size, stride: int = 4):
@@ -80,29 +79,19 @@ def panoptic_logits(
     """
     kept = ops.logical_and(kept, box_category > 0)
     semantic_logits, mask_logits = ops.cast(semantic_logits, "float32"), ops.cast(mask_logits, "float32")
-    part = _semantic_part(semantic_logits, boxes, box_category, channels, stride)  # [B, N, h, w]
-    instances = part + pasted_logits(boxes, mask_logits, ops.shape(part)[2:], stride)
+    maps, its_map = class_maps(semantic_logits, box_category, channels)
+    size = ops.shape(maps)[1:]
+    part = ops.where(semantic_cells(boxes, size, stride), ops.take(maps, its_map, axis=0), 0.0)  # [B, N, h, w]
+    instances = part + pasted_logits(boxes, mask_logits, size, stride)
 
     takes_part = ops.expand_dims(kept, (2, 3))
     isthing = np.isin(channels, thing_ids)
     thing = ops.max(ops.take(semantic_logits, np.flatnonzero(isthing), axis=-1), axis=-1)
-    unknown = thing - ops.max(ops.where(takes_part, part, _NEVER), axis=1)
-    unknown = ops.where(ops.any(takes_part, axis=1), unknown, _NEVER)
+    unknown = thing - ops.max(ops.where(takes_part, part, LOWEST), axis=1)
+    unknown = ops.where(ops.any(takes_part, axis=1), unknown, LOWEST)
     stuff = ops.take(semantic_logits, np.flatnonzero(~isthing), axis=-1)
-    instances = ops.transpose(ops.where(takes_part, instances, _NEVER), (0, 2, 3, 1))
+    instances = ops.transpose(ops.where(takes_part, instances, LOWEST), (0, 2, 3, 1))
     return ops.concatenate([stuff, instances, ops.expand_dims(unknown, -1)], axis=-1)
-
-
-def _semantic_part(semantic_logits, boxes, box_category, channels: tuple[int, ...], stride: int):
-    """The semantic logit of each box's class inside the box, float32 `[B, N, h, w]`; 0 outside."""
-    batch, height, width, depth = ops.shape(semantic_logits)
-    channel_of_category = np.zeros(max(channels) + 1, np.int32)
-    channel_of_category[list(channels)] = np.arange(len(channels))
-    image = ops.expand_dims(ops.arange(batch, dtype="int32") * depth, 1)
-    maps = ops.reshape(ops.transpose(semantic_logits, (0, 3, 1, 2)), (-1, height, width))  # [B * K, h, w]
-    of_class = ops.take(maps, image + ops.take(channel_of_category, box_category, axis=0), axis=0)
-    rows, columns = semantic_cells(boxes, (height, width), stride)
-    return ops.where(ops.logical_and(ops.expand_dims(rows, 3), ops.expand_dims(columns, 2)), of_class, 0.0)
 
 
 def panoptic_target(
@@ -126,15 +115,10 @@ def panoptic_target(
     """
     kept = ops.logical_and(kept, box_category > 0)
     stuff = [category for category in channels if category not in thing_ids]
-    unknown = len(stuff) + kept.shape[1]
-    table = np.full(max(channels) + 2, -1, np.int32)  # the last entry answers for every larger id
-    table[stuff] = np.arange(len(stuff))
-    table[list(thing_ids)] = unknown
-    table[0] = -1
     category, place = semantic[:, ::stride, ::stride], instance_map[:, ::stride, ::stride]
-    label = ops.take(table, ops.minimum(category, len(table) - 1), axis=0)
-    any_kept = ops.expand_dims(ops.any(kept, axis=1), (1, 2))
-    label = ops.where(ops.logical_or(label != unknown, any_kept), label, -1)
+    label = channel_of(category, (*stuff, *thing_ids))
+    unknown = ops.where(ops.any(kept, axis=1), len(stuff) + kept.shape[1], -1)
+    label = ops.where(label < len(stuff), label, ops.expand_dims(unknown, (1, 2)))
     keys = ops.reshape(place, (ops.shape(place)[0], -1))
     shown = ops.reshape(look_up(ops.pad(kept, ((0, 0), (1, 0))), keys), ops.shape(place))
     return ops.where(shown, place + (len(stuff) - 1), label)

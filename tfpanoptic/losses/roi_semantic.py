@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from keras import ops
 
-from tfpanoptic.losses.classification import channel_of
+from tfpanoptic.losses.classification import pixel_cross_entropy
+from tfpanoptic.losses.detection import number_of
+from tfpanoptic.ops.channels import channel_of
 from tfpanoptic.ops.instance_box import last_pixel_ends
 from tfpanoptic.ops.segments import look_up
 
@@ -22,10 +24,8 @@ def roi_semantic_loss(scores, semantic, boxes, exists, channels: tuple[int, ...]
 
     Source: Xiong et al. 2019, section 3.2; UPSNet `models/fcn.py`, `mask/mask_transform.py`.
     """
-    known, channel = channel_of(roi_categories(semantic, boxes, scores.shape[2]), channels)
-    loss = ops.sparse_categorical_crossentropy(channel, ops.cast(scores, "float32"), from_logits=True)
-    counts = ops.logical_and(known, ops.expand_dims(exists, (2, 3)))
-    return ops.sum(ops.where(counts, loss, 0.0), axis=(1, 2, 3))
+    channel = channel_of(roi_categories(semantic, boxes, scores.shape[2]), channels)
+    return pixel_cross_entropy(scores, ops.where(ops.expand_dims(exists, (2, 3)), channel, -1))
 
 
 def roi_semantic_count(exists, side: int = 28):
@@ -35,7 +35,7 @@ def roi_semantic_count(exists, side: int = 28):
         exists: bool `[B, N]`, the boxes that count.
         side: cells of a box along each axis.
     """
-    return ops.sum(ops.cast(exists, "float32"), axis=1) * float(side**2)
+    return number_of(exists) * float(side**2)
 
 
 def roi_categories(semantic, boxes, side: int):

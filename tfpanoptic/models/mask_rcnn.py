@@ -6,7 +6,7 @@ their settings, layers, targets and losses of instances from here.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -15,7 +15,6 @@ from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import SettingError
 from tfpanoptic.settings.config import StrictConfig
 from tfpanoptic.settings.input_size import Grid
-from tfpanoptic.settings.norm import NormConfig
 
 # Maps of the backbone that the pyramid is made of, and their strides; its last level is one coarser.
 ENDPOINTS = {"res2": 4, "res3": 8, "res4": 16, "res5": 32}
@@ -111,13 +110,13 @@ class InstanceConfig(StrictConfig):
     max_instances: int = Field(100, ge=1, le=9_999)
 
 
-class Detection(NamedTuple):
-    """Which instances inference keeps; see `layers.box_head.DetectInstances`."""
+class DetectionConfig(StrictConfig):
+    """Which instances inference keeps. Defaults: Detectron2."""
 
-    number: int
-    score: float
-    overlap: float
-    over_classes: bool
+    # Probability that a class needs, overlap at which the worse of two boxes goes, and how many stay.
+    detection_score: float = Field(0.05, ge=0, lt=1)
+    detection_overlap: float = Field(0.5, ge=0, le=1)
+    max_detections: int = Field(100, ge=1, le=9_999)
 
 
 def channels(categories: CategoryTable) -> dict[str, tuple[int, ...]]:
@@ -125,25 +124,44 @@ def channels(categories: CategoryTable) -> dict[str, tuple[int, ...]]:
     return {"box_logits": (*categories.thing_ids, 0)}
 
 
-def pyramid(image, backbone: Any, norm: NormConfig, width: int, global_context: bool = False) -> list:
-    """The levels P2 to P6 of a normalised image.
+def inputs(config: InstanceConfig) -> tuple[dict, dict]:
+    """The inputs of both networks, and what the train network takes beside them."""
+    import keras
+
+    image = {
+        "image": keras.Input((None, None, 3), dtype="float32", name="image"),
+        "valid_size": keras.Input((2,), dtype="int32", name="valid_size"),
+    }
+    truth = {
+        "seed": keras.Input((2,), dtype="int32", name="seed"),
+        "boxes": keras.Input((config.max_instances, 4), dtype="float32", name="boxes"),
+        "box_category": keras.Input((config.max_instances,), dtype="int32", name="box_category"),
+    }
+    return image, truth
+
+
+def pyramid(inputs: dict, config: Any, global_context: bool = False) -> list:
+    """The levels P2 to P6 of the images.
 
     Args:
-        backbone: configuration of the backbone, of output stride 32.
-        width: channels of the levels.
+        inputs: `image` and `valid_size`.
+        config: of the model; its `normalization`, `backbone`, of output stride 32, `norm` and `fpn_channels`.
 
     Raises:
         SettingError: a backbone of another output stride.
     """
     from tfpanoptic.layers.fpn import FeaturePyramid
     from tfpanoptic.layers.norm import Norm
+    from tfpanoptic.layers.normalize_image import NormalizeImage
 
+    backbone = config.backbone
     record = BACKBONES[backbone.name]
     strides = record.strides(backbone)
     if {name: strides[name] for name in ENDPOINTS} != ENDPOINTS:
         raise SettingError("model.backbone.output_stride", f"a feature pyramid needs 32, found {strides['res5']}")
-    endpoints = record.build(image, backbone, Norm(**norm.model_dump()))
-    return FeaturePyramid(width, global_context, name="fpn")([endpoints[name] for name in ENDPOINTS])
+    normalized = NormalizeImage(config.normalization, name="normalize")(inputs["image"], inputs["valid_size"])
+    endpoints = record.build(normalized, backbone, Norm(**config.norm.model_dump()))
+    return FeaturePyramid(config.fpn_channels, global_context, name="fpn")([endpoints[name] for name in ENDPOINTS])
 
 
 class InstanceBranch:
@@ -153,12 +171,15 @@ class InstanceBranch:
         config: the settings.
         categories: must have a thing.
         detection: which instances inference keeps.
+        over_classes: whether boxes of different classes suppress each other, too.
 
     Raises:
         SettingError: no thing.
     """
 
-    def __init__(self, config: InstanceConfig, categories: CategoryTable, detection: Detection):
+    def __init__(
+        self, config: InstanceConfig, categories: CategoryTable, detection: DetectionConfig, over_classes: bool
+    ):
         from tfpanoptic.layers.box_head import BoxHead, DetectInstances, SampleRegions
         from tfpanoptic.layers.mask_head import MaskHead
         from tfpanoptic.layers.rpn import Proposals, RPNHead, SampleAnchors
@@ -200,7 +221,15 @@ class InstanceBranch:
             **pooling,
             name="mask_head",
         )
-        self.detect = DetectInstances(box_channels, things, *detection, name="detect")
+        self.detect = DetectInstances(
+            box_channels,
+            things,
+            detection.max_detections,
+            detection.detection_score,
+            detection.detection_overlap,
+            over_classes,
+            name="detect",
+        )
 
     def train_outputs(self, levels: list, inputs: dict) -> dict[str, Any]:
         """What the losses need of a batch; see the layers for shapes.
@@ -226,7 +255,7 @@ class InstanceBranch:
 
     def masks(self, levels: list, boxes, category):
         """Mask logits float32 [B, N, m, m] of boxes [B, N, 4] for their category int32 [B, N]; any for no thing."""
-        from tfpanoptic.losses.detection import class_index
+        from tfpanoptic.ops.channels import class_index
 
         return self.mask_head(levels[:-1], boxes, class_index(category, self.thing_ids))
 

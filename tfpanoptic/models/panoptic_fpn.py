@@ -42,14 +42,10 @@ class LossWeights(StrictConfig):
     rpn: float = Field(1.0, ge=0)
 
 
-class PostprocessConfig(StrictConfig):
+class PostprocessConfig(mask_rcnn.DetectionConfig):
     """Detection and merging. Defaults: Detectron2."""
 
-    # Detections: probability that a class needs, overlap at which the worse of two of a class goes, and how many stay.
-    detection_score: float = Field(0.05, ge=0, lt=1)
-    detection_overlap: float = Field(0.5, ge=0, le=1)
-    max_detections: int = Field(100, ge=1, le=9_999)
-    # Merging: score of an instance, largest share of it that others may cover, and pixels that stuff needs.
+    # Score of an instance, largest share of it that others may cover, and pixels that stuff needs.
     instance_score: float = Field(0.5, ge=0, le=1)
     instance_overlap: float = Field(0.5, ge=0, le=1)
     stuff_area: int = Field(4096, ge=0)
@@ -95,21 +91,11 @@ def build(config: PanopticFPNConfig, categories: CategoryTable) -> Networks:
     import keras
 
     from tfpanoptic.layers.norm import Norm
-    from tfpanoptic.layers.normalize_image import NormalizeImage
     from tfpanoptic.layers.semantic_fpn import SemanticFPN
 
-    detection = config.postprocess
-    instances = mask_rcnn.InstanceBranch(
-        config.instance,
-        categories,
-        mask_rcnn.Detection(
-            detection.max_detections, detection.detection_score, detection.detection_overlap, over_classes=False
-        ),
-    )
-    image = keras.Input((None, None, 3), dtype="float32", name="image")
-    valid_size = keras.Input((2,), dtype="int32", name="valid_size")
-    normalized = NormalizeImage(config.normalization, name="normalize")(image, valid_size)
-    levels = mask_rcnn.pyramid(normalized, config.backbone, config.norm, config.fpn_channels)
+    instances = mask_rcnn.InstanceBranch(config.instance, categories, config.postprocess, over_classes=False)
+    inputs, truth = mask_rcnn.inputs(config.instance)
+    levels = mask_rcnn.pyramid(inputs, config)
     semantic = SemanticFPN(
         config.semantic.channels,
         len(channels(config, categories)["semantic_logits"]),
@@ -117,16 +103,8 @@ def build(config: PanopticFPNConfig, categories: CategoryTable) -> Networks:
         name="semantic_fpn",
     )
     outputs = {"semantic_logits": semantic(levels[:4])}
-
-    inputs = {"image": image, "valid_size": valid_size}
-    places = config.instance.max_instances
-    truth = {
-        "seed": keras.Input((2,), dtype="int32", name="seed"),
-        "boxes": keras.Input((places, 4), dtype="float32", name="boxes"),
-        "box_category": keras.Input((places,), dtype="int32", name="box_category"),
-    }
     train = {**outputs, **instances.train_outputs(levels, {**inputs, **truth})}
-    infer = {**outputs, **instances.detections(levels, valid_size, config.postprocess.instance_score)}
+    infer = {**outputs, **instances.detections(levels, inputs["valid_size"], config.postprocess.instance_score)}
     return Networks(
         keras.Model({**inputs, **truth}, train, name="panoptic_fpn"), keras.Model(inputs, infer, name="panoptic_fpn")
     )
@@ -134,10 +112,10 @@ def build(config: PanopticFPNConfig, categories: CategoryTable) -> Networks:
 
 def targets(example: dict[str, Any], config: PanopticFPNConfig, categories: CategoryTable) -> dict[str, Any]:
     """`semantic` int32 [H, W], channel of the semantic head, -1 where void, and the targets of `mask_rcnn`."""
-    from tfpanoptic.targets.instances import semantic_channels
+    from tfpanoptic.targets.category_tables import by_category
 
     return {
-        "semantic": semantic_channels(example["panoptic"], _channel_of_category(config, categories)),
+        "semantic": by_category(example["panoptic"], _channel_of_category(config, categories)),
         **mask_rcnn.targets(example, config.instance, categories),
     }
 
@@ -167,12 +145,9 @@ def loss(outputs, targets, config: PanopticFPNConfig, categories: CategoryTable)
 
 def counts(outputs, targets, config: PanopticFPNConfig) -> dict[str, Any]:
     """Labelled pixels, sampled regions, foreground regions; the RPN's terms are divided by the number of images."""
-    from keras import ops
-
     from tfpanoptic.losses.detection import number_of
 
-    labelled = targets["semantic"] >= 0
-    return {"semantic": number_of(ops.reshape(labelled, (ops.shape(labelled)[0], -1))), **mask_rcnn.counts(outputs)}
+    return {"semantic": number_of(targets["semantic"] >= 0), **mask_rcnn.counts(outputs)}
 
 
 def loss_weights(config: PanopticFPNConfig) -> dict[str, float]:

@@ -86,13 +86,10 @@ class LossWeights(StrictConfig):
     panoptic: float = Field(0.1, ge=0)
 
 
-class PostprocessConfig(StrictConfig):
+class PostprocessConfig(mask_rcnn.DetectionConfig):
     """Detection, removal of masks and clean-up. Defaults: UPSNet on COCO."""
 
-    # Detections: probability that a class needs, overlap at which the worse of two of any class goes, how many stay.
     detection_score: float = Field(0.6, ge=0, lt=1)
-    detection_overlap: float = Field(0.5, ge=0, le=1)
-    max_detections: int = Field(100, ge=1, le=9_999)
     # Largest share of a mask that masks of its class, better ones, may cover.
     removal_overlap: float = Field(0.3, ge=0, le=1)
     # Pixels that stuff needs.
@@ -145,34 +142,16 @@ def build(config: UPSNetConfig, categories: CategoryTable) -> Networks:
     import keras
 
     from tfpanoptic.layers.keep_instances import KeepInstances
-    from tfpanoptic.layers.normalize_image import NormalizeImage
     from tfpanoptic.layers.upsnet_semantic import SharedDeformableHead
 
     if not categories.stuff_ids:
         raise SettingError("model.name", "the data has no category of stuff, which upsnet needs; panoptic_fpn does not")
-    detection = config.postprocess
-    instances = mask_rcnn.InstanceBranch(
-        config.instance,
-        categories,
-        mask_rcnn.Detection(
-            detection.max_detections, detection.detection_score, detection.detection_overlap, over_classes=True
-        ),
-    )
-    image = keras.Input((None, None, 3), dtype="float32", name="image")
-    valid_size = keras.Input((2,), dtype="int32", name="valid_size")
-    normalized = NormalizeImage(config.normalization, name="normalize")(image, valid_size)
-    levels = mask_rcnn.pyramid(normalized, config.backbone, config.norm, config.fpn_channels, config.global_context)
+    instances = mask_rcnn.InstanceBranch(config.instance, categories, config.postprocess, over_classes=True)
+    inputs, truth = mask_rcnn.inputs(config.instance)
+    levels = mask_rcnn.pyramid(inputs, config, config.global_context)
     logits = len(channels(config, categories)["semantic_logits"])
     semantic = SharedDeformableHead(logits, config.semantic.filters, name="semantic_head")
     outputs = {"semantic_logits": semantic(levels[:4])}
-
-    inputs = {"image": image, "valid_size": valid_size}
-    places = config.instance.max_instances
-    truth = {
-        "seed": keras.Input((2,), dtype="int32", name="seed"),
-        "boxes": keras.Input((places, 4), dtype="float32", name="boxes"),
-        "box_category": keras.Input((places,), dtype="int32", name="box_category"),
-    }
     train = {
         **outputs,
         **instances.train_outputs(levels, {**inputs, **truth}),
@@ -181,7 +160,7 @@ def build(config: UPSNetConfig, categories: CategoryTable) -> Networks:
             truth["box_category"], truth["seed"]
         ),
     }
-    infer = {**outputs, **instances.detections(levels, valid_size, mask_score=0.0)}
+    infer = {**outputs, **instances.detections(levels, inputs["valid_size"], mask_score=0.0)}
     return Networks(keras.Model({**inputs, **truth}, train, name="upsnet"), keras.Model(inputs, infer, name="upsnet"))
 
 
@@ -198,19 +177,19 @@ def loss(outputs, targets, config: UPSNetConfig, categories: CategoryTable) -> d
     """Unweighted terms, float32 [B]: `semantic`, `roi_semantic`, `panoptic` and those of `mask_rcnn`."""
     from keras import ops
 
-    from tfpanoptic.losses.classification import channel_of, pixel_cross_entropy
+    from tfpanoptic.losses.classification import pixel_cross_entropy
     from tfpanoptic.losses.panoptic_logits import panoptic_logits_loss
     from tfpanoptic.losses.roi_semantic import roi_semantic_loss
+    from tfpanoptic.ops.channels import channel_of
     from tfpanoptic.ops.resize import resize_bilinear
     from tfpanoptic.ops.roi_align import roi_align
 
     declared = channels(config, categories)["semantic_logits"]
     semantic, boxes, exists = targets["semantic"], targets["boxes"], targets["box_category"] > 0
     logits = ops.cast(outputs["semantic_logits"], "float32")
-    known, channel = channel_of(semantic, declared)
     enlarged = resize_bilinear(logits, ops.shape(semantic)[1:3], align_corners=False)
     terms = {
-        "semantic": pixel_cross_entropy(enlarged, ops.where(known, channel, -1)),
+        "semantic": pixel_cross_entropy(enlarged, channel_of(semantic, declared)),
         "panoptic": panoptic_logits_loss(
             logits,
             boxes,
@@ -234,16 +213,12 @@ def loss(outputs, targets, config: UPSNetConfig, categories: CategoryTable) -> d
 
 def counts(outputs, targets, config: UPSNetConfig) -> dict[str, Any]:
     """Labelled pixels, cells of the true boxes, cells of the image, and those of `mask_rcnn`."""
-    from keras import ops
-
     from tfpanoptic.losses.detection import number_of
     from tfpanoptic.losses.panoptic_logits import panoptic_logits_count
     from tfpanoptic.losses.roi_semantic import roi_semantic_count
 
-    semantic = targets["semantic"]
-    labelled = ops.reshape(semantic > 0, (ops.shape(semantic)[0], -1))
     found = {
-        "semantic": number_of(labelled),
+        "semantic": number_of(targets["semantic"] > 0),
         "panoptic": panoptic_logits_count(targets["image_size"], STRIDE),
         **mask_rcnn.counts(outputs),
     }
@@ -282,7 +257,7 @@ def postprocess(outputs, size, valid_size, config: UPSNetConfig, categories: Cat
 
 def perfect_outputs(panoptic, config: UPSNetConfig, categories: CategoryTable) -> dict[str, Any]:
     """Outputs of perfect heads for one panoptic map int32 [H, W]; see `oracles/instances.py`."""
-    from tfpanoptic.losses.classification import channel_table
+    from tfpanoptic.ops.channels import channel_table
     from tfpanoptic.oracles.instances import perfect_detections, perfect_semantic_logits
 
     panoptic, declared = np.asarray(panoptic), channels(config, categories)["semantic_logits"]

@@ -21,9 +21,9 @@ def last_pixel_ends(boxes, stride: int = 1):
 
 
 def semantic_cells(boxes, size, stride: int = 1):
-    """The rows and the columns of a map that belong to each box: bool [..., h] and [..., w].
+    """The cells of a map that belong to each box, bool [..., h, w].
 
-    They are int(first)..round(last), both included; halves are rounded to the even number.
+    Its rows and columns are int(first)..round(last), both included; halves are rounded to the even number.
 
     Args:
         boxes: float32 [..., 4], (y1, x1, y2, x2) in pixels, ends exclusive.
@@ -34,11 +34,12 @@ def semantic_cells(boxes, size, stride: int = 1):
     """
     ends = last_pixel_ends(boxes, stride)
     first, last = ops.cast(ends[..., :2], "int32"), ops.cast(ops.round(ends[..., 2:]), "int32")
-    rows, columns = (ops.arange(length, dtype="int32") for length in size)
-    return tuple(
-        ops.logical_and(cells >= first[..., axis : axis + 1], cells <= last[..., axis : axis + 1])
-        for axis, cells in enumerate((rows, columns))
+    lines = (ops.arange(length, dtype="int32") for length in size)
+    rows, columns = (
+        ops.logical_and(line >= first[..., axis : axis + 1], line <= last[..., axis : axis + 1])
+        for axis, line in enumerate(lines)
     )
+    return ops.logical_and(ops.expand_dims(rows, -1), ops.expand_dims(columns, -2))
 
 
 def pasted_logits(boxes, mask_logits, size, stride: int = 1):

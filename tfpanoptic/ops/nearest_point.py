@@ -5,11 +5,10 @@ from __future__ import annotations
 from keras import ops
 
 from tfpanoptic.ops.argmax import argmax
+from tfpanoptic.ops.lowest import LOWEST
 
 # Pixels of one matrix product. Own choice: 8,192 x 200 distances are 6.5 MB and stay in the cache.
 BLOCK = 8_192
-# Below every attainable -distance**2 / 2, and finite.
-_NEVER = -1e30
 # Points below which halving the search does not pay.
 _FEWEST = 16
 
@@ -50,7 +49,7 @@ def _nearest_of_all(positions, points, exists):
     queries = ops.reshape(padded, (-1, BLOCK, 2))  # [B * blocks, BLOCK, 2]
     image = ops.arange(batch * blocks, dtype="int32") // blocks
 
-    bias = ops.where(exists, -0.5 * ops.sum(points * points, axis=-1), _NEVER)  # [B, N]
+    bias = ops.where(exists, -0.5 * ops.sum(points * points, axis=-1), LOWEST)  # [B, N]
     directions = ops.transpose(points, (0, 2, 1))  # [B, 2, N]
 
     def nearest_of_block(block):

@@ -9,10 +9,8 @@ from __future__ import annotations
 from keras import ops
 
 from tfpanoptic.ops.boxes import clip_boxes, decode_boxes
+from tfpanoptic.ops.lowest import LOWEST
 from tfpanoptic.ops.nms import suppress
-
-# Below any logit.
-LOWEST = -1e30
 
 
 def propose(logits: list, deltas: list, anchors: list, valid_size, per_level: int, count: int, overlap: float) -> tuple:

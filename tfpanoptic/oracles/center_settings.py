@@ -8,6 +8,7 @@ from typing import Any
 from tfpanoptic.architecture import Relaxation
 from tfpanoptic.backbones import BACKBONES
 from tfpanoptic.errors import SettingError
+from tfpanoptic.oracles.relaxed import relaxed
 
 # In place of an endpoint: heads on the image's own grid, which no backbone has.
 IMAGE = "image"
@@ -90,18 +91,12 @@ def _post_processing(config: Any, most_instances: int) -> tuple[Relaxation, ...]
         found.append(("max_centers", most_instances, f"raise it to at least {most_instances}"))
     if settings.stuff_area > 1:
         found.append(("stuff_area", 0, "lower it: stuff segments with fewer pixels are thrown away"))
-    return tuple(_relaxed(config, "postprocess", name, value, advice) for name, value, advice in found)
+    return tuple(relaxed(config, f"postprocess.{name}", value, advice) for name, value, advice in found)
 
 
 def _other_peaks(config: Any) -> tuple[Relaxation, ...]:
     sigma = config.targets.sigma
     return (
-        _relaxed(config, "targets", "sigma", sigma / 2, "lower it: the centres of neighbours melt into one peak"),
-        _relaxed(config, "targets", "sigma", sigma * 2, "raise it: so narrow a peak gets lost between cells"),
+        relaxed(config, "targets.sigma", sigma / 2, "lower it: the centres of neighbours melt into one peak"),
+        relaxed(config, "targets.sigma", sigma * 2, "raise it: so narrow a peak gets lost between cells"),
     )
-
-
-def _relaxed(config: Any, part: str, name: str, value: Any, advice: str) -> Relaxation:
-    settings = getattr(config, part)
-    relaxed = config.model_copy(update={part: settings.model_copy(update={name: value})})
-    return Relaxation(f"model.{part}.{name}", str(getattr(settings, name)), str(value), relaxed, advice)

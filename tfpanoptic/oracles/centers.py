@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tfpanoptic.ops.channels import channel_table
 from tfpanoptic.ops.resize import nearest_to_size
 
 # Logit of a category that covers its whole cell, above one that is absent. Own choice: a probability of 1 - 2e-9.
@@ -81,10 +82,8 @@ def category_shares(
         cells: int `[H, W]`, the cell of each pixel.
         grid: (h, w).
     """
-    channel_of_category = np.full(max(*channels, int(semantic.max())) + 1, -1)
-    channel_of_category[list(channels)] = np.arange(len(channels))
-    channel_of_category[0] = -1
-    channel = channel_of_category[semantic]
+    table = channel_table(channels)
+    channel = table[np.minimum(semantic, len(table) - 1)]
     taught = channel >= 0
     key = cells[taught].astype(np.int64) * len(channels) + channel[taught]
     counts = np.bincount(key, minlength=grid[0] * grid[1] * len(channels)).reshape(*grid, len(channels))

@@ -14,6 +14,7 @@ import numpy as np
 from tfpanoptic.architecture import Relaxation
 from tfpanoptic.ops.mask_targets import mask_targets
 from tfpanoptic.oracles.centers import CERTAIN, category_shares, cells_of_pixels
+from tfpanoptic.oracles.relaxed import relaxed
 from tfpanoptic.panoptic_map import category_of, instance_of
 
 # Of the semantic logits.
@@ -86,21 +87,8 @@ def relaxations(config: Any, most_instances: int, overlap: str) -> tuple[Relaxat
         found.append((overlap, 1.0, "raise it: masks that better ones cover are thrown away"))
     if settings.stuff_area > 1:
         found.append(("stuff_area", 0, "lower it: stuff segments with fewer pixels are thrown away"))
-    relaxed = [_postprocess_with(config, name, value, advice) for name, value, advice in found]
-    head = config.instance.mask_head
-    larger = head.model_copy(update={"size": 2 * head.size})
-    instance = config.instance.model_copy(update={"mask_head": larger})
-    finer = Relaxation(
-        "model.instance.mask_head.size",
-        str(head.size),
-        str(larger.size),
-        config.model_copy(update={"instance": instance}),
-        "raise it: a mask has too few cells for the shapes",
+    size = 2 * config.instance.mask_head.size
+    return (
+        *(relaxed(config, f"postprocess.{name}", value, advice) for name, value, advice in found),
+        relaxed(config, "instance.mask_head.size", size, "raise it: a mask has too few cells for the shapes"),
     )
-    return (*relaxed, finer)
-
-
-def _postprocess_with(config: Any, name: str, value: Any, advice: str) -> Relaxation:
-    settings = config.postprocess
-    relaxed = config.model_copy(update={"postprocess": settings.model_copy(update={name: value})})
-    return Relaxation(f"model.postprocess.{name}", str(getattr(settings, name)), str(value), relaxed, advice)

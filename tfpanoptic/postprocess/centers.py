@@ -22,9 +22,9 @@ from tfpanoptic.ops.pooling import best_peaks
 from tfpanoptic.ops.resize import resize_bilinear
 from tfpanoptic.ops.segments import count_keys, look_up
 from tfpanoptic.ops.valid import valid_pixels
-from tfpanoptic.panoptic_map import encode
 from tfpanoptic.postprocess.instance_labels import labels_in_order
 from tfpanoptic.postprocess.mean_probability import mean_probability
+from tfpanoptic.postprocess.stuff_rows import by_category, stuff_labels
 
 
 def panoptic_deeplab_postprocess(
@@ -74,7 +74,7 @@ def panoptic_deeplab_postprocess(
         stuff_area,
     )
     ids, labels, areas = (segments[name] for name in ("segment_ids", "labels", "areas"))
-    probability = mean_probability(ids, labels, areas, logits, log_sum_exp, channels, num_categories, align_corners)
+    probability = mean_probability(ids, labels, areas, logits, log_sum_exp, channels, align_corners)
     return Segments(ids, labels, probability * segments["center_scores"])
 
 
@@ -129,9 +129,10 @@ def group_and_merge(
 
     stuff_ids = np.flatnonzero(~isthing[1:]) + 1
     labels, areas, scores = _segment_table(counts, center_height, stuff_ids, stuff_area)
-    row_of_key = _row_of_key(stuff_ids, max_centers, num_categories)
-    exists = ops.cast(ops.pad(labels, ((0, 0), (0, 1))) > 0, "int32")  # row N is void
-    segment_of_key = ops.take(exists, row_of_key, axis=1) * (row_of_key + 1)
+    rows = ops.where(labels > 0, np.arange(1, max_centers + len(stuff_ids) + 1, dtype=np.int32), 0)
+    of_instance = ops.repeat(rows[:, :max_centers], num_categories + 1, axis=1)
+    of_none = by_category(rows[:, max_centers:], stuff_ids, num_categories)
+    segment_of_key = ops.concatenate([of_instance, of_none], axis=1)
     return {
         "segment_ids": ops.reshape(look_up(segment_of_key, key), (batch, height, width)),
         "labels": labels,
@@ -161,9 +162,7 @@ def _segment_table(counts, center_height, stuff_ids: np.ndarray, stuff_area: int
     """
     thing_labels, thing_areas = _vote(counts[:, :-1])
     stuff_areas = ops.take(counts[:, -1], stuff_ids, axis=1)
-    stuff_labels = encode(ops.convert_to_tensor(stuff_ids, "int32"), 0)
-    stuff_labels = ops.where(stuff_areas >= max(1, stuff_area), stuff_labels, 0)
-    labels = ops.concatenate([thing_labels, stuff_labels], axis=1)
+    labels = ops.concatenate([thing_labels, stuff_labels(stuff_areas, stuff_ids, stuff_area)], axis=1)
     areas = ops.concatenate([thing_areas, stuff_areas], axis=1)
     scores = ops.concatenate([center_height, ops.ones_like(ops.cast(stuff_areas, "float32"))], axis=1)
     return labels, ops.where(labels > 0, areas, 0), ops.where(labels > 0, scores, 0.0)
@@ -177,11 +176,3 @@ def _vote(counts):
     """
     category = argmax(counts)  # 0 where there is no pixel
     return labels_in_order(category), ops.sum(counts, axis=2)
-
-
-def _row_of_key(stuff_ids: np.ndarray, max_centers: int, num_categories: int) -> np.ndarray:
-    """Table row of each (instance, category) key, int32 `[(max_centers + 1) * (C + 1)]`; N for void."""
-    rows = np.full((max_centers + 1, num_categories + 1), max_centers + len(stuff_ids), np.int32)
-    rows[:max_centers] = np.arange(max_centers)[:, None]
-    rows[max_centers, stuff_ids] = max_centers + np.arange(len(stuff_ids))
-    return rows.reshape(-1)

@@ -13,11 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
+from tfpanoptic.ops.channels import class_maps
 from tfpanoptic.ops.instance_box import pasted_logits, semantic_cells
+from tfpanoptic.ops.lowest import LOWEST
 from tfpanoptic.ops.resize import resize_bilinear
-
-# Below every logit, and finite.
-_NEVER = -1e30
 
 
 class BestInstance(NamedTuple):
@@ -26,7 +25,7 @@ class BestInstance(NamedTuple):
     Attributes:
         place: int32 `[B, H, W]`, the detection with the largest instance logit, the first of equal ones; -1 where the
             image has none.
-        logit: float32 `[B, H, W]`, its instance logit; -1e30 where the image has none.
+        logit: float32 `[B, H, W]`, its instance logit; `LOWEST` where the image has none.
         semantic_part: float32 `[B, H, W]`, the largest semantic part of all kept detections; likewise.
     """
 
@@ -57,23 +56,22 @@ def best_instance(
     order = _by_class(box_category, max(channels))
     boxes, category, mask_logits = (_at_places(x, order) for x in (boxes, box_category, mask_logits))
     first_of_class = category != ops.pad(category, ((0, 0), (1, 0)))[:, :-1]
-    class_maps, class_map = _class_maps(semantic_logits, category, channels)
+    maps, map_of_place = class_maps(semantic_logits, category, channels)
     # A float32 map of places: TensorFlow compares int32 on the host, even of tensors on a GPU.
     places = ops.cast(order, "float32")
 
     def add_detection(step, occupied, place, logit, part):
         box, here, mask, new_class, its_map, its_place = (
-            ops.take(x, step, axis=1) for x in (boxes, category, mask_logits, first_of_class, class_map, places)
+            ops.take(x, step, axis=1) for x in (boxes, category, mask_logits, first_of_class, map_of_place, places)
         )
         pasted = pasted_logits(box, mask, size)
         covered = ops.logical_and(pasted > 0, valid)
         occupied = ops.logical_and(occupied, _on_maps(ops.logical_not(new_class)))
         kept = _on_maps(ops.logical_and(here > 0, _is_free(covered, occupied, removal_overlap)))
 
-        rows, columns = semantic_cells(box, size)
-        inside = ops.logical_and(ops.expand_dims(rows, 2), ops.expand_dims(columns, 1))
-        enlarged = resize_bilinear(ops.take(class_maps, its_map, axis=0), size, align_corners=False)
-        its_part = ops.where(inside, ops.squeeze(enlarged, -1), 0.0)
+        class_map = ops.expand_dims(ops.take(maps, its_map, axis=0), -1)
+        enlarged = resize_bilinear(class_map, size, align_corners=False)
+        its_part = ops.where(semantic_cells(box, size), ops.squeeze(enlarged, -1), 0.0)
         its_logit, its_place = its_part + pasted, _on_maps(its_place)
         earlier = ops.logical_and(its_logit == logit, its_place < place)
         better = ops.logical_and(kept, ops.logical_or(its_logit > logit, earlier))
@@ -88,7 +86,7 @@ def best_instance(
     count = ops.max(ops.sum(ops.cast(box_category > 0, "int32"), axis=1))
     # Nothing is occupied. Made from both, as the batch's size may be known of one alone and a loop keeps its shapes.
     occupied = ops.logical_and(valid, _on_maps(box_category[:, 0] < 0))
-    nothing = ops.where(occupied, 0.0, _NEVER)
+    nothing = ops.where(occupied, 0.0, LOWEST)
     start = (ops.zeros((), "int32"), occupied, ops.where(occupied, 0.0, -1.0), nothing, nothing)
     _, _, place, logit, part = ops.while_loop(lambda step, *_: step < count, add_detection, start)
     return BestInstance(ops.cast(place, "int32"), logit, part)
@@ -106,20 +104,6 @@ def _at_places(x, order):
     batch, count = ops.shape(order)
     image = ops.expand_dims(ops.arange(batch, dtype="int32") * count, 1)
     return ops.take(ops.reshape(x, (-1, *x.shape[2:])), image + order, axis=0)
-
-
-def _class_maps(semantic_logits, category, channels: tuple[int, ...]):
-    """All semantic maps of the batch, and which of them is that of each detection's class.
-
-    Returns:
-        float32 `[B * K, h, w, 1]`, and int32 `[B, N]`
-    """
-    batch, height, width, depth = ops.shape(semantic_logits)
-    channel_of_category = np.zeros(max(channels) + 1, np.int32)
-    channel_of_category[list(channels)] = np.arange(len(channels))
-    image = ops.expand_dims(ops.arange(batch, dtype="int32") * depth, 1)
-    maps = ops.reshape(ops.transpose(semantic_logits, (0, 3, 1, 2)), (-1, height, width, 1))
-    return maps, image + ops.take(channel_of_category, category, axis=0)
 
 
 def _is_free(covered, occupied, removal_overlap: float):

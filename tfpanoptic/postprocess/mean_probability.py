@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
 from keras import ops
 
+from tfpanoptic.ops.channels import class_index
 from tfpanoptic.ops.enlarged_logits import channel_logit
 from tfpanoptic.ops.segments import look_up, sum_by_segment
 from tfpanoptic.panoptic_map import category_of
 
 
-def mean_probability(
-    segment_ids, labels, areas, logits, log_sum_exp, channels: tuple[int, ...], num_categories: int, align_corners: bool
-):
+def mean_probability(segment_ids, labels, areas, logits, log_sum_exp, channels: tuple[int, ...], align_corners: bool):
     """Mean probability of each segment's category over its pixels, float32 `[B, N]`.
 
     Args:
@@ -22,13 +20,10 @@ def mean_probability(
         logits: float32 `[B, h, w, K]`, semantic logits.
         log_sum_exp: float32 `[B, H, W]`, of the enlarged logits; see `ops.enlarged_logits`.
         channels: category id of each of the K channels.
-        num_categories: C.
         align_corners: the grid rule of the enlargement.
     """
     batch, height, width = ops.shape(segment_ids)
-    channel_of_category = np.zeros(num_categories + 1, np.int32)
-    channel_of_category[list(channels)] = np.arange(len(channels))
-    channel_of_row = ops.take(channel_of_category, category_of(labels), axis=0)
+    channel_of_row = class_index(category_of(labels), channels)
     channel_of_segment = ops.concatenate([ops.zeros_like(labels[:, :1]), channel_of_row], axis=1)
     channel = look_up(channel_of_segment, ops.reshape(segment_ids, (batch, -1)))
     channel = ops.reshape(channel, (batch, height, width))

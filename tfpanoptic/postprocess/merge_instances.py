@@ -15,9 +15,9 @@ from tfpanoptic.ops.enlarged_logits import best_channel
 from tfpanoptic.ops.mask_paste import paste_masks
 from tfpanoptic.ops.segments import count_keys, look_up
 from tfpanoptic.ops.valid import valid_pixels
-from tfpanoptic.panoptic_map import encode
 from tfpanoptic.postprocess.instance_labels import labels_in_order
 from tfpanoptic.postprocess.mean_probability import mean_probability
+from tfpanoptic.postprocess.stuff_rows import by_category, stuff_labels
 
 
 def panoptic_fpn_postprocess(
@@ -58,15 +58,15 @@ def panoptic_fpn_postprocess(
     channel, log_sum_exp = best_channel(logits, size, align_corners=False)
     semantic = ops.take(np.asarray(channels, np.int32), channel, axis=0)
     free = ops.logical_and(valid, instance == 0)
-    segment_ids, stuff_labels, stuff_areas = _add_stuff(
-        instance, semantic, free, stuff_ids, num_categories, kept, stuff_area
+    count = ops.shape(kept)[1]
+    segment_ids, of_stuff, stuff_areas = _add_stuff(
+        instance, semantic, free, stuff_ids, num_categories, count, stuff_area
     )
     thing_labels = labels_in_order(ops.where(kept, outputs["box_category"], 0))
-    labels = ops.concatenate([thing_labels, stuff_labels], axis=1)
+    labels = ops.concatenate([thing_labels, of_stuff], axis=1)
     # Only the scores of stuff are asked for.
     areas = ops.concatenate([ops.ones_like(thing_labels), stuff_areas], axis=1)
-    probability = mean_probability(segment_ids, labels, areas, logits, log_sum_exp, channels, num_categories, False)
-    count = ops.shape(kept)[1]
+    probability = mean_probability(segment_ids, labels, areas, logits, log_sum_exp, channels, False)
     scores = ops.concatenate([ops.where(kept, outputs["scores"], 0.0), probability[:, count:]], axis=1)
     return Segments(segment_ids, labels, scores)
 
@@ -109,18 +109,15 @@ def _pixels(mask):
     return ops.sum(ops.matmul(rows, ones), axis=(1, 2))
 
 
-def _add_stuff(instance, semantic, free, stuff_ids, num_categories: int, kept, stuff_area: int):
-    """Segment ids int32 `[B, H, W]` with stuff on the free pixels; labels and areas of stuff rows, int32 `[B, S]`."""
+def _add_stuff(instance, semantic, free, stuff_ids, num_categories: int, count: int, stuff_area: int):
+    """Segment ids int32 `[B, H, W]` with stuff on the free pixels; labels and areas of its rows, int32 `[B, S]`.
+
+    Those rows follow `count` rows of detections.
+    """
     batch, height, width = ops.shape(semantic)
     semantic = ops.reshape(ops.where(free, semantic, 0), (batch, height * width))
     areas = ops.take(count_keys(semantic, num_categories + 1), np.asarray(stuff_ids, np.int32), axis=1)
-    labels = encode(ops.convert_to_tensor(np.asarray(stuff_ids, np.int32)), 0)
-    labels = ops.where(areas >= max(1, stuff_area), labels, 0)
-    # Segment id of each category's pixels: 0 for what is no stuff or too small.
-    rows = np.zeros(num_categories + 1, np.int32)
-    rows[list(stuff_ids)] = np.arange(len(stuff_ids)) + 1
-    first = ops.shape(kept)[1]
-    exists = ops.cast(ops.pad(labels, ((0, 0), (1, 0))) > 0, "int32")  # row 0 is void
-    segment_of_category = ops.take(exists * (ops.arange(len(stuff_ids) + 1, dtype="int32") + first), rows, axis=1)
-    stuff = ops.reshape(look_up(segment_of_category, semantic), (batch, height, width))
-    return ops.where(free, stuff, instance), labels, areas
+    labels = stuff_labels(areas, stuff_ids, stuff_area)
+    rows = ops.where(labels > 0, ops.arange(1, len(stuff_ids) + 1, dtype="int32") + count, 0)
+    stuff = look_up(by_category(rows, stuff_ids, num_categories), semantic)
+    return ops.where(free, ops.reshape(stuff, (batch, height, width)), instance), labels, areas

@@ -20,10 +20,10 @@ from tfpanoptic.ops.argmax import argmax
 from tfpanoptic.ops.enlarged_logits import best_channel, channel_logit
 from tfpanoptic.ops.segments import count_keys, look_up
 from tfpanoptic.ops.valid import valid_pixels
-from tfpanoptic.panoptic_map import encode
 from tfpanoptic.postprocess.instance_labels import labels_in_order
 from tfpanoptic.postprocess.instance_logits import best_instance
 from tfpanoptic.postprocess.mean_probability import mean_probability
+from tfpanoptic.postprocess.stuff_rows import by_category, stuff_labels
 
 
 class PixelClasses(NamedTuple):
@@ -71,7 +71,7 @@ def upsnet_postprocess(
     category = outputs["box_category"]
     segments = clean_up(pixels.winner, pixels.semantic, category, thing_ids, num_categories, stuff_area)
     ids, labels, areas = (segments[name] for name in ("segment_ids", "labels", "areas"))
-    probability = mean_probability(ids, labels, areas, logits, pixels.log_sum_exp, channels, num_categories, False)
+    probability = mean_probability(ids, labels, areas, logits, pixels.log_sum_exp, channels, False)
     things = category.shape[1]
     scores = ops.concatenate([ops.cast(outputs["scores"], "float32"), probability[:, things:]], axis=1)
     return Segments(ids, labels, ops.where(labels > 0, scores, 0.0))
@@ -156,11 +156,10 @@ def clean_up(winner, semantic, box_category, thing_ids: tuple[int, ...], num_cat
     joins = ops.cast(ops.expand_dims(becomes, 2) == stuff_ids, "int32")  # [B, N, stuff]
     joined_areas = ops.sum(joins * ops.expand_dims(thing_areas, 2), axis=1)
     stuff_areas = ops.take(areas[:, things:], stuff_ids, axis=1) + joined_areas
-    stuff_labels = ops.where(stuff_areas >= max(1, stuff_area), encode(stuff_ids, 0), 0)
 
-    labels = ops.concatenate([thing_labels, stuff_labels], axis=1)
+    labels = ops.concatenate([thing_labels, stuff_labels(stuff_areas, stuff_ids, stuff_area)], axis=1)
     rows = ops.where(labels > 0, np.arange(1, things + len(stuff_ids) + 1, dtype=np.int32), 0)
-    row_of_category = _by_category(rows[:, things:], stuff_ids, num_categories)
+    row_of_category = by_category(rows[:, things:], stuff_ids, num_categories)
     row_of_thing = ops.where(becomes > 0, look_up(row_of_category, becomes), rows[:, :things])
     row_of_winner = ops.concatenate([row_of_thing, row_of_category], axis=1)  # [B, codes]
     return {
@@ -181,10 +180,3 @@ def _stuff_instead(votes, areas, isstuff: np.ndarray):
     majority = argmax(votes)
     enough = 2 * ops.max(votes, axis=2) >= areas
     return ops.where(ops.logical_and(ops.take(isstuff, majority, axis=0), enough), majority, 0)
-
-
-def _by_category(values, stuff_ids: np.ndarray, num_categories: int):
-    """Values of the stuff categories `[B, stuff]` at their category ids, `[B, C + 1]`; 0 elsewhere."""
-    column = np.full(num_categories + 1, len(stuff_ids), np.int32)
-    column[stuff_ids] = np.arange(len(stuff_ids))
-    return ops.take(ops.pad(values, ((0, 0), (0, 1))), column, axis=1)

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpanoptic.panoptic_map import category_of, instance_of
+from tfpanoptic.targets.category_tables import is_thing
 
 
 def panoptic_deeplab_targets(
@@ -46,7 +47,7 @@ def panoptic_deeplab_targets(
     height, width = tf.unstack(tf.shape(panoptic))
     flat = tf.reshape(panoptic, [-1])
     labels, segment, areas = tf.unique_with_counts(flat)  # [S], [H*W], [S]
-    isthing = _is_thing(labels, thing_ids)
+    isthing = is_thing(labels, thing_ids)
     isinstance_ = isthing & (instance_of(labels) > 0)
     iscrowd = isthing & (instance_of(labels) == 0)
 
@@ -73,12 +74,6 @@ def panoptic_deeplab_targets(
         "center_offset": tf.cast(tf.reshape(offset, [height, width, 2]), tf.float32),
         "offset_weight": to_map(tf.cast(isinstance_, tf.float32)),
     }
-
-
-def _is_thing(labels: tf.Tensor, thing_ids: Sequence[int]) -> tf.Tensor:
-    table = np.zeros(max([0, *thing_ids]) + 2, bool)  # the last entry answers for every larger id
-    table[list(thing_ids)] = True
-    return tf.gather(table, tf.minimum(category_of(labels), len(table) - 1))
 
 
 def _mass_centers(segment: tf.Tensor, areas: tf.Tensor, width: tf.Tensor) -> tf.Tensor:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import tensorflow as tf
 
 from tfpanoptic.panoptic_map import category_of, instance_of
+from tfpanoptic.targets.category_tables import is_thing
 
 
 def instance_targets(
@@ -31,8 +31,7 @@ def instance_targets(
         `instance_map` int32 `[H, W]`, the place of the instance at each pixel, counted from 1; 0 without one
     """
     labels, segment = tf.unique(tf.reshape(panoptic, [-1]))
-    is_instance = tf.gather(_is_thing(thing_ids), tf.minimum(category_of(labels), max([0, *thing_ids]) + 1))
-    is_instance &= instance_of(labels) > 0
+    is_instance = is_thing(labels, thing_ids) & (instance_of(labels) > 0)
     priority = tf.where(is_instance, tf.random.stateless_uniform(tf.shape(labels), seed), -1.0)
     # Chosen by chance, kept in the order of the map.
     chosen = tf.argsort(priority, direction="DESCENDING", stable=True)[:max_instances]
@@ -46,23 +45,6 @@ def instance_targets(
         "box_category": tf.ensure_shape(category, (max_instances,)),
         "instance_map": tf.reshape(tf.gather(number, segment), tf.shape(panoptic)),
     }
-
-
-def semantic_channels(panoptic: tf.Tensor, table: np.ndarray) -> tf.Tensor:
-    """Channel of the semantic head at each pixel, int32 `[H, W]`, -1 without one.
-
-    Args:
-        panoptic: int32 `[H, W]`.
-        table: int32, channel of each category id, -1 without one; the last entry answers for every larger id.
-    """
-    return tf.gather(table, tf.minimum(category_of(panoptic), len(table) - 1))
-
-
-def _is_thing(thing_ids: Sequence[int]) -> np.ndarray:
-    """Whether each category id is a thing's, bool; the last entry answers for every larger id."""
-    table = np.zeros(max([0, *thing_ids]) + 2, bool)
-    table[list(thing_ids)] = True
-    return table
 
 
 def _boxes(segment: tf.Tensor, count: tf.Tensor, size: tf.Tensor) -> tf.Tensor:

@@ -1,0 +1,3 @@
+"""A float32 below every logit and every score, and finite."""
+
+LOWEST = -1e30
