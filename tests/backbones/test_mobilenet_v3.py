@@ -2,7 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from tfpanoptic.backbones.mobilenet_v3 import MOBILENET_V3, make_divisible
+from tfpanoptic.backbones.inverted_bottleneck import make_divisible
+from tfpanoptic.backbones.mobilenet_v3 import MOBILENET_V3
 from tfpanoptic.layers.norm import Norm
 
 

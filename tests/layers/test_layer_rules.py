@@ -21,6 +21,7 @@ from tfpanoptic.layers.upsnet_semantic import SharedDeformableHead
 LAYERS = {
     "conv": (lambda: ConvNorm(5, 3, name="x"), [(4, 1)], False, 5),
     "strided_conv": (lambda: ConvNorm(5, 3, stride=2, name="x"), [(4, 1)], False, 5),
+    "same_conv": (lambda: ConvNorm(5, 3, stride=2, padding="same", name="x"), [(4, 1)], False, 5),
     "dilated_conv": (lambda: ConvNorm(5, 3, dilation=2, activation=None, name="x"), [(4, 1)], False, 5),
     "depthwise": (lambda: DepthwiseConvNorm(3, dilation=2, name="x"), [(4, 1)], False, 4),
     "strided_depthwise": (
@@ -40,6 +41,7 @@ LAYERS = {
     "group_norm": (lambda: GroupNorm(2, name="x"), [(4, 1)], False, 4),
     "separable": (lambda: SeparableConvNorm(6, 5, name="x"), [(4, 1)], False, 6),
     "squeeze_excite": (lambda: SqueezeExcite(3, name="x"), [(4, 1)], False, 4),
+    "hard_squeeze_excite": (lambda: SqueezeExcite(3, "hard_sigmoid", name="x"), [(4, 1)], False, 4),
     "aspp": (lambda: ASPP(6, (1, 2), dropout=0.0, name="x"), [(4, 1)], False, 6),
     "aspp_window": (lambda: ASPP(6, (2,), pool_window=(3, 4), dropout=0.0, name="x"), [(4, 1)], False, 6),
     "decoder": (lambda: SkipDecoder((3, 2), 6, name="x"), [(5, 4), (4, 2), (3, 1)], True, 6),

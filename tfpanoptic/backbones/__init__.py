@@ -1,5 +1,6 @@
 """Backbones: from a normalised image to endpoints such as `res1` .. `res5`; imports no Keras before it builds."""
 
+from tfpanoptic.backbones.mobilenet_v2 import MOBILENET_V2
 from tfpanoptic.backbones.mobilenet_v3 import MOBILENET_V3
 from tfpanoptic.backbones.resnet import RESNET
 
@@ -8,6 +9,7 @@ BACKBONES = {
     "resnet18": RESNET,
     "resnet50": RESNET,
     "resnet101": RESNET,
+    "mobilenet_v2": MOBILENET_V2,
     "mobilenet_v3_large": MOBILENET_V3,
     "mobilenet_v3_small": MOBILENET_V3,
 }

@@ -1,7 +1,8 @@
 """Convolution, normalisation and activation as one layer: plain, depthwise and separable.
 
-Strided convolutions pad by (k_eff - 1) / 2 on all sides, as DeepLab2 and the PyTorch projects do;
-TensorFlow's "same" pads even sizes at the bottom and right only and shifts the grid by half a pixel.
+Strided convolutions pad by (k_eff - 1) / 2 on all sides, as DeepLab2 and the PyTorch projects do; TensorFlow's "same",
+which weights of `keras.applications` need, pads even sizes at the bottom and right only and shifts the grid by half a
+pixel. Odd sizes, such as a multiple of the stride plus one, are padded alike by both.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class ConvNorm(keras.layers.Layer):
         activation: a Keras activation's name, or None.
         norm: the normalisation; where there is none the convolution has a bias.
         gamma_initializer: of the normalisation; "zeros" ends a residual branch.
+        padding: where it strides: "symmetric", on all sides, or TensorFlow's "same".
     """
 
     def __init__(
@@ -41,12 +43,13 @@ class ConvNorm(keras.layers.Layer):
         activation: str | None = "relu",
         norm: Norm = Norm(),
         gamma_initializer: str = "ones",
+        padding: str = "symmetric",
         **kwargs,
     ):
         super().__init__(**kwargs)
         norm = Norm(*norm)
         self.filters = filters
-        self._padding = _explicit_padding(kernel_size, stride)
+        self._padding = _explicit_padding(kernel_size, stride, padding)
         self._every = 1
         self.conv = keras.layers.Conv2D(
             filters,
@@ -102,11 +105,12 @@ class DepthwiseConvNorm(keras.layers.Layer):
         dilation: int = 1,
         activation: str | None = "relu",
         norm: Norm = Norm(),
+        padding: str = "symmetric",
         **kwargs,
     ):
         super().__init__(**kwargs)
         norm = Norm(*norm)
-        self._padding = _explicit_padding(kernel_size, stride)
+        self._padding = _explicit_padding(kernel_size, stride, padding)
         self.conv = keras.layers.DepthwiseConv2D(
             kernel_size,
             strides=stride,
@@ -158,9 +162,9 @@ def _any_size(shape):
     return (None, None, None, shape[-1])
 
 
-def _explicit_padding(kernel_size: int, stride: int) -> int:
+def _explicit_padding(kernel_size: int, stride: int, padding: str) -> int:
     """Cells to pad on each side before a strided convolution; 0 leaves the padding to "same"."""
-    return (kernel_size - 1) // 2 if stride > 1 else 0
+    return (kernel_size - 1) // 2 if stride > 1 and padding == "symmetric" else 0
 
 
 def _pad(x, padding: int):

@@ -12,19 +12,21 @@ class SqueezeExcite(keras.layers.Layer):
 
     Args:
         channels: width between the two 1x1 convolutions.
+        gate: "sigmoid" (DeepLab2) or "hard_sigmoid" (the paper of MobileNetV3, `keras.applications`).
 
-    Source: Hu et al. 2018; the gate is a plain sigmoid as in DeepLab2 (`keras.applications` has a hard one).
+    Source: Hu et al. 2018; Howard et al. 2019, section 5.3.
     """
 
-    def __init__(self, channels: int, **kwargs):
+    def __init__(self, channels: int, gate: str = "sigmoid", **kwargs):
         super().__init__(**kwargs)
         self.channels = channels
+        self._gate = gate
         self.reduce = keras.layers.Conv2D(channels, 1, activation="relu", dtype=self.dtype_policy, name="reduce")
 
     def build(self, input_shape):
         """Creates the weights of both convolutions."""
         self.expand = keras.layers.Conv2D(
-            input_shape[-1], 1, activation="sigmoid", dtype=self.dtype_policy, name="expand"
+            input_shape[-1], 1, activation=self._gate, dtype=self.dtype_policy, name="expand"
         )
         self.reduce.build(input_shape)
         self.expand.build((*input_shape[:-1], self.channels))
