@@ -25,6 +25,7 @@ setup(
             "demo.yaml",
             "report/*.css",
             "report/*.js",
+            "backbones/weights/*",
             "data/bundled/**/*",
         ]
     },
