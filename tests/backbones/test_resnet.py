@@ -10,13 +10,6 @@ from tfpanoptic.settings.config import validate
 DETECTRON2 = {"stride_on": "1x1", "max_pool": True}
 
 
-@pytest.fixture
-def no_random_kernels(monkeypatch):
-    """Kernels of 0, so that tens of millions of random numbers need not be drawn to be counted."""
-    zeros = lambda self, shape, dtype=None: keras.ops.zeros(shape, dtype)  # noqa: E731
-    monkeypatch.setattr(keras.initializers.VarianceScaling, "__call__", zeros)
-
-
 def endpoints(name, size=(None, None), norm=Norm(), **options):
     image = keras.Input((*size, 3), name="image")
     return image, RESNET.build(image, RESNET.config(name=name, **options), norm)

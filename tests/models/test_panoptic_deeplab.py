@@ -78,6 +78,13 @@ def test_parameters_equal_deeplab2s(no_random_kernels, backbone, categories, voi
     assert sum(int(np.prod(weight.shape)) for weight in weights) == parameters
 
 
+def test_xception_71_with_separable_pyramids_has_the_papers_parameters(no_random_kernels):
+    config = PanopticDeepLabConfig(backbone={"name": "xception_71"}, aspp_separable=True)
+    weights = network(config, table(19, 0)).trainable_weights
+    # Cheng et al. 2020, table 4: 46.7 M.
+    assert round(sum(int(np.prod(weight.shape)) for weight in weights) / 1e6, 2) == 46.75
+
+
 @pytest.mark.parametrize(("size", "stride2", "stride4"), [((33, 49), (17, 25), (9, 13)), ((32, 48), (16, 24), (8, 12))])
 def test_each_branch_ends_at_the_stride_of_its_last_skip(size, stride2, stride4):
     outputs = network(tiny())(batch(*size))

@@ -3,6 +3,7 @@
 from tfpanoptic.backbones.mobilenet_v2 import MOBILENET_V2
 from tfpanoptic.backbones.mobilenet_v3 import MOBILENET_V3
 from tfpanoptic.backbones.resnet import RESNET
+from tfpanoptic.backbones.xception import XCEPTION
 
 BACKBONES = {
     "resnet10": RESNET,
@@ -12,4 +13,7 @@ BACKBONES = {
     "mobilenet_v2": MOBILENET_V2,
     "mobilenet_v3_large": MOBILENET_V3,
     "mobilenet_v3_small": MOBILENET_V3,
+    "xception_41": XCEPTION,
+    "xception_65": XCEPTION,
+    "xception_71": XCEPTION,
 }

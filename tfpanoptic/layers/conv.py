@@ -75,12 +75,14 @@ class ConvNorm(keras.layers.Layer):
 
     def call(self, x, training=None):
         """The activated, normalised convolution of `x`."""
-        x = _pad(x, self._padding)
-        if self._every > 1:
-            x = x[:, :: self._every, :: self._every]
         if isinstance(self.norm, FrozenBatchNorm):
-            return self._activation(self._normalized_by_kernel(x))
-        return self._activation(self.norm(self.conv(x), training=training))
+            return self._activation(self._normalized_by_kernel(self._prepared(x)))
+        return self._activation(self.norm(self.conv(self._prepared(x)), training=training))
+
+    def _prepared(self, x):
+        """`x` as the convolution takes it: padded, or only the cells that a strided 1x1 convolution reads."""
+        x = _pad(x, self._padding)
+        return x[:, :: self._every, :: self._every] if self._every > 1 else x
 
     def _normalized_by_kernel(self, x):
         """A frozen normalisation scales and shifts: done to the kernel, it costs no pass over the map."""
@@ -139,12 +141,16 @@ class DepthwiseConvNorm(keras.layers.Layer):
 class SeparableConvNorm(keras.layers.Layer):
     """Depthwise k x k, then pointwise 1x1, each with normalisation and ReLU: [B, h, w, C] -> [B, h, w, filters].
 
+    Args: as `ConvNorm`.
+
     Source: DeepLab2 `model/layers/convolutions.py`; ReLU between the two, unlike plain Xception modules.
     """
 
-    def __init__(self, filters: int, kernel_size: int, norm: Norm = Norm(), **kwargs):
+    def __init__(self, filters: int, kernel_size: int, dilation: int = 1, norm: Norm = Norm(), **kwargs):
         super().__init__(**kwargs)
-        self.depthwise = DepthwiseConvNorm(kernel_size, norm=norm, dtype=self.dtype_policy, name="depthwise")
+        self.depthwise = DepthwiseConvNorm(
+            kernel_size, dilation=dilation, norm=norm, dtype=self.dtype_policy, name="depthwise"
+        )
         self.pointwise = ConvNorm(filters, 1, norm=norm, dtype=self.dtype_policy, name="pointwise")
 
     def build(self, input_shape):

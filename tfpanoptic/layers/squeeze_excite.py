@@ -34,3 +34,22 @@ class SqueezeExcite(keras.layers.Layer):
     def call(self, x):
         """`x` times its gates."""
         return x * self.expand(self.reduce(ops.mean(x, axis=(1, 2), keepdims=True)))
+
+
+@keras.saving.register_keras_serializable(package="tfpanoptic")
+class EffectiveSqueezeExcite(keras.layers.Layer):
+    """Every channel of [B, h, w, C] times a hard sigmoid of one 1x1 convolution of the channels' means.
+
+    Source: Lee and Park 2020 (CenterMask), section 3.3; DeepLab2 `model/layers/squeeze_and_excite.py`.
+    """
+
+    def build(self, input_shape):
+        """Creates the weights of the convolution."""
+        self.conv = keras.layers.Conv2D(
+            input_shape[-1], 1, activation="hard_sigmoid", dtype=self.dtype_policy, name="conv"
+        )
+        self.conv.build((*input_shape[:1], 1, 1, input_shape[-1]))
+
+    def call(self, x):
+        """`x` times its gates."""
+        return x * self.conv(ops.mean(x, axis=(1, 2), keepdims=True))
