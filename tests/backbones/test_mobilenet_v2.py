@@ -11,15 +11,6 @@ def endpoints(size=(None, None), **options):
     return image, MOBILENET_V2.build(image, MOBILENET_V2.config(name="mobilenet_v2", **options), Norm())
 
 
-def test_channels_and_parameters_are_those_of_the_paper():
-    image, outputs = endpoints()
-    model = keras.Model(image, outputs)
-    assert [outputs[f"res{n}"].shape[-1] for n in range(1, 6)] == [16, 24, 32, 96, 320]
-    # torchvision's has 3,504,872, of these (320 + 2) * 1280 in the convolution to 1,280 channels with its
-    # normalisation, and 1280 * 1000 + 1000 in the classifier.
-    assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == 1_811_712
-
-
 def test_the_width_multiplier_keeps_multiples_of_eight():
     _, outputs = endpoints(width_multiplier=1.4)
     # 22.4, 33.6, 44.8, 134.4 and 448.

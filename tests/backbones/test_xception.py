@@ -28,17 +28,6 @@ def network(name="xception_65", **options):
     return keras.Model(image, XCEPTION.build(image, XCEPTION.config(name=name, **options), Norm()))
 
 
-@pytest.mark.parametrize(
-    ("name", "parameters"),
-    [("xception_41", 24_920_560), ("xception_65", 37_867_312), ("xception_71", 40_289_736)],
-)
-def test_parameters_equal_those_of_the_table(no_random_kernels, name, parameters):
-    """Derived from the block tables of TensorFlow's research/deeplab/core/xception.py."""
-    model = network(name)
-    assert [model.output[f"res{n}"].shape[-1] for n in range(1, 6)] == [64, 256, 728, 728, 2048]
-    assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == parameters
-
-
 def test_removed_strides_become_dilations_from_the_next_module_on(narrow):
     def dilations(output_stride):
         layers = network(output_stride=output_stride).layers

@@ -68,6 +68,7 @@ def batch(height=33, width=49, images=2):
         ({"name": "resnet50"}, 19, False, 54_973_702),
         ({"name": "resnet50"}, 133, True, 55_003_257),
         ({"name": "resnet50", "stem": "beta"}, 19, False, 55_097_478),
+        ({"name": "resnet50", "stem": "beta"}, 133, True, 55_127_033),
         ({"name": "mobilenet_v3_large"}, 19, False, 18_236_534),
         ({"name": "mobilenet_v3_small"}, 19, False, 10_484_198),
     ],

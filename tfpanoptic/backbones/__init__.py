@@ -3,6 +3,7 @@
 from tfpanoptic.backbones.mobilenet_v2 import MOBILENET_V2
 from tfpanoptic.backbones.mobilenet_v3 import MOBILENET_V3
 from tfpanoptic.backbones.resnet import RESNET
+from tfpanoptic.backbones.wide_resnet import WIDE_RESNET
 from tfpanoptic.backbones.xception import XCEPTION
 
 BACKBONES = {
@@ -16,4 +17,6 @@ BACKBONES = {
     "xception_41": XCEPTION,
     "xception_65": XCEPTION,
     "xception_71": XCEPTION,
+    "wide_resnet41": WIDE_RESNET,
+    "swidernet": WIDE_RESNET,
 }

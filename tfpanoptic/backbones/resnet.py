@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, model_validator
 
 from tfpanoptic.backbones.backbone import Backbone, ImageNet, require_for_imagenet
+from tfpanoptic.backbones.residual import residual_sum
 from tfpanoptic.settings.config import StrictConfig
 
 # Keras and the layers on it are imported where they are used: configurations are read without them.
@@ -152,26 +153,14 @@ def _bottleneck(x, width: int, stride: int, dilation: int, name: str, norm: Norm
     y = _conv(x, width, 1, f"{name}_conv1", norm, stride=first)
     y = _conv(y, width, 3, f"{name}_conv2", norm, stride=second, dilation=dilation)
     y = _conv(y, BOTTLENECK_EXPANSION * width, 1, f"{name}_conv3", norm, activation=None, gamma_initializer="zeros")
-    return _add(y, x, stride, name, norm)
+    return residual_sum(y, x, stride, name, norm)
 
 
 def _basic(x, width: int, stride: int, dilation: int, name: str, norm: Norm):
     """Two 3x3 convolutions, the first with the stride, plus the shortcut."""
     y = _conv(x, width, 3, f"{name}_conv1", norm, stride=stride, dilation=dilation)
     y = _conv(y, width, 3, f"{name}_conv2", norm, dilation=dilation, activation=None, gamma_initializer="zeros")
-    return _add(y, x, stride, name, norm)
-
-
-def _add(y, x, stride: int, name: str, norm: Norm):
-    """ReLU of `y` plus `x`; `x` is projected where the channels change, else only subsampled."""
-    import keras
-
-    if x.shape[-1] != y.shape[-1]:
-        x = _conv(x, y.shape[-1], 1, f"{name}_shortcut", norm, stride=stride, activation=None)
-    elif stride > 1:
-        x = keras.layers.MaxPooling2D(1, strides=stride, name=f"{name}_subsample")(x)
-    total = keras.layers.Add(name=f"{name}_add")([y, x])
-    return keras.layers.ReLU(name=f"{name}_relu")(total)
+    return residual_sum(y, x, stride, name, norm)
 
 
 def _conv(x, filters: int, kernel_size: int, name: str, norm: Norm, **options):
