@@ -19,6 +19,9 @@ XCEPTION = [64, 256, 728, 728, 2048]
         ("resnet50", {}, RESNET, 23_508_032),
         ("resnet50", {"stem": "beta"}, [128, *RESNET[1:]], 23_631_808),
         ("wide_resnet41", {}, WIDE, 109_014_080),
+        # With switches: each of the last stage's three blocks has 1x1 convolutions of its 512 channels, of its 1024
+        # and from 512 to 1, with biases: 262,656 + 1,049,600 + 513.
+        ("swidernet", {"switchable_stride": 32, "output_stride": 16}, WIDE, 109_014_080 + 3 * 1_312_769),
         pytest.param("swidernet", {"layer_multiplier": 3}, WIDE, 333_245_504, marks=pytest.mark.slow),
         pytest.param("swidernet", {"layer_multiplier": 4.5}, WIDE, 487_453_760, marks=pytest.mark.slow),
         # Derived from the tables of blocks of DeepLab2 and of TensorFlow's research/deeplab.
