@@ -42,6 +42,7 @@ setup(
             "demo.yaml",
             "report/*.css",
             "report/*.js",
+            "backbones/weights/*",
             "data/bundled/**/*",
         ]
     },

@@ -6,6 +6,8 @@ import pytest
 import yaml
 from PIL import Image
 
+from tfpanoptic.backbones.imagenet import read_bundled
+from tfpanoptic.backbones.mobilenet_v2 import BUNDLED
 from tfpanoptic.errors import InputError
 from tfpanoptic.segmenter import PanopticSegmenter
 
@@ -101,6 +103,29 @@ def test_what_initial_weights_do_not_fit_is_told_on_one_line(segmenter, tiny_set
     line = capsys.readouterr().err.strip()
     assert line.startswith(f"{tmp_path / 'w.safetensors'}: {len(segmenter.weights) - 2} weights loaded; 2 of the model")
     assert "semantic_head" in line and "2 of the file not used" in line and "\n" not in line
+
+
+def test_a_new_model_starts_from_the_imagenet_weights_of_its_backbone(tiny_settings, tmp_path, capsys, monkeypatch):
+    tiny_settings["model"] |= {
+        "backbone": {"name": "mobilenet_v2", "weights": "imagenet"},
+        "normalization": "symmetric",
+    }
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(tiny_settings))
+    model = PanopticSegmenter.from_yaml(tmp_path / "c.yaml")
+    bundled = read_bundled(BUNDLED)
+    kernels = {weight.path: weight for weight in model.weights if weight.path.endswith("_project/conv/kernel")}
+    assert len(kernels) == 17
+    for path, kernel in kernels.items():
+        np.testing.assert_array_equal(kernel, bundled[path])
+    rest = len(model.weights) - len(bundled)
+    line = f"ImageNet weights of mobilenet_v2: {len(bundled)} weights loaded; {rest} of the model left as they were"
+    assert capsys.readouterr().err.startswith(line)
+    # A trained model, or one that starts from all weights of another, does not need them.
+    monkeypatch.setattr("tfpanoptic.backbones.imagenet.set_imagenet_weights", None)
+    model.save_weights_file(tmp_path / "w.safetensors")
+    initial = f"training.initial_weights={tmp_path / 'w.safetensors'}"
+    again = PanopticSegmenter.from_yaml(tmp_path / "c.yaml", [initial])
+    np.testing.assert_array_equal(again.weights[0], model.weights[0])
 
 
 @pytest.mark.parametrize("folder, words", [("none", "no such folder"), (".", "not a run folder")])

@@ -14,6 +14,7 @@ import yaml
 from keras import ops
 from PIL import Image
 
+from tfpanoptic.backbones import BACKBONES
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.dataset import Dataset, read_record_image
 from tfpanoptic.data.load_image import load_image
@@ -64,7 +65,7 @@ class PanopticSegmenter(keras.Model):
 
     @classmethod
     def from_yaml(cls, path: str | Path, overrides: Sequence[str] = ()) -> PanopticSegmenter:
-        """A model with new weights from a configuration, or with those that `training.initial_weights` names.
+        """A model with new weights from a configuration, or with those that it starts training from.
 
         What such a file does not fit is told on standard error.
 
@@ -112,15 +113,33 @@ class PanopticSegmenter(keras.Model):
         return load_weights(path, self, self.categories, strict=strict)
 
     def load_initial_weights(self) -> LoadReport | None:
-        """Sets the weights that `training.initial_weights` names; None if it names none.
+        """Sets the weights that training starts from; None if the configuration names none.
+
+        Those of `model.backbone.weights` come first, and then the file of `training.initial_weights` over them; a file
+        that must have all weights makes the first ones needless.
 
         Raises:
-            InputError: as `weights.load_weights`.
+            InputError: as `weights.load_weights` and `backbones.imagenet.set_imagenet_weights`.
         """
-        training = self.experiment.training
+        training, report = self.experiment.training, None
+        if training.initial_weights is None or not training.initial_weights_strict:
+            report = self._load_backbone_weights()
         if training.initial_weights is None:
-            return None
+            return report
         return self.load_weights_file(training.initial_weights, strict=training.initial_weights_strict)
+
+    def _load_backbone_weights(self) -> LoadReport | None:
+        """Sets the weights of the backbone that `model.backbone.weights` names; None if it names none."""
+        from tfpanoptic.backbones.imagenet import set_imagenet_weights
+
+        model = self.experiment.model
+        backbone: Any = getattr(model, "backbone", None)
+        if getattr(backbone, "weights", None) is None:
+            return None
+        source: Any = BACKBONES[backbone.name].imagenet  # the configuration refuses weights where there are none
+        loaded = set_imagenet_weights(self.infer_network, source, backbone, model.norm, model.normalization)
+        left = tuple(weight.path for weight in self.weights if weight.path not in set(loaded))
+        return LoadReport(f"ImageNet weights of {backbone.name}", loaded, left, ())
 
     @property
     def channels(self) -> dict[str, tuple[int, ...]]:

@@ -10,6 +10,9 @@ from tfpanoptic.errors import InputError
 from tfpanoptic.layers.norm import Norm
 from tfpanoptic.settings.config import Named, StrictConfig, validate
 
+# One name of each record.
+ONE_EACH = {record.config: name for name, record in reversed(BACKBONES.items())}.values()
+
 
 class Model(StrictConfig):
     backbone: Annotated[Any, Named(BACKBONES)]
@@ -30,9 +33,9 @@ def test_a_resolved_configuration_gives_itself_back():
     assert Model.model_validate(config.model_dump()) == config == Model(backbone=config.backbone)
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", ONE_EACH)
 @pytest.mark.parametrize("output_stride", [8, 16, 32])
-def test_endpoints_have_the_strides_of_the_record(name, output_stride):
+def test_endpoints_have_the_strides_of_the_record(no_random_kernels, name, output_stride):
     backbone = BACKBONES[name]
     config = backbone.config(name=name, output_stride=output_stride)
     height, width = 97, 128

@@ -185,6 +185,58 @@ def test_a_tensorflow_checkpoint_is_read_and_loaded(tmp_path):
         np.testing.assert_array_equal(weight, variables[deeplab2_name(weight.path)])
 
 
+WIDE = {
+    "name": "swidernet",
+    "stem_width_multiplier": 0.0625,
+    "width_multiplier": 0.0625,
+    "layer_multiplier": 0.34,
+    "squeeze_excite": True,
+    "switchable_stride": 32,
+    "output_stride": 16,
+}
+
+
+def test_a_checkpoint_of_a_wide_resnet_is_read_and_loaded(tmp_path):
+    model = network({**NARROW, "backbone": WIDE}, 2)
+    variables = variables_of(model)
+    write_checkpoint(str(tmp_path / "ckpt"), variables)
+    load_variables(model, read_checkpoint(tmp_path / "ckpt-1"))
+    for weight in model.weights:
+        np.testing.assert_array_equal(weight, variables[deeplab2_name(weight.path)])
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        # By the attributes of DeepLab2's model/layers/{axial_blocks,convolutions,squeeze_and_excite}.py.
+        ("stem/conv/kernel", "_stem/_conv/kernel"),
+        ("stage1_block3_conv1/conv/kernel", "_stage1/_block3/_conv1_bn_act/_conv/kernel"),
+        ("stage4_block1_conv2_linear/conv/kernel", "_stage4/_block1/_conv2_bn/_conv/kernel"),
+        ("stage4_block1_conv2_linear/batch_norm/gamma", "_stage4/_block1/_conv2_bn/_batch_norm/gamma"),
+        ("stage2_block1_shortcut/conv/kernel", "_stage2/_block1/_shortcut/_conv/kernel"),
+        ("stage2_block1_squeeze_excite/conv/bias", "_stage2/_block1/_squeeze_and_excite/_se_conv/bias"),
+        ("stage5_block2_conv2/conv/kernel", "_stage5/_block2/_conv2_bn_act/_conv/kernel"),
+        ("stage5_block2_conv2/switch/bias", "_stage5/_block2/_conv2_bn_act/_conv/_switch/bias"),
+        (
+            "stage5_block2_conv2/pre_context/conv/kernel",
+            "_stage5/_block2/_conv2_bn_act/_pre_global_context/convolution/kernel",
+        ),
+        (
+            "stage5_block2_conv2/post_context/conv/bias",
+            "_stage5/_block2/_conv2_bn_act/_post_global_context/convolution/bias",
+        ),
+    ],
+)
+def test_weights_of_wide_resnets_have_the_originals_names(path, name):
+    assert deeplab2_name(path) == f"encoder/{name}"
+
+
+def test_every_weight_of_a_wide_resnet_has_a_name_of_the_original():
+    names = variables_of(network({**NARROW, "backbone": WIDE}, 2))
+    starts = ("encoder/_stem/", "encoder/_stage", "semantic_", "instance_")
+    assert all(name.startswith(starts) for name in names)
+
+
 def test_the_latest_checkpoint_of_a_folder_is_read(tmp_path):
     write_checkpoint(str(tmp_path / "ckpt"), {"encoder/_stem/_conv/kernel": [1.0]})
     assert list(read_checkpoint(tmp_path)) == ["encoder/_stem/_conv/kernel"]

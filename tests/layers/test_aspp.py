@@ -54,3 +54,11 @@ def test_dropout_acts_in_training_only():
     assert (np.asarray(layer(zeros, seed, training=False)) == 1).all()
     assert (np.asarray(layer(zeros, training=True)) == 1).all()
     assert (np.asarray(layer(zeros, seed, training=True)) == 0).any()
+
+
+def test_separable_pyramids_dilate_the_depthwise_part():
+    layer = ASPP(4, (1, 6), separable=True)
+    layer.build((1, 5, 5, 3))
+    assert [branch.depthwise.conv.dilation_rate for branch in layer.atrous] == [(1, 1), (6, 6)]
+    # 3x3 for each of 3 channels and a 3 -> 4 matrix, with two normalisations.
+    assert sum(int(np.prod(w.shape)) for w in layer.atrous[0].trainable_weights) == 9 * 3 + 2 * 3 + 3 * 4 + 2 * 4

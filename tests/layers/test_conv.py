@@ -28,6 +28,16 @@ def test_strided_convolutions_pad_even_sizes_on_all_sides():
     np.testing.assert_allclose(result[0, :, :, 0], [[4, 6], [6, 9]], rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "layer", [ConvNorm(1, 3, stride=2, norm=NORM, padding="same"), DepthwiseConvNorm(3, 2, norm=NORM, padding="same")]
+)
+def test_same_padding_of_even_sizes_is_at_the_bottom_and_right(layer):
+    layer.build((1, 4, 4, 1))
+    set_kernel(layer, 1.0)
+    # Taps inside the map from rows and columns 0 and 2 on: 3 and 2.
+    np.testing.assert_allclose(layer(np.ones((1, 4, 4, 1), "float32"))[0, :, :, 0], [[9, 6], [6, 4]], rtol=1e-6)
+
+
 @pytest.mark.parametrize("layer", [ConvNorm(1, 7, stride=2, norm=NORM), DepthwiseConvNorm(7, stride=2, norm=NORM)])
 def test_a_strided_kernel_may_be_larger_than_the_map(layer):
     layer.build((1, 3, 2, 1))

@@ -14,13 +14,15 @@ from tfpanoptic.layers.dense_head import DenseHead
 from tfpanoptic.layers.norm import BatchNorm, FrozenBatchNorm, GroupNorm, Norm
 from tfpanoptic.layers.resize_like import ResizeLike
 from tfpanoptic.layers.skip_decoder import SkipDecoder
-from tfpanoptic.layers.squeeze_excite import SqueezeExcite
+from tfpanoptic.layers.squeeze_excite import EffectiveSqueezeExcite, SqueezeExcite
+from tfpanoptic.layers.switchable_atrous_conv import GlobalContext, SwitchableConvNorm
 from tfpanoptic.layers.upsnet_semantic import SharedDeformableHead
 
 # name -> (how to make it, channels and relative stride of each input, whether they come as one list, output channels)
 LAYERS = {
     "conv": (lambda: ConvNorm(5, 3, name="x"), [(4, 1)], False, 5),
     "strided_conv": (lambda: ConvNorm(5, 3, stride=2, name="x"), [(4, 1)], False, 5),
+    "same_conv": (lambda: ConvNorm(5, 3, stride=2, padding="same", name="x"), [(4, 1)], False, 5),
     "dilated_conv": (lambda: ConvNorm(5, 3, dilation=2, activation=None, name="x"), [(4, 1)], False, 5),
     "depthwise": (lambda: DepthwiseConvNorm(3, dilation=2, name="x"), [(4, 1)], False, 4),
     "strided_depthwise": (
@@ -40,8 +42,14 @@ LAYERS = {
     "group_norm": (lambda: GroupNorm(2, name="x"), [(4, 1)], False, 4),
     "separable": (lambda: SeparableConvNorm(6, 5, name="x"), [(4, 1)], False, 6),
     "squeeze_excite": (lambda: SqueezeExcite(3, name="x"), [(4, 1)], False, 4),
+    "hard_squeeze_excite": (lambda: SqueezeExcite(3, "hard_sigmoid", name="x"), [(4, 1)], False, 4),
+    "effective_squeeze_excite": (lambda: EffectiveSqueezeExcite(name="x"), [(4, 1)], False, 4),
+    "switchable_conv": (lambda: SwitchableConvNorm(5, 3, name="x"), [(4, 1)], False, 5),
+    "strided_switchable_conv": (lambda: SwitchableConvNorm(5, 3, stride=2, name="x"), [(4, 1)], False, 5),
+    "global_context": (lambda: GlobalContext(name="x"), [(4, 1)], False, 4),
     "aspp": (lambda: ASPP(6, (1, 2), dropout=0.0, name="x"), [(4, 1)], False, 6),
     "aspp_window": (lambda: ASPP(6, (2,), pool_window=(3, 4), dropout=0.0, name="x"), [(4, 1)], False, 6),
+    "separable_aspp": (lambda: ASPP(6, (1, 2), dropout=0.0, separable=True, name="x"), [(4, 1)], False, 6),
     "decoder": (lambda: SkipDecoder((3, 2), 6, name="x"), [(5, 4), (4, 2), (3, 1)], True, 6),
     "group_aspp": (lambda: ASPP(6, (1,), dropout=0.0, norm=Norm("group", groups=2), name="x"), [(4, 1)], False, 6),
     "frozen_decoder": (lambda: SkipDecoder((3,), 6, norm=Norm("frozen"), name="x"), [(5, 2), (3, 1)], True, 6),

@@ -1,13 +1,22 @@
 """Backbones: from a normalised image to endpoints such as `res1` .. `res5`; imports no Keras before it builds."""
 
+from tfpanoptic.backbones.mobilenet_v2 import MOBILENET_V2
 from tfpanoptic.backbones.mobilenet_v3 import MOBILENET_V3
 from tfpanoptic.backbones.resnet import RESNET
+from tfpanoptic.backbones.wide_resnet import WIDE_RESNET
+from tfpanoptic.backbones.xception import XCEPTION
 
 BACKBONES = {
     "resnet10": RESNET,
     "resnet18": RESNET,
     "resnet50": RESNET,
     "resnet101": RESNET,
+    "mobilenet_v2": MOBILENET_V2,
     "mobilenet_v3_large": MOBILENET_V3,
     "mobilenet_v3_small": MOBILENET_V3,
+    "xception_41": XCEPTION,
+    "xception_65": XCEPTION,
+    "xception_71": XCEPTION,
+    "wide_resnet41": WIDE_RESNET,
+    "swidernet": WIDE_RESNET,
 }

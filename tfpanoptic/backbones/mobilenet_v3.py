@@ -1,16 +1,18 @@
-"""MobileNetV3 of DeepLab2.
+"""MobileNetV3 of DeepLab2, and with `padding: same` and `gate: hard_sigmoid` that of `keras.applications`.
 
-Differences from `keras.applications`: strided convolutions pad symmetrically, the gate of squeeze-and-excitation is a
-plain sigmoid, and endpoints are the outputs of the depthwise convolutions, so they have the expanded width.
+Endpoints are the outputs of the depthwise convolutions, so they have the expanded width.
 
 Source: Howard et al. 2019, tables 1 and 2; DeepLab2 `model/encoder/mobilenet.py`, `model/layers/blocks.py`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
-from tfpanoptic.backbones.backbone import Backbone
+from pydantic import model_validator
+
+from tfpanoptic.backbones.backbone import Backbone, ImageNet, require_for_imagenet
+from tfpanoptic.backbones.inverted_bottleneck import Block, inverted_bottlenecks
 from tfpanoptic.settings.config import StrictConfig
 
 # Keras and the layers on it are imported where they are used: configurations are read without them.
@@ -18,18 +20,6 @@ if TYPE_CHECKING:
     import keras
 
     from tfpanoptic.layers.norm import Norm
-
-
-class Block(NamedTuple):
-    """One inverted bottleneck; `expansion` is relative to the input's channels."""
-
-    kernel_size: int
-    stride: int
-    channels: int
-    activation: str
-    squeeze_excite: bool
-    expansion: float
-    endpoint: str | None = None
 
 
 _R, _H = "relu", "hard_swish"
@@ -64,10 +54,6 @@ SMALL = (
     Block(5, 1, 96, _H, True, 6),
     Block(5, 1, 96, _H, True, 6),
 )
-# Width of the squeeze, as a share of the expanded width.
-SQUEEZE_RATIO = 0.25
-
-
 # Blocks between the first and the last convolution, and the width of the last one.
 CHAINS = {"mobilenet_v3_large": (LARGE, 960), "mobilenet_v3_small": (SMALL, 576)}
 
@@ -77,10 +63,21 @@ class MobileNetV3Config(StrictConfig):
 
     Attributes:
         output_stride: of `res5`; blocks that may not stride any more dilate instead.
+        padding: of convolutions that stride; see `layers.conv.ConvNorm`.
+        gate: of squeeze-and-excitation.
+        weights: what training starts from.
     """
 
     name: Literal["mobilenet_v3_large", "mobilenet_v3_small"]
     output_stride: Literal[8, 16, 32] = 32
+    padding: Literal["symmetric", "same"] = "symmetric"
+    gate: Literal["sigmoid", "hard_sigmoid"] = "sigmoid"
+    weights: Literal["imagenet"] | None = None
+
+    @model_validator(mode="after")
+    def _weights_fit(self) -> MobileNetV3Config:
+        require_for_imagenet(self, padding="same", gate="hard_sigmoid")
+        return self
 
 
 def strides(config: MobileNetV3Config) -> dict[str, int]:
@@ -96,52 +93,33 @@ def build(image, config: MobileNetV3Config, norm: Norm) -> dict[str, keras.Keras
     from tfpanoptic.layers.conv import ConvNorm
 
     blocks, top_channels = CHAINS[config.name]
-    x = ConvNorm(16, 3, stride=2, activation=_H, norm=norm, name="block0_conv")(image)
-    endpoints = {"res1": x}
-    stride, dilation = 2, 1
-    for number, block in enumerate(blocks, start=1):
-        block_stride = block.stride if stride < config.output_stride else 1
-        x, expanded = _inverted_bottleneck(x, block, block_stride, dilation, f"block{number}", norm)
-        if block.endpoint:
-            endpoints[block.endpoint] = expanded
-        if block_stride == block.stride:
-            stride *= block_stride
-        else:
-            dilation *= block.stride  # from the next block on
-    top = ConvNorm(top_channels, 1, activation=_H, norm=norm, name=f"block{len(blocks) + 1}_conv")
-    endpoints["res5"] = top(x)
+    x = ConvNorm(16, 3, stride=2, activation=_H, norm=norm, padding=config.padding, name="block0_conv")(image)
+    top, outputs = inverted_bottlenecks(x, blocks, config.output_stride, norm, config.padding, config.gate)
+    endpoints = {"res1": x, **{endpoint: output.expanded for endpoint, output in outputs.items()}}
+    top_name = f"block{len(blocks) + 1}_conv"
+    endpoints["res5"] = ConvNorm(top_channels, 1, activation=_H, norm=norm, name=top_name)(top)
     return endpoints
 
 
-MOBILENET_V3 = Backbone(MobileNetV3Config, build, strides)
+def _application(config: MobileNetV3Config) -> tuple[str, dict[str, Any]]:
+    name = {"mobilenet_v3_large": "MobileNetV3Large", "mobilenet_v3_small": "MobileNetV3Small"}[config.name]
+    return name, {"include_preprocessing": False}
 
 
-def _inverted_bottleneck(x, block: Block, stride: int, dilation: int, name: str, norm: Norm):
-    """The block's output, and its activated depthwise output before squeeze-and-excitation."""
-    import keras
-
-    from tfpanoptic.layers.conv import ConvNorm, DepthwiseConvNorm
-    from tfpanoptic.layers.squeeze_excite import SqueezeExcite
-
-    y = x
-    if block.expansion > 1:
-        width = make_divisible(x.shape[-1] * block.expansion)
-        y = ConvNorm(width, 1, activation=block.activation, norm=norm, name=f"{name}_expand")(y)
-    depthwise = DepthwiseConvNorm(
-        block.kernel_size, stride, dilation, activation=block.activation, norm=norm, name=f"{name}_depthwise"
-    )
-    y = expanded = depthwise(y)
-    if block.squeeze_excite:
-        squeezed = make_divisible(max(1, int(y.shape[-1] * SQUEEZE_RATIO)))
-        y = SqueezeExcite(squeezed, name=f"{name}_squeeze_excite")(y)
-    y = ConvNorm(block.channels, 1, activation=None, norm=norm, name=f"{name}_project")(y)
-    # A block whose stride became dilation stays without the sum, as it was trained.
-    if block.stride == 1 and x.shape[-1] == block.channels:
-        y = keras.layers.Add(name=f"{name}_add")([y, x])
-    return y, expanded
+def _application_layers(config: MobileNetV3Config) -> dict[str, tuple[str, str | None]]:
+    """Layer of ours -> its convolution and normalisation in `keras.applications`, which counts the blocks from 0."""
+    blocks, _ = CHAINS[config.name]
+    layers: dict[str, tuple[str, str | None]] = {"block0_conv": ("conv", "conv_bn")}
+    for number, block in enumerate(blocks):
+        ours, theirs = f"block{number + 1}", f"expanded_conv_{number}" if number else "expanded_conv"
+        for part in ("expand", "depthwise", "project")[block.expansion == 1 :]:
+            layers[f"{ours}_{part}"] = (f"{theirs}_{part}", f"{theirs}_{part}_bn")
+        if block.squeeze_excite:
+            layers[f"{ours}_squeeze_excite/reduce"] = (f"{theirs}_squeeze_excite_conv", None)
+            layers[f"{ours}_squeeze_excite/expand"] = (f"{theirs}_squeeze_excite_conv_1", None)
+    layers[f"block{len(blocks) + 1}_conv"] = ("conv_1", "conv_1_bn")
+    return layers
 
 
-def make_divisible(value: float, divisor: int = 8) -> int:
-    """`value` rounded to a multiple of `divisor`, never by more than 10 % down. Source: MobileNet's authors' code."""
-    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
-    return rounded + divisor if rounded < 0.9 * value else rounded
+IMAGENET = ImageNet(_application, _application_layers, epsilon=1e-3, mean=(127.5, 127.5, 127.5), divisor=127.5)
+MOBILENET_V3 = Backbone(MobileNetV3Config, build, strides, IMAGENET)

@@ -3,7 +3,8 @@
 DeepLab2's form is the default: no max-pooling (the first block of stage 2 strides instead), the stride of a
 bottleneck on its 3x3 convolution, dilation in place of strides beyond the output stride. DeepLab2 writes a block as
 ReLU, convolutions, sum; here it is convolutions, sum, ReLU, which is the same chain cut elsewhere. With `max_pool`,
-`stride_on: 1x1` and a frozen normalisation it is the ResNet of Detectron2's configurations.
+`stride_on: 1x1` and a frozen normalisation it is the ResNet of Detectron2's configurations, and the trunk of
+`keras.applications`' ResNet, whose convolutions have biases that the normalisation takes away again.
 
 Source: He et al. 2016; DeepLab2 `model/encoder/axial_resnet.py`, `model/layers/{axial_blocks,stems}.py`; Detectron2
 `modeling/backbone/resnet.py`.
@@ -12,11 +13,12 @@ Source: He et al. 2016; DeepLab2 `model/encoder/axial_resnet.py`, `model/layers/
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
-from tfpanoptic.backbones.backbone import Backbone
+from tfpanoptic.backbones.backbone import Backbone, ImageNet, require_for_imagenet
+from tfpanoptic.backbones.residual import residual_sum
 from tfpanoptic.settings.config import StrictConfig
 
 # Keras and the layers on it are imported where they are used: configurations are read without them.
@@ -42,6 +44,7 @@ class ResNetConfig(StrictConfig):
         width_multiplier: of the stages; of networks of basic blocks it narrows the stem, too.
         stride_on: the convolution of a bottleneck that strides: "3x3" (DeepLab2) or the first "1x1" (Detectron2).
         max_pool: whether 3x3 max-pooling stands between the stem and stage 2, which then does not stride.
+        weights: what training starts from; "imagenet" needs `stride_on: 1x1` and `max_pool: true`.
     """
 
     name: Literal["resnet10", "resnet18", "resnet50", "resnet101"]
@@ -50,11 +53,19 @@ class ResNetConfig(StrictConfig):
     width_multiplier: float = Field(1.0, gt=0)
     stride_on: Literal["1x1", "3x3"] = "3x3"
     max_pool: bool = False
+    weights: Literal["imagenet"] | None = None
 
     @model_validator(mode="after")
     def _only_bottlenecks_have_1x1(self) -> ResNetConfig:
         if self.stride_on == "1x1" and self.name in BASIC:
             raise ValueError(f"stride_on: expected '3x3' for {self.name}, whose blocks have no 1x1, found '1x1'")
+        return self
+
+    @model_validator(mode="after")
+    def _weights_fit(self) -> ResNetConfig:
+        if self.weights == "imagenet" and self.name in BASIC:
+            raise ValueError(f"weights: expected null: there are no ImageNet weights for {self.name}, found 'imagenet'")
+        require_for_imagenet(self, stem="plain", width_multiplier=1.0, stride_on="1x1", max_pool=True)
         return self
 
 
@@ -89,7 +100,32 @@ def build(image, config: ResNetConfig, norm: Norm) -> dict[str, keras.KerasTenso
     return endpoints
 
 
-RESNET = Backbone(ResNetConfig, build, strides)
+def _application(config: ResNetConfig) -> tuple[str, dict[str, Any]]:
+    return {"resnet50": "ResNet50", "resnet101": "ResNet101"}[config.name], {}
+
+
+def _application_layers(config: ResNetConfig) -> dict[str, tuple[str, str | None]]:
+    """Layer of ours -> its convolution and normalisation in `keras.applications`, whose shortcuts have the number 0."""
+    layers: dict[str, tuple[str, str | None]] = {"stem": ("conv1_conv", "conv1_bn")}
+    for stage, count in zip(STAGE_WIDTHS, BOTTLENECK[config.name], strict=True):
+        for block in range(1, count + 1):
+            parts = {"conv1": 1, "conv2": 2, "conv3": 3} | ({"shortcut": 0} if block == 1 else {})
+            for part, number in parts.items():
+                theirs = f"conv{stage}_block{block}_{number}"
+                layers[f"stage{stage}_block{block}_{part}"] = (f"{theirs}_conv", f"{theirs}_bn")
+    return layers
+
+
+# Source: `keras.applications.resnet`: its epsilon, and "caffe" of `imagenet_utils.preprocess_input`.
+IMAGENET = ImageNet(
+    _application,
+    _application_layers,
+    epsilon=1.001e-5,
+    mean=(123.68, 116.779, 103.939),
+    divisor=1.0,
+    channels="BGR",
+)
+RESNET = Backbone(ResNetConfig, build, strides, IMAGENET)
 
 
 def _stem(image, kind: str, width_multiplier: float, norm: Norm):
@@ -117,26 +153,14 @@ def _bottleneck(x, width: int, stride: int, dilation: int, name: str, norm: Norm
     y = _conv(x, width, 1, f"{name}_conv1", norm, stride=first)
     y = _conv(y, width, 3, f"{name}_conv2", norm, stride=second, dilation=dilation)
     y = _conv(y, BOTTLENECK_EXPANSION * width, 1, f"{name}_conv3", norm, activation=None, gamma_initializer="zeros")
-    return _add(y, x, stride, name, norm)
+    return residual_sum(y, x, stride, name, norm)
 
 
 def _basic(x, width: int, stride: int, dilation: int, name: str, norm: Norm):
     """Two 3x3 convolutions, the first with the stride, plus the shortcut."""
     y = _conv(x, width, 3, f"{name}_conv1", norm, stride=stride, dilation=dilation)
     y = _conv(y, width, 3, f"{name}_conv2", norm, dilation=dilation, activation=None, gamma_initializer="zeros")
-    return _add(y, x, stride, name, norm)
-
-
-def _add(y, x, stride: int, name: str, norm: Norm):
-    """ReLU of `y` plus `x`; `x` is projected where the channels change, else only subsampled."""
-    import keras
-
-    if x.shape[-1] != y.shape[-1]:
-        x = _conv(x, y.shape[-1], 1, f"{name}_shortcut", norm, stride=stride, activation=None)
-    elif stride > 1:
-        x = keras.layers.MaxPooling2D(1, strides=stride, name=f"{name}_subsample")(x)
-    total = keras.layers.Add(name=f"{name}_add")([y, x])
-    return keras.layers.ReLU(name=f"{name}_relu")(total)
+    return residual_sum(y, x, stride, name, norm)
 
 
 def _conv(x, filters: int, kernel_size: int, name: str, norm: Norm, **options):

@@ -39,7 +39,9 @@ _PREFIXES = tuple(
         (r"stem_conv([12])/", r"encoder/_stem/_conv\1_bn_act/"),
         (r"stem_conv3/", r"encoder/_stem/_conv3_bn/"),
         (r"stage(\d)_block(\d+)_conv([12])/", r"encoder/_stage\1/_block\2/_conv\3_bn_act/"),
+        (r"stage(\d)_block(\d+)_conv2_linear/", r"encoder/_stage\1/_block\2/_conv2_bn/"),
         (r"stage(\d)_block(\d+)_conv3/", r"encoder/_stage\1/_block\2/_conv3_bn/"),
+        (r"stage(\d)_block(\d+)_squeeze_excite/conv/", r"encoder/_stage\1/_block\2/_squeeze_and_excite/_se_conv/"),
         (r"stage(\d)_block(\d+)_shortcut/", r"encoder/_stage\1/_block\2/_shortcut/"),
         (r"block(\d+)_conv/", r"encoder/_blocks/\1/"),
         (r"block(\d+)_expand/", r"encoder/_blocks/\1/_conv1_bn_act/"),
@@ -123,5 +125,7 @@ def deeplab2_name(path: str) -> str:
             name = re.sub(
                 r"(_depthwise|blocks/\d+/_conv2_bn_act)/conv/kernel$", r"\1/_depthwise_conv/depthwise_kernel", name
             )
+            name = re.sub(r"/switch/(\w+)$", r"/_conv/_switch/\1", name)
+            name = re.sub(r"/(pre|post)_context/conv/(\w+)$", r"/_\1_global_context/convolution/\2", name)
             return re.sub(r"/(conv/kernel|batch_norm/\w+)$", r"/_\1", name)
     return path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from tfpanoptic.layers.conv import ConvNorm
+from tfpanoptic.layers.conv import ConvNorm, SeparableConvNorm
 from tfpanoptic.layers.norm import Norm
 from tfpanoptic.layers.resize_like import ResizeLike
 from tfpanoptic.layers.seeded_dropout import SeededDropout
@@ -27,8 +27,10 @@ class ASPP(keras.layers.Layer):
         dropout_draw: sets the dropouts of one network apart; see `layers.seeded_dropout`.
         align_corners: how the pooled map is enlarged again.
         norm: the normalisation of all convolutions.
+        separable: whether the 3x3 convolutions are depthwise separable.
 
-    Source: Chen et al. 2018 (DeepLabv3+); order, and normalisation after the pooling, as in DeepLab2.
+    Source: Chen et al. 2018 (DeepLabv3+, whose convolutions are separable); order, and normalisation after the
+    pooling, as in DeepLab2.
     """
 
     def __init__(
@@ -40,14 +42,16 @@ class ASPP(keras.layers.Layer):
         dropout_draw: int = 0,
         align_corners: bool = True,
         norm: Norm = Norm(),
+        separable: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.channels, self.pool_window = channels, pool_window
         dtype = self.dtype_policy
         self.pointwise = ConvNorm(channels, 1, norm=norm, dtype=dtype, name="pointwise")
+        convolution = SeparableConvNorm if separable else ConvNorm
         self.atrous = [
-            ConvNorm(channels, 3, dilation=rate, norm=norm, dtype=dtype, name=f"atrous{number}")
+            convolution(channels, 3, dilation=rate, norm=norm, dtype=dtype, name=f"atrous{number}")
             for number, rate in enumerate(rates, start=1)
         ]
         self.pool = ConvNorm(channels, 1, norm=norm, dtype=dtype, name="pool")

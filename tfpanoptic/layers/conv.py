@@ -1,7 +1,8 @@
 """Convolution, normalisation and activation as one layer: plain, depthwise and separable.
 
-Strided convolutions pad by (k_eff - 1) / 2 on all sides, as DeepLab2 and the PyTorch projects do;
-TensorFlow's "same" pads even sizes at the bottom and right only and shifts the grid by half a pixel.
+Strided convolutions pad by (k_eff - 1) / 2 on all sides, as DeepLab2 and the PyTorch projects do; TensorFlow's "same",
+which weights of `keras.applications` need, pads even sizes at the bottom and right only and shifts the grid by half a
+pixel. Odd sizes, such as a multiple of the stride plus one, are padded alike by both.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class ConvNorm(keras.layers.Layer):
         activation: a Keras activation's name, or None.
         norm: the normalisation; where there is none the convolution has a bias.
         gamma_initializer: of the normalisation; "zeros" ends a residual branch.
+        padding: where it strides: "symmetric", on all sides, or TensorFlow's "same".
     """
 
     def __init__(
@@ -41,12 +43,13 @@ class ConvNorm(keras.layers.Layer):
         activation: str | None = "relu",
         norm: Norm = Norm(),
         gamma_initializer: str = "ones",
+        padding: str = "symmetric",
         **kwargs,
     ):
         super().__init__(**kwargs)
         norm = Norm(*norm)
         self.filters = filters
-        self._padding = _explicit_padding(kernel_size, stride)
+        self._padding = _explicit_padding(kernel_size, stride, padding)
         self._every = 1
         self.conv = keras.layers.Conv2D(
             filters,
@@ -72,12 +75,14 @@ class ConvNorm(keras.layers.Layer):
 
     def call(self, x, training=None):
         """The activated, normalised convolution of `x`."""
-        x = _pad(x, self._padding)
-        if self._every > 1:
-            x = x[:, :: self._every, :: self._every]
         if isinstance(self.norm, FrozenBatchNorm):
-            return self._activation(self._normalized_by_kernel(x))
-        return self._activation(self.norm(self.conv(x), training=training))
+            return self._activation(self._normalized_by_kernel(self._prepared(x)))
+        return self._activation(self.norm(self.conv(self._prepared(x)), training=training))
+
+    def _prepared(self, x):
+        """`x` as the convolution takes it: padded, or only the cells that a strided 1x1 convolution reads."""
+        x = _pad(x, self._padding)
+        return x[:, :: self._every, :: self._every] if self._every > 1 else x
 
     def _normalized_by_kernel(self, x):
         """A frozen normalisation scales and shifts: done to the kernel, it costs no pass over the map."""
@@ -102,11 +107,12 @@ class DepthwiseConvNorm(keras.layers.Layer):
         dilation: int = 1,
         activation: str | None = "relu",
         norm: Norm = Norm(),
+        padding: str = "symmetric",
         **kwargs,
     ):
         super().__init__(**kwargs)
         norm = Norm(*norm)
-        self._padding = _explicit_padding(kernel_size, stride)
+        self._padding = _explicit_padding(kernel_size, stride, padding)
         self.conv = keras.layers.DepthwiseConv2D(
             kernel_size,
             strides=stride,
@@ -135,12 +141,16 @@ class DepthwiseConvNorm(keras.layers.Layer):
 class SeparableConvNorm(keras.layers.Layer):
     """Depthwise k x k, then pointwise 1x1, each with normalisation and ReLU: [B, h, w, C] -> [B, h, w, filters].
 
+    Args: as `ConvNorm`.
+
     Source: DeepLab2 `model/layers/convolutions.py`; ReLU between the two, unlike plain Xception modules.
     """
 
-    def __init__(self, filters: int, kernel_size: int, norm: Norm = Norm(), **kwargs):
+    def __init__(self, filters: int, kernel_size: int, dilation: int = 1, norm: Norm = Norm(), **kwargs):
         super().__init__(**kwargs)
-        self.depthwise = DepthwiseConvNorm(kernel_size, norm=norm, dtype=self.dtype_policy, name="depthwise")
+        self.depthwise = DepthwiseConvNorm(
+            kernel_size, dilation=dilation, norm=norm, dtype=self.dtype_policy, name="depthwise"
+        )
         self.pointwise = ConvNorm(filters, 1, norm=norm, dtype=self.dtype_policy, name="pointwise")
 
     def build(self, input_shape):
@@ -158,9 +168,9 @@ def _any_size(shape):
     return (None, None, None, shape[-1])
 
 
-def _explicit_padding(kernel_size: int, stride: int) -> int:
+def _explicit_padding(kernel_size: int, stride: int, padding: str) -> int:
     """Cells to pad on each side before a strided convolution; 0 leaves the padding to "same"."""
-    return (kernel_size - 1) // 2 if stride > 1 else 0
+    return (kernel_size - 1) // 2 if stride > 1 and padding == "symmetric" else 0
 
 
 def _pad(x, padding: int):

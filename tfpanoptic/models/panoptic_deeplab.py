@@ -86,6 +86,8 @@ class PanopticDeepLabConfig(StrictConfig):
     # Window of the image pooling, in cells of the backbone's output; null pools over everything.
     aspp_pool_window: tuple[PositiveInt, PositiveInt] | None = None
     aspp_dropout: float = Field(0.1, ge=0, lt=1)
+    # Depthwise separable 3x3 convolutions in the pyramids, as in the paper; DeepLab2's are plain.
+    aspp_separable: bool = False
     # Decoder and head convolutions: depthwise separable or plain, and their kernel.
     separable: bool = True
     kernel_size: int = Field(5, ge=1)
@@ -203,6 +205,7 @@ def _branch(name: str, config: PanopticDeepLabConfig, endpoints: dict) -> Callab
         dropout_draw=BRANCHES.index(name),
         align_corners=config.align_corners,
         norm=_norm(config),
+        separable=config.aspp_separable,
         name=f"{name}_aspp",
     )
     return lambda seed: decoder([pyramid(endpoints["res5"], seed), *finer])

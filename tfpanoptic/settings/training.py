@@ -148,7 +148,7 @@ class TrainingConfig(StrictConfig):
     # At most so many images of `val` during training; null takes all.
     evaluate_images: int | None = Field(None, ge=1)
     checkpoint_every: int = Field(1_000, ge=1)
-    # Weights to start from, a safetensors file of ours.
+    # Weights to start from, a safetensors file of ours; they come over those of `model.backbone.weights`.
     initial_weights: str | None = None
     # False leaves weights of other shapes or names, such as a head for other categories, as initialised.
     initial_weights_strict: bool = True
