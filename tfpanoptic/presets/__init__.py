@@ -61,31 +61,31 @@ def _detectron2(config: str, file: str) -> Preset:
     return Preset(f"{config}.yaml", "detectron2", f"{_DETECTRON2}/{file}.pkl", licence)
 
 
-# Configuration of ours -> the published file.
+# Configuration of that architecture -> the published file.
 # Source: DeepLab2's `g3doc/projects/{panoptic_deeplab,axial_deeplab}.md`.
-_DEEPLAB2_FILES = {
-    "panoptic_deeplab/mobilenet_v3_small_os16_cityscapes": "mobilenet_v3_small_os16_panoptic_deeplab_cityscapes_dwo",
-    "panoptic_deeplab/mobilenet_v3_large_os16_cityscapes": "mobilenet_v3_large_os16_panoptic_deeplab_cityscapes_dwo",
-    "panoptic_deeplab/resnet50_os32_cityscapes": "resnet50_os32_panoptic_deeplab_cityscapes_trainfine",
-    "panoptic_deeplab/resnet50_beta_os32_cityscapes": "resnet50_beta_os32_panoptic_deeplab_cityscapes_trainfine",
-    "panoptic_deeplab/wide_resnet41_os16_cityscapes": "wide_resnet41_os16_panoptic_deeplab_cityscapes_trainfine",
-    "panoptic_deeplab/swidernet_sac_1_1_1_os16_cityscapes": "swidernet_sac_1_1_1_os16_panoptic_deeplab_cityscapes_trainfine",
-    "panoptic_deeplab/swidernet_sac_1_1_3_os16_cityscapes": "swidernet_sac_1_1_3_os16_panoptic_deeplab_cityscapes_trainfine",
-    "panoptic_deeplab/swidernet_sac_1_1_4.5_os16_cityscapes": "swidernet_sac_1_1_4.5_os16_panoptic_deeplab_cityscapes_trainfine",
-    "panoptic_deeplab/resnet50_os32_coco": "resnet50_os32_panoptic_deeplab_coco_train_2",
-    "panoptic_deeplab/resnet50_beta_os32_coco": "resnet50beta_os32_panoptic_deeplab_coco_train",
-    "panoptic_deeplab/resnet50_os16_coco": "resnet50_os16_panoptic_deeplab_coco_train",
-    "panoptic_deeplab/resnet50_beta_os16_coco": "resnet50beta_os16_panoptic_deeplab_coco_train",
+_PANOPTIC_DEEPLAB = {
+    "mobilenet_v3_small_os16_cityscapes": "mobilenet_v3_small_os16_panoptic_deeplab_cityscapes_dwo",
+    "mobilenet_v3_large_os16_cityscapes": "mobilenet_v3_large_os16_panoptic_deeplab_cityscapes_dwo",
+    "resnet50_os32_cityscapes": "resnet50_os32_panoptic_deeplab_cityscapes_trainfine",
+    "resnet50_beta_os32_cityscapes": "resnet50_beta_os32_panoptic_deeplab_cityscapes_trainfine",
+    "wide_resnet41_os16_cityscapes": "wide_resnet41_os16_panoptic_deeplab_cityscapes_trainfine",
+    "swidernet_sac_1_1_1_os16_cityscapes": "swidernet_sac_1_1_1_os16_panoptic_deeplab_cityscapes_trainfine",
+    "swidernet_sac_1_1_3_os16_cityscapes": "swidernet_sac_1_1_3_os16_panoptic_deeplab_cityscapes_trainfine",
+    "swidernet_sac_1_1_4.5_os16_cityscapes": "swidernet_sac_1_1_4.5_os16_panoptic_deeplab_cityscapes_trainfine",
+    "resnet50_os32_coco": "resnet50_os32_panoptic_deeplab_coco_train_2",
+    "resnet50_beta_os32_coco": "resnet50beta_os32_panoptic_deeplab_coco_train",
+    "resnet50_os16_coco": "resnet50_os16_panoptic_deeplab_coco_train",
+    "resnet50_beta_os16_coco": "resnet50beta_os16_panoptic_deeplab_coco_train",
 }
 # Source: Detectron2's `MODEL_ZOO.md`.
-_DETECTRON2_FILES = {
-    "panoptic_fpn/resnet50_coco": "panoptic_fpn_R_50_3x/139514569/model_final_c10459",
-    "panoptic_fpn/resnet101_coco": "panoptic_fpn_R_101_3x/139514519/model_final_cafdb1",
+_PANOPTIC_FPN = {
+    "resnet50_coco": "panoptic_fpn_R_50_3x/139514569/model_final_c10459",
+    "resnet101_coco": "panoptic_fpn_R_101_3x/139514519/model_final_cafdb1",
 }
 PRESETS = {
     preset.name: preset
     for preset in (
-        *(_detectron2(config, file) for config, file in _DETECTRON2_FILES.items()),
-        *(_deeplab2(config, archive) for config, archive in _DEEPLAB2_FILES.items()),
+        *(_detectron2(f"panoptic_fpn/{config}", file) for config, file in _PANOPTIC_FPN.items()),
+        *(_deeplab2(f"panoptic_deeplab/{config}", archive) for config, archive in _PANOPTIC_DEEPLAB.items()),
     )
 }
