@@ -23,10 +23,12 @@ MOBILENET_CITYSCAPES = (
     },
     19,
 )
+AXIAL_CITYSCAPES = ({"backbone": {"name": "axial_deeplab_s", "output_stride": 16}, "aspp_rates": []}, 19)
 CASES = {
     "resnet50_os32_coco": RESNET50_COCO,
     "resnet50_os32_coco_even": RESNET50_COCO,
     "mobilenet_v3_large_os16_cityscapes": MOBILENET_CITYSCAPES,
+    "axial_deeplab_s_cityscapes": AXIAL_CITYSCAPES,
 }
 NARROW = {
     "backbone": {"name": "resnet50", "width_multiplier": 0.0625},

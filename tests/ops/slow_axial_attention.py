@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def distances(length, window=None):
+def distances(length):
     """Place of a key less that of a query, [L, L]."""
     return np.arange(length)[None] - np.arange(length)[:, None]
 
@@ -30,7 +30,7 @@ def slow_logits(query, key, query_embedding, key_embedding):
 
 def slow_retrieved(logits, values, value_embedding, span=None):
     """Sums of values [R, L, N, E] and of embeddings of positions, of the sum of logits [3, R, N, L, L]."""
-    length = values.shape[1]
+    length, value_embedding = values.shape[1], np.asarray(value_embedding, "float64")
     summed = np.where(seen(length, span), logits.sum(0), -np.inf)
     weights = np.exp(summed - summed.max(-1, keepdims=True))
     weights /= weights.sum(-1, keepdims=True)
@@ -38,6 +38,6 @@ def slow_retrieved(logits, values, value_embedding, span=None):
     return np.stack(
         [
             np.einsum("rnlm,rmne->rlne", weights, np.asarray(values, "float64")),
-            np.einsum("rnlm,lme->rlne", weights, np.asarray(value_embedding, "float64")[index]),
+            np.einsum("rnlm,lme->rlne", weights, value_embedding[index]),
         ]
     )

@@ -1,5 +1,6 @@
 """Backbones: from a normalised image to endpoints such as `res1` .. `res5`; imports no Keras before it builds."""
 
+from tfpanoptic.backbones.axial_resnet import AXIAL_RESNET
 from tfpanoptic.backbones.mobilenet_v3 import MOBILENET_V3
 from tfpanoptic.backbones.resnet import RESNET
 
@@ -10,4 +11,13 @@ BACKBONES = {
     "resnet101": RESNET,
     "mobilenet_v3_large": MOBILENET_V3,
     "mobilenet_v3_small": MOBILENET_V3,
+    "axial_resnet_s": AXIAL_RESNET,
+    "axial_resnet_m": AXIAL_RESNET,
+    "axial_resnet_l": AXIAL_RESNET,
+    "axial_resnet_xl": AXIAL_RESNET,
+    "axial_deeplab_s": AXIAL_RESNET,
+    "axial_deeplab_m": AXIAL_RESNET,
+    "axial_deeplab_l": AXIAL_RESNET,
+    "axial_deeplab_xl": AXIAL_RESNET,
+    "max_deeplab_s_backbone": AXIAL_RESNET,
 }
