@@ -62,10 +62,33 @@ MODELS = {
         "semantic": {"filters": [8, 8]},
         "postprocess": {"detection_score": 0.01, "max_detections": 12, "stuff_area": 0},
     },
+    "axial_deeplab": {
+        "name": "axial_deeplab",
+        # The second block of stage 4 and that of stage 5 attend, to some and to all cells.
+        "backbone": {
+            "name": "max_deeplab_s_backbone",
+            "output_stride": 16,
+            "width_multiplier": 0.0625,
+            "layer_multiplier": 0.34,
+            "spans": [None, None, 3, None],
+        },
+        "normalization": "per_image",
+        "separable": False,
+        "kernel_size": 3,
+        "semantic": BRANCH,
+        "instance": BRANCH,
+        "postprocess": {"center_threshold": 0.001, "nms_kernel": 7, "max_centers": 20, "stuff_area": 0},
+    },
     "toy": {"name": "toy"},
 }
 # Sizes on the grid of each: k * 16 + 1, k * 32 and k * 4.
-CROPS = {"panoptic_deeplab": [65, 65], "panoptic_fpn": [64, 64], "upsnet": [64, 64], "toy": [64, 64]}
+CROPS = {
+    "panoptic_deeplab": [65, 65],
+    "panoptic_fpn": [64, 64],
+    "upsnet": [64, 64],
+    "axial_deeplab": [65, 65],
+    "toy": [64, 64],
+}
 
 
 def experiment(name: str, **training):

@@ -8,7 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-SCRIPTS = ["compute_backbones.py", "compute_panoptic_deeplab.py", "compute_region_ops.py", "compute_upsnet_parts.py"]
+SCRIPTS = [
+    "compute_axial_attention.py",
+    "compute_backbones.py",
+    "compute_panoptic_deeplab.py",
+    "compute_region_ops.py",
+    "compute_upsnet_parts.py",
+]
 
 
 def compute(script, backend, path):

@@ -24,10 +24,12 @@ MOBILENET_CITYSCAPES = (
     },
     19,
 )
+AXIAL_CITYSCAPES = ({"backbone": {"name": "axial_deeplab_s", "output_stride": 16}, "aspp_rates": []}, 19)
 CASES = {
     "resnet50_os32_coco": RESNET50_COCO,
     "resnet50_os32_coco_even": RESNET50_COCO,
     "mobilenet_v3_large_os16_cityscapes": MOBILENET_CITYSCAPES,
+    "axial_deeplab_s_cityscapes": AXIAL_CITYSCAPES,
 }
 NARROW = {
     "backbone": {"name": "resnet50", "width_multiplier": 0.0625},
@@ -263,5 +265,5 @@ def test_an_index_or_a_folder_that_holds_no_checkpoint_is_refused(tmp_path):
 
 def test_a_model_of_another_architecture_is_named():
     model = SimpleNamespace(weights=[], experiment=SimpleNamespace(model=SimpleNamespace(name="panoptic_fpn")))
-    with pytest.raises(InputError, match="model.name: expected 'panoptic_deeplab' .*DeepLab2.* found 'panoptic_fpn'"):
+    with pytest.raises(InputError, match="expected 'panoptic_deeplab' or 'axial_deeplab' .*found 'panoptic_fpn'"):
         load_variables(model, {})

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tfpanoptic.layers.aspp import ASPP
+from tfpanoptic.layers.axial_attention import AxialAttention
 from tfpanoptic.layers.conv import ConvNorm, DepthwiseConvNorm, SeparableConvNorm
 from tfpanoptic.layers.deformable_conv import DeformableConv
 from tfpanoptic.layers.dense_head import DenseHead
@@ -64,9 +65,14 @@ LAYERS = {
         True,
         5,
     ),
+    "axial_attention": (lambda: AxialAttention(4, 6, 2, name="x"), [(4, 1)], False, 6),
+    "strided_axial_attention": (lambda: AxialAttention(2, 4, 2, 2, 5, name="x"), [(4, 1)], False, 4),
+    "frozen_axial_attention": (lambda: AxialAttention(4, 6, 2, norm=Norm("frozen"), name="x"), [(4, 1)], False, 6),
     "resize_like": (lambda: ResizeLike(True, name="x"), [(4, 2), (3, 1)], False, 4),
 }
 SIZES = [(12, 16), (13, 9)]
+# The softmax takes away what it adds.
+WITHOUT_EFFECT = "logit_norm/beta"
 
 
 @pytest.fixture(autouse=True)
@@ -132,8 +138,9 @@ def test_every_weight_receives_a_gradient(case):
     with tf.GradientTape() as tape:
         total = tf.reduce_sum(functional(layer, inputs, as_list)(arrays(inputs, SIZES[0]), training=True) ** 2)
     gradients = tape.gradient(total, [weight.value for weight in layer.trainable_weights])
-    for weight, gradient in zip(layer.trainable_weights, gradients, strict=True):
-        assert gradient is not None and tf.reduce_any(gradient != 0), weight.path
+    for weight, gradient in zip(layer.trainable_weights, map(tf.convert_to_tensor, gradients), strict=True):
+        assert gradient is not None, weight.path
+        assert tf.reduce_any(gradient != 0) != weight.path.endswith(WITHOUT_EFFECT), weight.path
 
 
 def test_bfloat16_reaches_every_layer_but_the_predictions(case):

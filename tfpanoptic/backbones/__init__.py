@@ -1,5 +1,6 @@
 """Backbones: from a normalised image to endpoints such as `res1` .. `res5`; imports no Keras before it builds."""
 
+from tfpanoptic.backbones.axial_resnet import AXIAL_RESNET
 from tfpanoptic.backbones.mobilenet_v2 import MOBILENET_V2
 from tfpanoptic.backbones.mobilenet_v3 import MOBILENET_V3
 from tfpanoptic.backbones.resnet import RESNET
@@ -19,4 +20,13 @@ BACKBONES = {
     "xception_71": XCEPTION,
     "wide_resnet41": WIDE_RESNET,
     "swidernet": WIDE_RESNET,
+    "axial_resnet_s": AXIAL_RESNET,
+    "axial_resnet_m": AXIAL_RESNET,
+    "axial_resnet_l": AXIAL_RESNET,
+    "axial_resnet_xl": AXIAL_RESNET,
+    "axial_deeplab_s": AXIAL_RESNET,
+    "axial_deeplab_m": AXIAL_RESNET,
+    "axial_deeplab_l": AXIAL_RESNET,
+    "axial_deeplab_xl": AXIAL_RESNET,
+    "max_deeplab_s_backbone": AXIAL_RESNET,
 }

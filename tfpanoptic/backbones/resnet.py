@@ -12,8 +12,9 @@ Source: He et al. 2016; DeepLab2 `model/encoder/axial_resnet.py`, `model/layers/
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
@@ -80,20 +81,58 @@ def build(image, config: ResNetConfig, norm: Norm) -> dict[str, keras.KerasTenso
     The first block of a stage that dilates still has the dilation of the stage before.
     """
     if config.name in BASIC:
-        blocks, block = BASIC[config.name], _basic
+        counts, block = BASIC[config.name], basic
     else:
-        blocks, block = BOTTLENECK[config.name], partial(_bottleneck, stride_on=config.stride_on)
-    x = _stem(image, config.stem, config.width_multiplier if config.name in BASIC else 1.0, norm)
+        counts, block = BOTTLENECK[config.name], partial(bottleneck, stride_on=config.stride_on)
+    x = stem(image, config.stem, config.width_multiplier if config.name in BASIC else 1.0, norm)
     endpoints = {"res1": x}
-    stride, dilation = 2, 1
     if config.max_pool:
-        x, stride = _max_pool(x), 4
-    for stage, count in zip(STAGE_WIDTHS, blocks, strict=True):
-        width = max(1, round(STAGE_WIDTHS[stage] * config.width_multiplier))
+        x = _max_pool(x)
+
+    def make(x, place: Place):
+        width = max(1, round(STAGE_WIDTHS[place.stage] * config.width_multiplier))
+        return block(x, width, place.stride, place.dilation, place.name, norm)
+
+    return endpoints | stages(x, counts, config.output_stride, make, stride=4 if config.max_pool else 2)
+
+
+class Place(NamedTuple):
+    """Where in a network a block stands.
+
+    Attributes:
+        stage, number: of the stage, from 2 on, and of the block in it, from 1 on.
+        seen: stride of its input, had nothing been dilated.
+        stride, dilation: its own.
+    """
+
+    stage: int
+    number: int
+    seen: int
+    stride: int
+    dilation: int
+
+    @property
+    def name(self) -> str:
+        """Start of the names of its layers."""
+        return f"stage{self.stage}_block{self.number}"
+
+
+def stages(x, counts: tuple[int, ...], output_stride: int, block: Callable, stride: int = 2) -> dict[str, Any]:
+    """Endpoints `res2` to `res5`. The first block of every stage strides, or those after it dilate.
+
+    Args:
+        x: the stem's output.
+        counts: blocks of each stage.
+        output_stride: what strides beyond it become dilations.
+        block: (map, its `Place`) -> map.
+        stride: of `x`; the first block of stage 2 strides where it is 2.
+    """
+    endpoints, dilation = {}, 1
+    for stage, count in zip(STAGE_WIDTHS, counts, strict=True):
         for number in range(1, count + 1):
-            halves = number == 1 and not (stage == 2 and config.max_pool)
-            block_stride = 2 if halves and stride < config.output_stride else 1
-            x = block(x, width, block_stride, dilation, f"stage{stage}_block{number}", norm)
+            halves = number == 1 and stride * dilation < 2**stage
+            block_stride = 2 if halves and stride < output_stride else 1
+            x = block(x, Place(stage, number, stride * dilation, block_stride, dilation))
             if halves:
                 stride, dilation = (stride * 2, dilation) if block_stride == 2 else (stride, dilation * 2)
         endpoints[f"res{stage}"] = x
@@ -128,14 +167,14 @@ IMAGENET = ImageNet(
 RESNET = Backbone(ResNetConfig, build, strides, IMAGENET)
 
 
-def _stem(image, kind: str, width_multiplier: float, norm: Norm):
+def stem(image, kind: str, width_multiplier: float, norm: Norm):
     """The first convolutions, to stride 2."""
     narrow, wide = (max(1, round(width * width_multiplier)) for width in (64, 128))
     if kind == "plain":
-        return _conv(image, narrow, 7, "stem", norm, stride=2)
-    x = _conv(image, narrow, 3, "stem_conv1", norm, stride=2)
-    x = _conv(x, narrow, 3, "stem_conv2", norm)
-    return _conv(x, wide, 3, "stem_conv3", norm)
+        return conv(image, narrow, 7, "stem", norm, stride=2)
+    x = conv(image, narrow, 3, "stem_conv1", norm, stride=2)
+    x = conv(x, narrow, 3, "stem_conv2", norm)
+    return conv(x, wide, 3, "stem_conv3", norm)
 
 
 def _max_pool(x):
@@ -147,23 +186,23 @@ def _max_pool(x):
     return keras.layers.MaxPooling2D(3, strides=2, name="stem_pool")(x)
 
 
-def _bottleneck(x, width: int, stride: int, dilation: int, name: str, norm: Norm, stride_on: str):
+def bottleneck(x, width: int, stride: int, dilation: int, name: str, norm: Norm, stride_on: str = "3x3"):
     """1x1, 3x3 (dilation), 1x1 to four times the width, plus the shortcut."""
     first, second = (stride, 1) if stride_on == "1x1" else (1, stride)
-    y = _conv(x, width, 1, f"{name}_conv1", norm, stride=first)
-    y = _conv(y, width, 3, f"{name}_conv2", norm, stride=second, dilation=dilation)
-    y = _conv(y, BOTTLENECK_EXPANSION * width, 1, f"{name}_conv3", norm, activation=None, gamma_initializer="zeros")
+    y = conv(x, width, 1, f"{name}_conv1", norm, stride=first)
+    y = conv(y, width, 3, f"{name}_conv2", norm, stride=second, dilation=dilation)
+    y = conv(y, BOTTLENECK_EXPANSION * width, 1, f"{name}_conv3", norm, activation=None, gamma_initializer="zeros")
     return residual_sum(y, x, stride, name, norm)
 
 
-def _basic(x, width: int, stride: int, dilation: int, name: str, norm: Norm):
+def basic(x, width: int, stride: int, dilation: int, name: str, norm: Norm):
     """Two 3x3 convolutions, the first with the stride, plus the shortcut."""
-    y = _conv(x, width, 3, f"{name}_conv1", norm, stride=stride, dilation=dilation)
-    y = _conv(y, width, 3, f"{name}_conv2", norm, dilation=dilation, activation=None, gamma_initializer="zeros")
+    y = conv(x, width, 3, f"{name}_conv1", norm, stride=stride, dilation=dilation)
+    y = conv(y, width, 3, f"{name}_conv2", norm, dilation=dilation, activation=None, gamma_initializer="zeros")
     return residual_sum(y, x, stride, name, norm)
 
 
-def _conv(x, filters: int, kernel_size: int, name: str, norm: Norm, **options):
+def conv(x, filters: int, kernel_size: int, name: str, norm: Norm, **options):
     """`x` after a `ConvNorm`."""
     from tfpanoptic.layers.conv import ConvNorm
 

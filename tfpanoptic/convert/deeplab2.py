@@ -2,7 +2,8 @@
 
 A checkpoint names variables by the attributes of the original's object graph, such as
 `encoder/_stage4/_block6/_conv3_bn/_batch_norm/gamma`. Each of our variables has exactly one such name, found by the
-rules below; arrays are renamed, never reshaped, cut or invented.
+rules below; arrays are renamed, never cut or invented. One kind loses its axes: batch normalisations inside axial
+attention have a shape such as (3, 1, 8, 1, 1) there, and are a list of channels in the same order here.
 
 Source: the variable names of DeepLab2's published checkpoints.
 """
@@ -28,8 +29,14 @@ _NOT_NETWORK = re.compile(
     r"(^|/)(\.OPTIMIZER_SLOT|_CHECKPOINTABLE_OBJECT_GRAPH|save_counter|global_step)(/|$)|^optimizer/"
 )
 
+# Batch normalisations that keep the axes of what they normalise, one channel after the other.
+_OF_CHANNELS = re.compile(r"/_batch_norm_(similarity|retrieved_output)/")
+
 # Its channels include void where the model has one.
 _HEADS = (Head("semantic_last_layer/", "semantic logits", "channels"),)
+
+# The original of one axis of an attention.
+_AXIS = r"encoder/_stage\1/_block\2/_attention/_\3"
 
 # Start of our path -> start of the original's. The first that matches is used.
 _PREFIXES = tuple(
@@ -43,6 +50,11 @@ _PREFIXES = tuple(
         (r"stage(\d)_block(\d+)_conv3/", r"encoder/_stage\1/_block\2/_conv3_bn/"),
         (r"stage(\d)_block(\d+)_squeeze_excite/conv/", r"encoder/_stage\1/_block\2/_squeeze_and_excite/_se_conv/"),
         (r"stage(\d)_block(\d+)_shortcut/", r"encoder/_stage\1/_block\2/_shortcut/"),
+        (r"stage(\d)_block(\d+)_attention/(\w+)/qkv_norm/", rf"{_AXIS}/_batch_norm_qkv/"),
+        (r"stage(\d)_block(\d+)_attention/(\w+)/logit_norm/", rf"{_AXIS}/_batch_norm_similarity/"),
+        (r"stage(\d)_block(\d+)_attention/(\w+)/output_norm/", rf"{_AXIS}/_batch_norm_retrieved_output/"),
+        (r"stage(\d)_block(\d+)_attention/(\w+)/(\w+)_positions$", rf"{_AXIS}/_\4_rpe/embeddings"),
+        (r"stage(\d)_block(\d+)_attention/(\w+)/", rf"{_AXIS}/"),
         (r"block(\d+)_conv/", r"encoder/_blocks/\1/"),
         (r"block(\d+)_expand/", r"encoder/_blocks/\1/_conv1_bn_act/"),
         (r"block(\d+)_depthwise/", r"encoder/_blocks/\1/_conv2_bn_act/"),
@@ -111,8 +123,9 @@ def load_variables(model, variables: Mapping[str, np.ndarray], reset_heads: bool
         InputError: arrays without a weight, weights without an array, or shapes that differ;
             nothing is set then.
     """
-    require_architecture(model, "panoptic_deeplab", _PROJECT)
+    require_architecture(model, ("panoptic_deeplab", "axial_deeplab"), _PROJECT)
     arrays = {name.removesuffix(SUFFIX): value for name, value in variables.items() if not _NOT_NETWORK.search(name)}
+    arrays = {name: np.ravel(x) if _OF_CHANNELS.search(name) else x for name, x in arrays.items()}
     return set_weights(model.weights, arrays, deeplab2_name, _PROJECT, _HEADS, reset_heads)
 
 

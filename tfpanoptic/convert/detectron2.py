@@ -185,7 +185,7 @@ def load_variables(model, variables: Mapping[str, np.ndarray], reset_heads: bool
         variables = {name.removeprefix("module."): array for name, array in variables.items()}
     if caffe2_resnet.STEM in variables:
         raise InputError("weights of a backbone; --backbone-only converts them and leaves all others as initialised")
-    require_architecture(model, "panoptic_fpn", _PROJECT)
+    require_architecture(model, ("panoptic_fpn",), _PROJECT)
     differing = _other_pixels(variables) + _differing_settings(model, ("backbone", "norm", "normalization", "instance"))
     arrays = {name: _in_our_layout(name, a) for name, a in variables.items() if not _NOT_NETWORK.search(name)}
     return set_weights(model.weights, arrays, detectron2_name, _PROJECT, _HEADS, reset_heads, differing)

@@ -28,15 +28,17 @@ class Head(NamedTuple):
     outputs_beside: int = 0
 
 
-def require_architecture(model, name: str, project: str) -> None:
+def require_architecture(model, names: tuple[str, ...], project: str) -> None:
     """Checks that a `PanopticSegmenter` is of an architecture; of a network without a configuration nothing is known.
 
     Raises:
         SettingError: it is of another one.
     """
-    found = model.experiment.model.name if hasattr(model, "experiment") else name
-    if found != name:
-        raise SettingError("model.name", f"expected {name!r} for weights of {project}, found {found!r}")
+    found = model.experiment.model.name if hasattr(model, "experiment") else names[0]
+    if found not in names:
+        raise SettingError(
+            "model.name", f"expected {' or '.join(map(repr, names))} for weights of {project}, found {found!r}"
+        )
 
 
 def set_weights(

@@ -30,7 +30,9 @@ class Norm(NamedTuple):
     groups: int = 32
 
 
-def normalization(norm: Norm, gamma_initializer: str = "ones", dtype=None) -> keras.layers.Layer:
+def normalization(
+    norm: Norm, gamma_initializer: str = "ones", dtype=None, name: str | None = None
+) -> keras.layers.Layer:
     """The layer that `norm` describes: `batch_norm` (of "frozen", too), `group_norm`, or one without weights.
 
     Args:
@@ -38,6 +40,7 @@ def normalization(norm: Norm, gamma_initializer: str = "ones", dtype=None) -> ke
         gamma_initializer: of the scale; "zeros" ends a residual branch. Frozen scales start at one: those that stay 0
             would cut the branch off for good.
         dtype: policy; statistics are float32 under any.
+        name: in place of these.
 
     Raises:
         ValueError: another kind.
@@ -50,14 +53,16 @@ def normalization(norm: Norm, gamma_initializer: str = "ones", dtype=None) -> ke
             gamma_initializer=gamma_initializer,
             synchronized=replicas_in_sync() > 1,
             dtype=dtype,
-            name="batch_norm",
+            name=name or "batch_norm",
         )
     if kind == "frozen":
-        return FrozenBatchNorm(epsilon, dtype=dtype, name="batch_norm")
+        return FrozenBatchNorm(epsilon, dtype=dtype, name=name or "batch_norm")
     if kind == "group":
-        return GroupNorm(groups, epsilon=epsilon, gamma_initializer=gamma_initializer, dtype=dtype, name="group_norm")
+        return GroupNorm(
+            groups, epsilon=epsilon, gamma_initializer=gamma_initializer, dtype=dtype, name=name or "group_norm"
+        )
     if kind == "none":
-        return keras.layers.Identity(dtype=dtype, name="no_norm")
+        return keras.layers.Identity(dtype=dtype, name=name or "no_norm")
     raise ValueError(f"kind must be batch, frozen, group or none, got {kind!r}")
 
 

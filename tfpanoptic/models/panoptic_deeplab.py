@@ -46,6 +46,18 @@ class BranchConfig(StrictConfig):
     head_channels: int = Field(gt=0)
 
 
+SEMANTIC_BRANCH = BranchConfig(
+    channels=256,
+    head_channels=256,
+    skips=(SkipConfig(endpoint="res3", channels=64), SkipConfig(endpoint="res2", channels=32)),
+)
+INSTANCE_BRANCH = BranchConfig(
+    channels=128,
+    head_channels=32,
+    skips=(SkipConfig(endpoint="res3", channels=32), SkipConfig(endpoint="res2", channels=16)),
+)
+
+
 class TargetsConfig(StrictConfig):
     """Training targets; `sigma` and areas in pixels at input size."""
 
@@ -91,16 +103,8 @@ class PanopticDeepLabConfig(StrictConfig):
     # Decoder and head convolutions: depthwise separable or plain, and their kernel.
     separable: bool = True
     kernel_size: int = Field(5, ge=1)
-    semantic: BranchConfig = BranchConfig(
-        channels=256,
-        head_channels=256,
-        skips=(SkipConfig(endpoint="res3", channels=64), SkipConfig(endpoint="res2", channels=32)),
-    )
-    instance: BranchConfig = BranchConfig(
-        channels=128,
-        head_channels=32,
-        skips=(SkipConfig(endpoint="res3", channels=32), SkipConfig(endpoint="res2", channels=16)),
-    )
+    semantic: BranchConfig = SEMANTIC_BRANCH
+    instance: BranchConfig = INSTANCE_BRANCH
     # A channel for void in front of the semantic head, as DeepLab2 has on COCO; never a target.
     void_channel: bool = False
     # Share of the hardest pixels that the semantic loss averages.
@@ -151,7 +155,7 @@ def build(config: PanopticDeepLabConfig, categories: CategoryTable) -> Networks:
             "center_heatmap": center_head(instance_map),
             "center_offset": offset_head(instance_map),
         }
-        return keras.Model(inputs, outputs, name="panoptic_deeplab")
+        return keras.Model(inputs, outputs, name=config.name)
 
     infer = network({"image": image, "valid_size": valid_size})
     if not (config.aspp_rates and config.aspp_dropout):
