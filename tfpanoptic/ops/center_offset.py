@@ -11,12 +11,12 @@ def enlarge_offset(offset, size, align_corners: bool):
     """Offsets on another grid, in pixels of that grid.
 
     Args:
-        offset: float32 `[B, h, w, 2]`, (dy, dx) in pixels of its own grid.
+        offset: float32 `[B, h, w, 2 * N]`, N times (dy, dx) in pixels of its own grid.
         size: (H, W), ints or scalar tensors.
         align_corners: the grid rule; the values grow by (H - 1) / (h - 1), else by H / h, each axis by its own.
 
     Returns:
-        float32 `[B, H, W, 2]`.
+        float32 `[B, H, W, 2 * N]`.
     """
     edge = 1.0 if align_corners else 0.0
     factors = [
@@ -24,4 +24,4 @@ def enlarge_offset(offset, size, align_corners: bool):
         (ops.cast(large, "float32") - edge) / ops.maximum(ops.cast(small, "float32") - edge, 1.0)
         for small, large in zip(ops.shape(offset)[1:3], size, strict=True)
     ]
-    return resize_bilinear(offset, size, align_corners) * ops.stack(factors)
+    return resize_bilinear(offset, size, align_corners) * ops.tile(ops.stack(factors), (offset.shape[-1] // 2,))
