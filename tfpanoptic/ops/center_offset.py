@@ -18,10 +18,23 @@ def enlarge_offset(offset, size, align_corners: bool):
     Returns:
         float32 `[B, H, W, 2 * N]`.
     """
+    factors = cell_sides(ops.shape(offset)[1:3], size, align_corners)
+    return resize_bilinear(offset, size, align_corners) * ops.tile(factors, (offset.shape[-1] // 2,))
+
+
+def cell_sides(small, size, align_corners: bool):
+    """Sides of a cell of one grid on another, float32 `[2]`.
+
+    Args:
+        small: (h, w) of its own grid.
+        size: (H, W) of the other.
+        align_corners: the grid rule.
+    """
     edge = 1.0 if align_corners else 0.0
-    factors = [
-        # A single row or column has no length to scale.
-        (ops.cast(large, "float32") - edge) / ops.maximum(ops.cast(small, "float32") - edge, 1.0)
-        for small, large in zip(ops.shape(offset)[1:3], size, strict=True)
-    ]
-    return resize_bilinear(offset, size, align_corners) * ops.tile(ops.stack(factors), (offset.shape[-1] // 2,))
+    return ops.stack(
+        [
+            # A single row or column has no length to scale.
+            (ops.cast(large, "float32") - edge) / ops.maximum(ops.cast(cells, "float32") - edge, 1.0)
+            for cells, large in zip(small, size, strict=True)
+        ]
+    )

@@ -6,7 +6,7 @@ from keras import ops
 
 
 def space_to_depth(x, block: int):
-    """The cells of each block one after another: `[B, h, w, C]` -> `[B, ceil(h / block), ceil(w / block), block**2 * C]`.
+    """The cells of each block one after another, `[B, ceil(h / block), ceil(w / block), block**2 * C]`.
 
     Row by row, the channels of a cell together. Zeros fill up blocks that reach over the bottom or the right.
 
@@ -24,7 +24,7 @@ def space_to_depth(x, block: int):
 
 
 def depth_to_space(x, block: int):
-    """Each cell opened to a block of cells, the inverse: `[B, h, w, block**2 * C]` -> `[B, h * block, w * block, C]`.
+    """Each cell opened to a block of cells, the inverse, `[B, h * block, w * block, C]`.
 
     Args:
         x: float `[B, h, w, block**2 * C]`.

@@ -5,8 +5,8 @@ around it. All offsets follow from three small tensors (which instance is at a p
 keypoints are), so that the losses make them where they are needed: written out, they have 36 channels at input size.
 
 Source: Yang et al. 2019, section 3.3, as far as it says. Own choices: the corners are the outermost pixels; centres are
-rounded to pixels; where disks of one keypoint overlap, a pixel belongs to the nearest (Papandreou et al. 2018, PersonLab);
-of too many instances the largest stay.
+rounded to pixels; where disks of one keypoint overlap, a pixel belongs to the nearest (Papandreou et al. 2018,
+PersonLab); of too many instances the largest stay.
 """
 
 from __future__ import annotations
@@ -92,10 +92,9 @@ def nearest_disks(keypoints: tf.Tensor, height: tf.Tensor, width: tf.Tensor, rad
         radius: of the disks; -1 stands for no keypoint within it. Of equally near ones the first counts.
     """
     kinds = keypoints.shape[1]
-    steps = np.arange(-radius, radius + 1)
-    down, across = (axis.reshape(-1) for axis in np.meshgrid(steps, steps, indexing="ij"))
+    grid = np.mgrid[-radius : radius + 1, -radius : radius + 1].astype(np.int32)
+    down, across = grid[:, (grid**2).sum(0) <= radius**2]  # [P] each
     square = down**2 + across**2
-    down, across, square = (values[square <= radius**2].astype(np.int32) for values in (down, across, square))
 
     # On a canvas with a margin of the radius no disk needs clipping.
     canvas_height, canvas_width = height + 2 * radius, width + 2 * radius
