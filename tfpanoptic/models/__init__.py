@@ -1,8 +1,9 @@
 """Panoptic architectures."""
 
-from tfpanoptic.models import panoptic_deeplab, panoptic_fpn, upsnet
+from tfpanoptic.models import deeperlab, panoptic_deeplab, panoptic_fpn, upsnet
 
 ARCHITECTURES = {
+    "deeperlab": deeperlab.ARCHITECTURE,
     "panoptic_deeplab": panoptic_deeplab.ARCHITECTURE,
     "panoptic_fpn": panoptic_fpn.ARCHITECTURE,
     "upsnet": upsnet.ARCHITECTURE,

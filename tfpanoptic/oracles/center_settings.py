@@ -26,13 +26,13 @@ def head_stride(branch: str, config: Any) -> int:
     endpoint = skips[-1].endpoint if skips else "res5"
     if endpoint == IMAGE:
         return 1
-    strides = _strides(config)
+    strides = backbone_strides(config)
     if endpoint not in strides:
         raise SettingError(f"model.{branch}.skips", f"expected endpoints {', '.join(strides)}, found {endpoint!r}")
     return strides[endpoint]
 
 
-def _strides(config: Any) -> dict[str, int]:
+def backbone_strides(config: Any) -> dict[str, int]:
     """Stride of each endpoint of the backbone, from fine to coarse."""
     return BACKBONES[config.backbone.name].strides(config.backbone)
 
@@ -56,7 +56,7 @@ def _finer_heads(config: Any) -> tuple[Relaxation, ...]:
     exact = _end_at(config, BRANCHES, IMAGE)
     limit = "this is what any stride costs; larger inputs come nearer to it"
     bound = Relaxation(_paths(BRANCHES), now, "stride 1, which no network has", exact, limit, possible=False)
-    finer = {endpoint: stride for endpoint, stride in _strides(config).items() if stride < coarsest}
+    finer = {endpoint: stride for endpoint, stride in backbone_strides(config).items() if stride < coarsest}
     if not finer:
         return (bound,)
     coarse = [branch for branch in BRANCHES if strides[branch] == coarsest]
@@ -90,18 +90,19 @@ def _post_processing(config: Any, most_instances: int) -> tuple[Relaxation, ...]
         found.append(("max_centers", most_instances, f"raise it to at least {most_instances}"))
     if settings.stuff_area > 1:
         found.append(("stuff_area", 0, "lower it: stuff segments with fewer pixels are thrown away"))
-    return tuple(_relaxed(config, "postprocess", name, value, advice) for name, value, advice in found)
+    return tuple(relaxed(config, "postprocess", name, value, advice) for name, value, advice in found)
 
 
 def _other_peaks(config: Any) -> tuple[Relaxation, ...]:
     sigma = config.targets.sigma
     return (
-        _relaxed(config, "targets", "sigma", sigma / 2, "lower it: the centres of neighbours melt into one peak"),
-        _relaxed(config, "targets", "sigma", sigma * 2, "raise it: so narrow a peak gets lost between cells"),
+        relaxed(config, "targets", "sigma", sigma / 2, "lower it: the centres of neighbours melt into one peak"),
+        relaxed(config, "targets", "sigma", sigma * 2, "raise it: so narrow a peak gets lost between cells"),
     )
 
 
-def _relaxed(config: Any, part: str, name: str, value: Any, advice: str) -> Relaxation:
+def relaxed(config: Any, part: str, name: str, value: Any, advice: str) -> Relaxation:
+    """One setting of a section of the configuration moved out of the way."""
     settings = getattr(config, part)
-    relaxed = config.model_copy(update={part: settings.model_copy(update={name: value})})
-    return Relaxation(f"model.{part}.{name}", str(getattr(settings, name)), str(value), relaxed, advice)
+    changed = config.model_copy(update={part: settings.model_copy(update={name: value})})
+    return Relaxation(f"model.{part}.{name}", str(getattr(settings, name)), str(value), changed, advice)
