@@ -44,7 +44,7 @@ class SpaceToDepthDecoder(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.block = block
+        self.block, self.channels = block, channels
         dtype = self.dtype_policy
         fusion = SeparableConvNorm if separable else ConvNorm
         self.reduce_coarse = ConvNorm(coarse_channels, 1, norm=norm, dtype=dtype, name="reduce_coarse")
@@ -70,3 +70,7 @@ class SpaceToDepthDecoder(keras.layers.Layer):
         x = self.fuse2(self.fuse1(x, training=training), training=training)
         # The last blocks may reach over the fine map.
         return depth_to_space(x, self.block)[:, :height, :width]
+
+    def compute_output_shape(self, input_shape):
+        """The fine map's grid, `channels` wide; with unknown sizes, JAX cannot see that both inputs have one grid."""
+        return (*input_shape[1][:-1], self.channels)
