@@ -71,7 +71,7 @@ class PostprocessConfig(StrictConfig):
     """
 
     refinements: int = Field(2, ge=0)
-    long_weight: float = Field(0.1, ge=0)
+    long_weight: float = Field(0.25, ge=0)
     keypoint_threshold: float = Field(0.05, ge=0)
     # In cells of the heads.
     keypoint_window: int = Field(3, ge=1)

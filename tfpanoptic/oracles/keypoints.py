@@ -32,7 +32,8 @@ def deeperlab_perfect_outputs(
     disk, instance, kinds = targets["disk"], targets["instance"], range(len(KEYPOINTS))
     share = cell_means((disk >= 0).astype(np.float64), np.ones(size), cells, grid)
     # The log odds of the share, and heights that differ: equal peaks would all survive a window.
-    share = np.clip(share * tilt(grid)[..., None], 1.0 / (1.0 + np.exp(CERTAIN)), None)
+    least = 1.0 / (1.0 + np.exp(CERTAIN))
+    share = np.clip(share * tilt(grid)[..., None], least, 1.0 - least)
     position = np.moveaxis(np.mgrid[: size[0], : size[1]], 0, -1)  # [H, W, 2]
 
     def offsets(kind: int, place: np.ndarray) -> np.ndarray:
