@@ -18,7 +18,7 @@ MODEL = {
     "decoder": {"coarse_channels": 64, "fine_channels": 16, "hidden_channels": 128, "channels": 48},
     "heads": {"semantic_channels": 48, "instance_channels": 48},
     "targets": {"radius": 8, "max_instances": 40},
-    "postprocess": {"keypoint_distance": 5.0, "max_instances": 40},
+    "postprocess": {"keypoint_distance": 5.0, "box_overlap": 0.7, "max_instances": 40},  # shapes cover each other
 }
 
 

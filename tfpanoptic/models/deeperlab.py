@@ -77,7 +77,7 @@ class PostprocessConfig(StrictConfig):
     keypoint_window: int = Field(3, ge=1)
     keypoint_distance: float = Field(10.0, ge=0)
     instance_score: float = Field(0.1, ge=0, lt=1)
-    box_overlap: float = Field(0.7, ge=0, le=1)
+    box_overlap: float = Field(0.5, ge=0, le=1)
     max_instances: int = Field(200, ge=1, le=9_999)
     stuff_area: int = Field(0, ge=0)
 
