@@ -79,14 +79,29 @@ MODELS = {
         "instance": BRANCH,
         "postprocess": {"center_threshold": 0.001, "nms_kernel": 7, "max_centers": 20, "stuff_area": 0},
     },
+    "deeperlab": {
+        "name": "deeperlab",
+        "backbone": {"name": "resnet10", "output_stride": 16, "width_multiplier": 0.0625},
+        "normalization": "per_image",
+        "aspp_channels": 8,
+        "aspp_rates": [2],
+        "aspp_dropout": 0.3,
+        "separable": False,
+        "kernel_size": 3,
+        "decoder": {"coarse_channels": 8, "fine_channels": 2, "hidden_channels": 8, "channels": 4},
+        "heads": {"semantic_channels": 8, "instance_channels": 8},
+        "targets": {"radius": 6, "max_instances": 20},
+        "postprocess": {"keypoint_distance": 4.0, "max_instances": 20},
+    },
     "toy": {"name": "toy"},
 }
-# Sizes on the grid of each: k * 16 + 1, k * 32 and k * 4.
+# Sizes on the grid of each: k * 16 + 1, k * 32, k * 16 and k * 4.
 CROPS = {
     "panoptic_deeplab": [65, 65],
     "panoptic_fpn": [64, 64],
     "upsnet": [64, 64],
     "axial_deeplab": [65, 65],
+    "deeperlab": [64, 64],
     "toy": [64, 64],
 }
 

@@ -15,6 +15,7 @@ from tfpanoptic.layers.dense_head import DenseHead
 from tfpanoptic.layers.norm import BatchNorm, FrozenBatchNorm, GroupNorm, Norm
 from tfpanoptic.layers.resize_like import ResizeLike
 from tfpanoptic.layers.skip_decoder import SkipDecoder
+from tfpanoptic.layers.space_to_depth_decoder import SpaceToDepthDecoder
 from tfpanoptic.layers.squeeze_excite import EffectiveSqueezeExcite, SqueezeExcite
 from tfpanoptic.layers.switchable_atrous_conv import GlobalContext, SwitchableConvNorm
 from tfpanoptic.layers.upsnet_semantic import SharedDeformableHead
@@ -55,6 +56,13 @@ LAYERS = {
     "group_aspp": (lambda: ASPP(6, (1,), dropout=0.0, norm=Norm("group", groups=2), name="x"), [(4, 1)], False, 6),
     "frozen_decoder": (lambda: SkipDecoder((3,), 6, norm=Norm("frozen"), name="x"), [(5, 2), (3, 1)], True, 6),
     "plain_decoder": (lambda: SkipDecoder((3,), 6, 3, separable=False, name="x"), [(5, 2), (3, 1)], True, 6),
+    "space_to_depth": (lambda: SpaceToDepthDecoder(4, 2, 5, 3, 4, 3, name="x"), [(5, 4), (3, 1)], True, 3),
+    "plain_space_to_depth": (
+        lambda: SpaceToDepthDecoder(4, 2, 5, 3, 2, 3, separable=False, name="x"),
+        [(5, 2), (3, 1)],
+        True,
+        3,
+    ),
     "dense_head": (lambda: DenseHead(6, 2, name="x"), [(4, 1)], False, 2),
     "dense_head_alone": (lambda: DenseHead(6, 2, norm=Norm("none"), name="x"), [(4, 1)], False, 2),
     "plain_dense_head": (lambda: DenseHead(6, 2, 3, separable=False, name="x"), [(4, 1)], False, 2),

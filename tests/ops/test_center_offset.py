@@ -17,3 +17,8 @@ def test_half_pixel_centers_scale_each_axis_by_its_cells():
 
 def test_a_single_row_has_no_length_to_scale():
     assert np.isfinite(enlarge_offset(np.ones((1, 1, 1, 2), np.float32), (4, 4), align_corners=True)).all()
+
+
+def test_pairs_of_channels_are_offsets_of_their_own():
+    enlarged = enlarge_offset(np.array([1, 2, 3, 4], np.float32).reshape(1, 1, 1, 4), (9, 5), align_corners=False)
+    np.testing.assert_allclose(enlarged[0, 0, 0], [9, 10, 27, 20])

@@ -68,3 +68,10 @@ def test_lengths_known_only_when_run_work():
     positions, points = (random.normal(size=(2, n, 2)).astype(np.float32) for n in (30, 40))
     exists = np.ones((2, 40), bool)
     np.testing.assert_array_equal(traced(positions, points, exists), plain_search(positions, points, exists))
+
+
+def test_points_of_ten_coordinates_are_compared_in_all_of_them():
+    random = np.random.default_rng(2)
+    positions, points = (random.normal(size=(2, n, 10)).astype(np.float32) for n in (50, 30))
+    exists = np.ones((2, 30), bool)
+    np.testing.assert_array_equal(nearest_point(positions, points, exists), plain_search(positions, points, exists))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpanoptic.ops.nms import suppress
+from tfpanoptic.ops.nms import keep_greedily, suppress
 
 
 def random_boxes(seed, batch=2, count=60):
@@ -43,3 +43,10 @@ def test_it_is_the_same_under_xla():
     boxes = random_boxes(1)
     compiled = tf.function(lambda b: suppress(b, tf.ones(b.shape[:2], tf.bool), 0.4), jit_compile=True)
     np.testing.assert_array_equal(compiled(boxes), suppress(boxes, np.ones(boxes.shape[:2], bool), 0.4))
+
+
+def test_rejecting_need_not_be_mutual():
+    # The first rejects the second alone; the third, which comes too late, would reject the first.
+    rejects = np.zeros((1, 3, 3), bool)
+    rejects[0, 1, 0] = rejects[0, 0, 2] = rejects[0, 2, 1] = True
+    assert np.asarray(keep_greedily(rejects, np.ones((1, 3), bool))).tolist() == [[True, False, True]]

@@ -7,6 +7,7 @@ import tensorflow as tf
 from tests.fixtures.upsnet import scene
 from tfpanoptic.postprocess.centers import group_and_merge, panoptic_deeplab_postprocess
 from tfpanoptic.postprocess.instance_logits import best_instance
+from tfpanoptic.postprocess.keypoints import deeperlab_postprocess
 from tfpanoptic.postprocess.merge_instances import panoptic_fpn_postprocess
 from tfpanoptic.postprocess.panoptic_logits import upsnet_postprocess
 
@@ -158,4 +159,24 @@ def test_merging_of_instances_gives_the_segments_of_the_graph():
     )
     (ids,) = run_in_litert(postprocess, *inputs)
     np.testing.assert_array_equal(ids, postprocess(*inputs))
+    assert len(np.unique(ids)) > 4
+
+
+def test_keypoints_at_one_size_give_the_segments_of_the_graph():
+    names = ("semantic_logits", "keypoint_logits", "short_offset", "middle_offset", "long_offset")
+    settings = {"align_corners": False, "radius": 6, "refinements": 2, "long_weight": 0.1, "keypoint_threshold": 0.05}
+    settings |= {"keypoint_window": 3, "keypoint_distance": 5.0, "instance_score": 0.1, "box_overlap": 0.7}
+
+    @tf.function(input_signature=[tf.TensorSpec([1, 9, 11, depth]) for depth in (4, 5, 10, 16, 10)], autograph=False)
+    def postprocess(*maps):
+        outputs, valid = dict(zip(names, maps, strict=True)), tf.constant([[30, 41]])
+        made = deeperlab_postprocess(
+            outputs, (36, 44), valid, (1, 2, 3, 4), THINGS, NUM_CATEGORIES, max_instances=20, stuff_area=0, **settings
+        )
+        return made.segment_ids
+
+    random = np.random.default_rng(3)
+    maps = [random.normal(size=(1, 9, 11, depth)).astype(np.float32) for depth in (4, 5, 10, 16, 10)]
+    (ids,) = run_in_litert(postprocess, *maps)
+    np.testing.assert_array_equal(ids, postprocess(*maps))
     assert len(np.unique(ids)) > 4

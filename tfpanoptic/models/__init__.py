@@ -1,9 +1,10 @@
 """Panoptic architectures."""
 
-from tfpanoptic.models import axial_deeplab, panoptic_deeplab, panoptic_fpn, upsnet
+from tfpanoptic.models import axial_deeplab, deeperlab, panoptic_deeplab, panoptic_fpn, upsnet
 
 ARCHITECTURES = {
     "axial_deeplab": axial_deeplab.ARCHITECTURE,
+    "deeperlab": deeperlab.ARCHITECTURE,
     "panoptic_deeplab": panoptic_deeplab.ARCHITECTURE,
     "panoptic_fpn": panoptic_fpn.ARCHITECTURE,
     "upsnet": upsnet.ARCHITECTURE,

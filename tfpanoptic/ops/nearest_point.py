@@ -1,4 +1,4 @@
-"""The nearest of a few points, for every pixel of a map."""
+"""The nearest of a few points, for every pixel of a map, in two or more dimensions."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def nearest_point(positions, points, exists):
     Where at most half of the places for points are taken, only that half is searched, and so on.
 
     Args:
-        positions: float32 `[B, M, 2]`. Coordinates about the image's centre: the squares of coordinates
+        positions: float32 `[B, M, D]`. Coordinates about the image's centre: the squares of coordinates
             that begin in a corner cost float32 two more bits.
-        points: float32 `[B, N, 2]`, in the same coordinates.
+        points: float32 `[B, N, D]`, in the same coordinates.
         exists: bool `[B, N]`, True first; other points are never nearest, unless none exists.
 
     Returns:
@@ -46,11 +46,11 @@ def _nearest_of_all(positions, points, exists):
     blocks = (length + (BLOCK - 1)) // BLOCK
     padding = ops.zeros_like(ops.tile(positions[:, :1], (1, BLOCK - 1, 1)))
     padded = ops.concatenate([positions, padding], axis=1)[:, : blocks * BLOCK]
-    queries = ops.reshape(padded, (-1, BLOCK, 2))  # [B * blocks, BLOCK, 2]
+    queries = ops.reshape(padded, (-1, BLOCK, positions.shape[2]))  # [B * blocks, BLOCK, D]
     image = ops.arange(batch * blocks, dtype="int32") // blocks
 
     bias = ops.where(exists, -0.5 * ops.sum(points * points, axis=-1), LOWEST)  # [B, N]
-    directions = ops.transpose(points, (0, 2, 1))  # [B, 2, N]
+    directions = ops.transpose(points, (0, 2, 1))  # [B, D, N]
 
     def nearest_of_block(block):
         query, at = block

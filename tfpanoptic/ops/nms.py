@@ -10,9 +10,6 @@ from tfpanoptic.ops.boxes import pairwise_iou
 def suppress(boxes, exists, threshold: float):
     """Which boxes stay, bool `[B, N]`, when each one suppresses those after it that overlap it.
 
-    The greedy answer as a fixed point: a box stays if no box that stays stands before it and overlaps it. From the
-    first guess, that all stay, a few rounds settle it, each one a product with the matrix of overlaps.
-
     Args:
         boxes: float32 `[B, N, 4]`, the best first.
         exists: bool `[B, N]`; False never stays and never suppresses.
@@ -20,15 +17,28 @@ def suppress(boxes, exists, threshold: float):
 
     Source: the greedy rule of Felzenszwalb et al. 2010, section 3; `torchvision.ops.nms` (strictly above).
     """
-    count = ops.shape(boxes)[1]
+    return keep_greedily(pairwise_iou(boxes, boxes) > threshold, exists)
+
+
+def keep_greedily(rejects, exists):
+    """Which candidates stay, bool `[B, N]`, when each one that stays rejects some of those after it.
+
+    The greedy answer as a fixed point: a candidate stays if none that stays stands before it and rejects it. From the
+    first guess, that all stay, a few rounds settle it, each one a product with the matrix.
+
+    Args:
+        rejects: bool `[B, N, N]`, whether the candidate of the column rejects that of the row, if it stands before it.
+        exists: bool `[B, N]`; False never stays and never rejects.
+    """
+    count = ops.shape(exists)[1]
     place = ops.arange(count, dtype="int32")
     before = ops.expand_dims(place, 0) < ops.expand_dims(place, 1)  # [N, N]: the column stands before the row
-    overlaps = ops.cast(ops.logical_and(pairwise_iou(boxes, boxes) > threshold, before), "float32")
+    rejects = ops.cast(ops.logical_and(rejects, before), "float32")
     exists = ops.cast(exists, "float32")
 
     def settle(keep, _):
-        suppressed = ops.squeeze(ops.matmul(overlaps, ops.expand_dims(keep, -1)), -1) > 0.5
-        new = ops.where(suppressed, 0.0, exists)
+        rejected = ops.squeeze(ops.matmul(rejects, ops.expand_dims(keep, -1)), -1) > 0.5
+        new = ops.where(rejected, 0.0, exists)
         return new, ops.any(new != keep)
 
     keep, _ = ops.while_loop(lambda keep, changed: changed, settle, (exists, ops.convert_to_tensor(True)))

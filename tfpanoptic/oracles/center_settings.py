@@ -27,13 +27,13 @@ def head_stride(branch: str, config: Any) -> int:
     endpoint = skips[-1].endpoint if skips else "res5"
     if endpoint == IMAGE:
         return 1
-    strides = _strides(config)
+    strides = backbone_strides(config)
     if endpoint not in strides:
         raise SettingError(f"model.{branch}.skips", f"expected endpoints {', '.join(strides)}, found {endpoint!r}")
     return strides[endpoint]
 
 
-def _strides(config: Any) -> dict[str, int]:
+def backbone_strides(config: Any) -> dict[str, int]:
     """Stride of each endpoint of the backbone, from fine to coarse."""
     return BACKBONES[config.backbone.name].strides(config.backbone)
 
@@ -57,7 +57,7 @@ def _finer_heads(config: Any) -> tuple[Relaxation, ...]:
     exact = _end_at(config, BRANCHES, IMAGE)
     limit = "this is what any stride costs; larger inputs come nearer to it"
     bound = Relaxation(_paths(BRANCHES), now, "stride 1, which no network has", exact, limit, possible=False)
-    finer = {endpoint: stride for endpoint, stride in _strides(config).items() if stride < coarsest}
+    finer = {endpoint: stride for endpoint, stride in backbone_strides(config).items() if stride < coarsest}
     if not finer:
         return (bound,)
     coarse = [branch for branch in BRANCHES if strides[branch] == coarsest]

@@ -51,13 +51,13 @@ def panoptic_deeplab_perfect_outputs(
     shrink = [(small - edge) / max(large - edge, 1) for small, large in zip(instance_grid, size, strict=True)]
     outputs = {
         "semantic_logits": CERTAIN * share,
-        "center_heatmap": heatmap * _tilt(instance_grid)[..., None],
+        "center_heatmap": heatmap * tilt(instance_grid)[..., None],
         "center_offset": offset * shrink,
     }
     return {name: values[None].astype(np.float32) for name, values in outputs.items()}
 
 
-def _tilt(grid: tuple[int, int]) -> np.ndarray:
+def tilt(grid: tuple[int, int]) -> np.ndarray:
     """Factors from 1 - `TILT` at the top left to 1 at the bottom right, float64 `[h, w]`."""
     # Steeper downwards, so that no diagonal is level.
     down, across = (np.linspace(-share * TILT, 0.0, side) for share, side in zip((0.75, 0.25), grid, strict=True))

@@ -14,17 +14,14 @@ import numpy as np
 from keras import ops
 
 from tfpanoptic.architecture import Segments
-from tfpanoptic.ops.argmax import argmax
 from tfpanoptic.ops.center_offset import enlarge_offset
 from tfpanoptic.ops.enlarged_logits import best_channel
 from tfpanoptic.ops.nearest_point import nearest_point
 from tfpanoptic.ops.pooling import best_peaks
 from tfpanoptic.ops.resize import resize_bilinear
-from tfpanoptic.ops.segments import count_keys, look_up
 from tfpanoptic.ops.valid import valid_pixels
-from tfpanoptic.postprocess.instance_labels import labels_in_order
+from tfpanoptic.postprocess.majority_vote import vote_and_merge
 from tfpanoptic.postprocess.mean_probability import mean_probability
-from tfpanoptic.postprocess.stuff_rows import by_category, stuff_labels
 
 
 def panoptic_deeplab_postprocess(
@@ -92,8 +89,7 @@ def group_and_merge(
     """Segments of each image, from full-size maps.
 
     Every thing pixel joins the centre that is nearest to where its offset points; the pixels of a
-    centre take the thing category that most of them have (the lowest id of equal ones). Thing pixels
-    of an image without any centre are void, and so is stuff below the area limit.
+    centre take the thing category that most of them have: see `postprocess/majority_vote.py`.
 
     Args:
         semantic: int32 `[B, H, W]`, category ids, 0 where void.
@@ -112,33 +108,11 @@ def group_and_merge(
         `areas` int32 `[B, N]`, pixels of each row
         `center_scores` float32 `[B, N]`, height of the centre; 1 in the rows of stuff, 0 in empty rows
     """
-    batch, height, width = ops.shape(semantic)
-    semantic = ops.reshape(semantic, (batch, -1))  # [B, H*W]
     position, center_height = best_peaks(heatmap, center_threshold, nms_kernel, max_centers)
     instance = _instance_of_pixels(position, center_height > 0, offset)  # [B, H*W]
 
-    # One key holds instance and category; the instance `max_centers` stands for "none". Counting the
-    # keys gives the votes and the areas, and a table over them gives every pixel its segment.
-    isthing = np.zeros(num_categories + 1, bool)
-    isthing[list(thing_ids)] = True
-    any_center = center_height[:, :1] > 0
-    grouped = ops.logical_and(ops.take(isthing, semantic, axis=0), any_center)
-    key = ops.where(grouped, instance, max_centers) * (num_categories + 1) + semantic
-    counts = count_keys(key, (max_centers + 1) * (num_categories + 1))
-    counts = ops.reshape(counts, (batch, max_centers + 1, num_categories + 1))
-
-    stuff_ids = np.flatnonzero(~isthing[1:]) + 1
-    labels, areas, scores = _segment_table(counts, center_height, stuff_ids, stuff_area)
-    rows = ops.where(labels > 0, np.arange(1, max_centers + len(stuff_ids) + 1, dtype=np.int32), 0)
-    of_instance = ops.repeat(rows[:, :max_centers], num_categories + 1, axis=1)
-    of_none = by_category(rows[:, max_centers:], stuff_ids, num_categories)
-    segment_of_key = ops.concatenate([of_instance, of_none], axis=1)
-    return {
-        "segment_ids": ops.reshape(look_up(segment_of_key, key), (batch, height, width)),
-        "labels": labels,
-        "areas": areas,
-        "center_scores": scores,
-    }
+    segments = vote_and_merge(semantic, instance, center_height, thing_ids, num_categories, stuff_area)
+    return {"center_scores": segments.pop("scores"), **segments}
 
 
 def _instance_of_pixels(position, exists, offset):
@@ -151,28 +125,3 @@ def _instance_of_pixels(position, exists, offset):
     pointed = offset + (ops.cast(pixel, "float32") - middle)
     centers = ops.cast(ops.stack([position // width, position % width], axis=-1), "float32") - middle
     return nearest_point(ops.reshape(pointed, (batch, -1, 2)), centers, exists)
-
-
-def _segment_table(counts, center_height, stuff_ids: np.ndarray, stuff_area: int):
-    """Labels, areas and centre scores of all rows, `[B, N]` each; see `group_and_merge`.
-
-    Args:
-        counts: int32 `[B, max_centers + 1, C + 1]`, pixels of each instance and category.
-        center_height: float32 `[B, max_centers]`.
-    """
-    thing_labels, thing_areas = _vote(counts[:, :-1])
-    stuff_areas = ops.take(counts[:, -1], stuff_ids, axis=1)
-    labels = ops.concatenate([thing_labels, stuff_labels(stuff_areas, stuff_ids, stuff_area)], axis=1)
-    areas = ops.concatenate([thing_areas, stuff_areas], axis=1)
-    scores = ops.concatenate([center_height, ops.ones_like(ops.cast(stuff_areas, "float32"))], axis=1)
-    return labels, ops.where(labels > 0, areas, 0), ops.where(labels > 0, scores, 0.0)
-
-
-def _vote(counts):
-    """Labels and areas of the instances, int32 `[B, max_centers]` each.
-
-    Args:
-        counts: int32 `[B, max_centers, C + 1]`, pixels of each category.
-    """
-    category = argmax(counts)  # 0 where there is no pixel
-    return labels_in_order(category), ops.sum(counts, axis=2)

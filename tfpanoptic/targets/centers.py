@@ -14,8 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfpanoptic.panoptic_map import category_of, instance_of
-from tfpanoptic.targets.category_tables import is_thing
+from tfpanoptic.targets.segments import mass_centers, segments_of, semantic_targets
 
 
 def panoptic_deeplab_targets(
@@ -45,48 +44,24 @@ def panoptic_deeplab_targets(
         `offset_weight` float32 `[H, W]`, 1 on instances
     """
     height, width = tf.unstack(tf.shape(panoptic))
-    flat = tf.reshape(panoptic, [-1])
-    labels, segment, areas = tf.unique_with_counts(flat)  # [S], [H*W], [S]
-    isthing = is_thing(labels, thing_ids)
-    isinstance_ = isthing & (instance_of(labels) > 0)
-    iscrowd = isthing & (instance_of(labels) == 0)
-
-    centers = _mass_centers(segment, areas, width)  # [S, 2]
+    segments = segments_of(panoptic, thing_ids)
+    centers = mass_centers(segments, width)  # [S, 2]
     pixel = tf.range(height * width)
     position = tf.stack([pixel // width, pixel % width], axis=-1)  # [H*W, 2]
-    on_instance = tf.gather(isinstance_, segment)
-    offset = tf.where(on_instance[:, None], tf.gather(centers, segment) - position, 0)
-
-    semantic_of_segment = category_of(labels)
-    if not crowd_in_semantic:
-        semantic_of_segment = tf.where(iscrowd, 0, semantic_of_segment)
-    is_small = isinstance_ & (areas < small_instance_area)
-    weight_of_segment = tf.where(is_small, tf.constant(small_instance_weight, tf.float32), 1.0)
+    on_instance = tf.gather(segments.is_instance, segments.of_pixel)
+    offset = tf.where(on_instance[:, None], tf.gather(centers, segments.of_pixel) - position, 0)
 
     def to_map(values):
-        return tf.reshape(tf.gather(values, segment), [height, width])
+        return tf.reshape(tf.gather(values, segments.of_pixel), [height, width])
 
+    teaches_center = (segments.labels != 0) & ~segments.is_crowd
     return {
-        "semantic": to_map(semantic_of_segment),
-        "semantic_weight": to_map(weight_of_segment),
-        "center_heatmap": gaussian_peaks(tf.boolean_mask(centers, isinstance_), height, width, sigma),
-        "center_weight": to_map(tf.cast((labels != 0) & ~iscrowd, tf.float32)),
+        **semantic_targets(panoptic, segments, small_instance_area, small_instance_weight, crowd_in_semantic),
+        "center_heatmap": gaussian_peaks(tf.boolean_mask(centers, segments.is_instance), height, width, sigma),
+        "center_weight": to_map(tf.cast(teaches_center, tf.float32)),
         "center_offset": tf.cast(tf.reshape(offset, [height, width, 2]), tf.float32),
-        "offset_weight": to_map(tf.cast(isinstance_, tf.float32)),
+        "offset_weight": to_map(tf.cast(segments.is_instance, tf.float32)),
     }
-
-
-def _mass_centers(segment: tf.Tensor, areas: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
-    """Mean pixel of each segment, rounded half to even; int32 `[S, 2]`, (y, x)."""
-    # Integer sums: in float32 a segment of a megapixel loses whole pixels.
-    pixel = tf.range(tf.size(segment))
-    count = tf.size(areas)
-    sums = [
-        tf.math.unsorted_segment_sum(tf.cast(coordinate, tf.int64), segment, count)
-        for coordinate in (pixel // width, pixel % width)
-    ]
-    mean = tf.cast(tf.stack(sums, axis=-1), tf.float64) / tf.cast(areas, tf.float64)[:, None]
-    return tf.cast(tf.round(mean), tf.int32)
 
 
 def gaussian_peaks(centers: tf.Tensor, height: tf.Tensor, width: tf.Tensor, sigma: float) -> tf.Tensor:

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tfpanoptic.panoptic_map import category_of, instance_of
 from tfpanoptic.targets.category_tables import is_thing
+from tfpanoptic.targets.segments import segment_boxes
 
 
 def instance_targets(
@@ -38,24 +39,11 @@ def instance_targets(
     chosen = tf.sort(tf.boolean_mask(chosen, tf.gather(is_instance, chosen)))
     number = tf.scatter_nd(chosen[:, None], tf.range(1, tf.size(chosen) + 1), tf.shape(labels))
     missing = max_instances - tf.size(chosen)
-    boxes = tf.pad(tf.gather(_boxes(segment, tf.size(labels), tf.shape(panoptic)), chosen), [[0, missing], [0, 0]])
+    tight = tf.cast(segment_boxes(segment, tf.size(labels), tf.shape(panoptic)), tf.float32)
+    boxes = tf.pad(tf.gather(tight, chosen), [[0, missing], [0, 0]])
     category = tf.pad(tf.gather(category_of(labels), chosen), [[0, missing]])
     return {
         "boxes": tf.ensure_shape(boxes, (max_instances, 4)),
         "box_category": tf.ensure_shape(category, (max_instances,)),
         "instance_map": tf.reshape(tf.gather(number, segment), tf.shape(panoptic)),
     }
-
-
-def _boxes(segment: tf.Tensor, count: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """Tight boxes of all segments, float32 `[count, 4]`.
-
-    Args:
-        segment: int32 `[H * W]`, number of the segment at each pixel.
-    """
-    rows = tf.repeat(tf.range(size[0]), size[1])
-    columns = tf.tile(tf.range(size[1]), [size[0]])
-    low, high = tf.math.unsorted_segment_min, tf.math.unsorted_segment_max
-    sides = [low(rows, segment, count), low(columns, segment, count)]
-    sides += [high(rows, segment, count) + 1, high(columns, segment, count) + 1]
-    return tf.cast(tf.stack(sides, axis=1), tf.float32)

@@ -1,0 +1,152 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.postprocess.keypoint_scenes import OTHER_THING, THING, perfect_outputs, random_outputs, targets_of
+from tfpanoptic.postprocess.keypoints import deeperlab_postprocess
+
+CHANNELS, THINGS = (1, 2, 3), (THING, OTHER_THING)
+SETTINGS = {
+    "channels": CHANNELS,
+    "thing_ids": THINGS,
+    "num_categories": 3,
+    "align_corners": False,
+    "radius": 3,
+    "refinements": 2,
+    "long_weight": 0.1,
+    "keypoint_threshold": 0.05,
+    "keypoint_window": 3,
+    "keypoint_distance": 2.0,
+    "instance_score": 0.1,
+    "box_overlap": 0.7,
+    "max_instances": 8,
+    "stuff_area": 0,
+}
+
+
+def scene():
+    """Two discs side by side, a rectangle under them and one of the other thing at the border, on stuff."""
+    panoptic = np.full((32, 40), 20_000)
+    y, x = np.mgrid[:32, :40]
+    panoptic[20:28, 4:30] = 10_003
+    panoptic[(y - 10) ** 2 + (x - 9) ** 2 <= 36] = 10_001
+    panoptic[(y - 11) ** 2 + (x - 22) ** 2 <= 36] = 10_002
+    panoptic[0:9, 32:40] = 30_001
+    return panoptic
+
+
+def segments(outputs, size, valid_size=None, **changes):
+    valid_size = np.array(valid_size or [size] * len(outputs["semantic_logits"]), np.int32)
+    return deeperlab_postprocess(outputs, size, valid_size, **{**SETTINGS, **changes})
+
+
+def panoptic_of(made, image=0):
+    labels = np.concatenate([[0], np.asarray(made.labels)[image]])
+    return labels[np.asarray(made.segment_ids)[image]]
+
+
+def assert_same_segments(ours, theirs):
+    """Equal categories, and instances equal up to their numbers."""
+    np.testing.assert_array_equal(ours // 10_000, theirs // 10_000)
+    pairs = np.unique(np.stack([ours.ravel(), theirs.ravel()]), axis=1)
+    assert pairs.shape[1] == len(np.unique(ours)) == len(np.unique(theirs))
+
+
+@pytest.fixture(scope="module")
+def outputs():
+    return perfect_outputs(targets_of(scene(), radius=3, things=THINGS), channels=3)
+
+
+def test_perfect_outputs_give_the_scene_back(outputs):
+    made = segments(outputs, (32, 40))
+    assert_same_segments(panoptic_of(made), scene())
+    # Every keypoint has a probability of 1, and so has every category.
+    np.testing.assert_allclose(np.asarray(made.scores)[np.asarray(made.labels) > 0], 1, rtol=1e-5)
+
+
+def test_without_long_votes_and_refinements_perfect_outputs_give_it_back_too(outputs):
+    assert_same_segments(panoptic_of(segments(outputs, (32, 40), long_weight=0.0, refinements=0)), scene())
+
+
+def test_a_keypoint_that_nobody_votes_for_does_not_lose_the_instance(outputs):
+    logits = outputs["keypoint_logits"].copy()
+    logits[..., 1:] = -1000
+    made = segments({**outputs, "keypoint_logits": logits}, (32, 40))
+    assert_same_segments(panoptic_of(made), scene())
+    np.testing.assert_allclose(np.asarray(made.scores)[0, :4], 0.2, rtol=1e-5)  # one of five
+
+
+def test_without_votes_things_are_void(outputs):
+    flat = {**outputs, "keypoint_logits": np.full_like(outputs["keypoint_logits"], -1000)}
+    panoptic = panoptic_of(segments(flat, (32, 40), long_weight=0.0))
+    np.testing.assert_array_equal(panoptic, np.where(scene() == 20_000, 20_000, 0))
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_pixels_join_the_instance_that_their_long_offsets_point_to(outputs, align_corners):
+    """One cell for every second pixel; offsets are in cells."""
+    size = (63, 79) if align_corners else (64, 80)
+    made = segments(outputs, size, align_corners=align_corners, radius=6, keypoint_distance=4.0)
+    at = (slice(None, None, 2), slice(None, None, 2))
+    agree = panoptic_of(made)[at] // 10_000 == scene() // 10_000
+    assert agree.mean() > 0.9 and len(np.unique(panoptic_of(made))) == 5
+    if align_corners:  # every second pixel is the middle of a cell
+        assert_same_segments(panoptic_of(made)[at], scene())
+
+
+def test_padding_is_void_and_votes_for_nothing(outputs):
+    made = segments(outputs, (32, 40), valid_size=[[16, 30]])
+    panoptic = panoptic_of(made)
+    assert not panoptic[16:].any() and not panoptic[:, 30:].any()
+    # The discs' bottom corners lie below, the rectangles outside.
+    assert set(np.unique(panoptic)) == {0, 10_001, 10_002, 20_000}
+    np.testing.assert_array_equal(panoptic[:16, :30] // 10_000, scene()[:16, :30] // 10_000)
+
+
+def test_at_most_so_many_instances_are_kept(outputs):
+    made = segments(outputs, (32, 40), max_instances=2)
+    assert (np.asarray(made.labels)[0, :2] > 0).all() and made.labels.shape == (1, 3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_pixel_is_void_or_of_a_row_that_exists(seed):
+    made = segments(random_outputs(seed, 1, 8, 10, channels=3), (32, 40))
+    panoptic, ids = panoptic_of(made), np.asarray(made.segment_ids)[0]
+    assert ((panoptic > 0) == (ids > 0)).all()
+    category, instance = panoptic // 10_000, panoptic % 10_000
+    assert (instance[np.isin(category, THINGS)] > 0).all() and not instance[category == 2].any()
+
+
+def test_a_batch_gives_the_segments_of_its_images():
+    batch = random_outputs(4, 2, 8, 10, channels=3)
+    together = segments(batch, (32, 40))
+    for image in (0, 1):
+        alone = segments({name: value[image : image + 1] for name, value in batch.items()}, (32, 40))
+        np.testing.assert_array_equal(np.asarray(together.segment_ids)[image], np.asarray(alone.segment_ids)[0])
+        np.testing.assert_allclose(np.asarray(together.scores)[image], np.asarray(alone.scores)[0], rtol=1e-5)
+
+
+def test_sizes_known_only_when_run_give_the_same_segments():
+    signature = [
+        {
+            name: tf.TensorSpec([None, None, None, value.shape[-1]])
+            for name, value in random_outputs(0, 1, 1, 1, channels=3).items()
+        },
+        tf.TensorSpec([2], tf.int32),
+        tf.TensorSpec([None, 2], tf.int32),
+    ]
+    traced = tf.function(
+        lambda outputs, size, valid: deeperlab_postprocess(outputs, (size[0], size[1]), valid, **SETTINGS),
+        input_signature=signature,
+        autograph=False,
+    )
+    for batch, height, width in ((1, 9, 11), (2, 5, 8)):
+        outputs, size = random_outputs(5, batch, height, width, channels=3), (4 * height, 4 * width)
+        made, eager = traced(outputs, size, np.array([size] * batch, np.int32)), segments(outputs, size)
+        np.testing.assert_array_equal(made.segment_ids, eager.segment_ids)
+        np.testing.assert_allclose(made.scores, eager.scores, rtol=1e-5)
+
+
+def test_it_compiles_with_xla(outputs):
+    compiled = tf.function(lambda outputs: segments(outputs, (32, 40), [[32, 40]]), jit_compile=True, autograph=False)
+    np.testing.assert_array_equal(compiled(outputs).segment_ids, segments(outputs, (32, 40)).segment_ids)

@@ -1,0 +1,140 @@
+"""Post-processing of DeeperLab: instances from keypoints, pixels to instances, majority vote.
+
+Source: Yang et al. 2019, section 3.4; see `postprocess/keypoint_instances.py` for what the paper leaves open. Own
+choice: everything but the assignment of pixels is done on the heads' grid.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from keras import ops
+
+from tfpanoptic.architecture import Segments
+from tfpanoptic.ops.argmax import argmax
+from tfpanoptic.ops.bilinear_points import cell_positions
+from tfpanoptic.ops.center_offset import cell_sides, enlarge_offset
+from tfpanoptic.ops.enlarged_logits import best_channel
+from tfpanoptic.ops.keypoint_graph import one_by_one
+from tfpanoptic.ops.nearest_point import nearest_point
+from tfpanoptic.ops.valid import valid_pixels
+from tfpanoptic.postprocess.keypoint_instances import (
+    KINDS,
+    KeypointMaps,
+    best_instances,
+    find_candidates,
+    hough_votes,
+    keep_apart,
+    refined,
+    short_steps,
+)
+from tfpanoptic.postprocess.majority_vote import vote_and_merge
+from tfpanoptic.postprocess.mean_probability import mean_probability
+
+
+def deeperlab_postprocess(
+    outputs: dict,
+    size,
+    valid_size,
+    channels: tuple[int, ...],
+    thing_ids: tuple[int, ...],
+    num_categories: int,
+    align_corners: bool,
+    radius: int,
+    refinements: int,
+    long_weight: float,
+    keypoint_threshold: float,
+    keypoint_window: int,
+    keypoint_distance: float,
+    instance_score: float,
+    box_overlap: float,
+    max_instances: int,
+    stuff_area: int,
+) -> Segments:
+    """Segments of each image at network size, with their scores.
+
+    Args:
+        outputs: `semantic_logits` `[B, h, w, K]`, `keypoint_logits` `[B, h, w, 5]`, and in pixels of that grid
+            `short_offset` and `long_offset` `[B, h, w, 10]` and `middle_offset` `[B, h, w, 16]`.
+        size: (H, W) of the network's input.
+        valid_size: int32 `[B, 2]`; pixels outside are void and vote for nothing.
+        channels: category id of each of the K channels; a channel of 0 that wins makes a pixel void.
+        thing_ids: category ids of the things; all other ids in 1..num_categories are stuff.
+        num_categories: C.
+        align_corners: the grid rule of the enlargement.
+        radius: of the disks, in pixels.
+        refinements: how often short offsets refine the others.
+        long_weight: of a vote of a long offset, where one of a short offset has the heatmap's probability.
+        keypoint_threshold: votes that a keypoint has more than, as a share of those of a whole disk.
+        keypoint_window: side of the window, in cells of the heads, of which a keypoint has the most votes.
+        keypoint_distance: in pixels; a keypoint so near to the same one of an instance proposes none.
+        instance_score: mean probability at its keypoints that an instance is above.
+        box_overlap: intersection over union of boxes above which the worse instance goes.
+        max_instances: N of an image, and peaks of each keypoint.
+        stuff_area: stuff categories with fewer pixels become void.
+
+    Returns:
+        `Segments`; a score is the mean probability of the segment's category over its pixels, for things times the mean
+        probability of the keypoints.
+    """
+    logits = ops.cast(outputs["semantic_logits"], "float32")
+    maps, is_thing = _on_the_grid(outputs, logits, size, valid_size, channels, thing_ids)
+    cell = cell_sides(ops.shape(logits)[1:3], size, align_corners)
+    disk_area = math.pi * radius**2 / (cell[0] * cell[1])
+    votes = hough_votes(maps, is_thing, disk_area, long_weight)
+    candidates = find_candidates(votes, maps, keypoint_threshold, keypoint_window, max_instances, refinements)
+    kept = keep_apart(candidates, keypoint_distance, cell)
+    keypoints, scores = best_instances(
+        candidates, kept, maps.probability, max_instances, instance_score, box_overlap, cell
+    )
+    instance = _instance_of_pixels(maps, keypoints, scores > 0, size, cell, align_corners, refinements)
+
+    channel, log_sum_exp = best_channel(logits, size, align_corners)
+    category = ops.take(np.asarray(channels, np.int32), channel, axis=0)
+    semantic = ops.where(valid_pixels(valid_size, size), category, 0)
+    segments = vote_and_merge(semantic, instance, scores, thing_ids, num_categories, stuff_area)
+    ids, labels, areas = (segments[name] for name in ("segment_ids", "labels", "areas"))
+    probability = mean_probability(ids, labels, areas, logits, log_sum_exp, channels, align_corners)
+    return Segments(ids, labels, probability * segments["scores"])
+
+
+def _on_the_grid(outputs: dict, logits, size, valid_size, channels: tuple[int, ...], thing_ids: tuple[int, ...]):
+    """The maps of the keypoints, and which cells are of things, bool `[B, h, w]`; padding has neither."""
+    small = ops.shape(logits)[1:3]
+    # A cell counts if its first pixel does.
+    valid_cells = ops.stack(
+        [(valid_size[:, axis] * small[axis] + (size[axis] - 1)) // size[axis] for axis in (0, 1)], axis=1
+    )
+    valid = valid_pixels(valid_cells, small)
+    names = ("keypoint_logits", "short_offset", "middle_offset", "long_offset")
+    heatmap, short, middle, long = (ops.cast(outputs[name], "float32") for name in names)
+    probability = ops.sigmoid(heatmap) * ops.expand_dims(ops.cast(valid, "float32"), -1)
+    heatmap, short, long = (one_by_one(part, KINDS) for part in (probability, short, long))
+    is_thing = ops.take(np.isin(np.asarray(channels), thing_ids), argmax(logits), axis=0)
+    return KeypointMaps(heatmap, short, middle, long), ops.logical_and(valid, is_thing)
+
+
+def _instance_of_pixels(maps: KeypointMaps, keypoints, exists, size, cell, align_corners: bool, refinements: int):
+    """Index of the instance whose keypoints are nearest to where a pixel's long offsets point, int32 `[B, H * W]`.
+
+    Args:
+        maps: of the heads.
+        keypoints: float32 `[B, N, 5, 2]`, in cells.
+        exists: bool `[B, N]`, True first.
+        size: (H, W).
+        cell: float32 `[2]`, sides of a cell in pixels.
+        align_corners: the grid rule of the enlargement.
+        refinements: of the long offsets.
+    """
+    small = ops.shape(maps.middle)[1:3]
+    offset = ops.reshape(maps.long, (-1, small[0] * small[1], 2))
+    offset = refined(offset, ops.expand_dims(cell_positions(small), 0), short_steps(maps), refinements)
+    offset = ops.transpose(ops.reshape(offset, (-1, KINDS, *small, 2)), (0, 2, 3, 1, 4))
+    offset = enlarge_offset(ops.reshape(offset, (-1, *small, 2 * KINDS)), size, align_corners)
+    offset = ops.reshape(offset, (-1, size[0] * size[1], 2 * KINDS))
+    middle = ops.cast(ops.stack(list(size)), "float32") / 2
+    pixels = ops.tile(cell_positions(size) - middle, (1, KINDS))  # [H * W, 10]
+    first = 0.0 if align_corners else (cell - 1.0) / 2  # the pixel at the middle of cell 0
+    points = ops.reshape(keypoints * cell + (first - middle), (-1, exists.shape[1], 2 * KINDS))
+    return nearest_point(pixels + offset, points, exists)
