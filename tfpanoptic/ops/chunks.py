@@ -13,14 +13,14 @@ from keras import ops
 TOGETHER = 2**20
 
 
-def chunked(x, numbers):
+def chunked(x, count, numbers):
     """[R, ...] as [chunks, rows of a chunk, ...], ending with rows of 0.
 
     Args:
         x: of any dtype.
+        count: R, the same object for all arrays of one loop: a size that is known may be lost in one of them.
         numbers: of the largest intermediate result of a row.
     """
-    count = ops.shape(x)[0]
     if isinstance(count, int) and isinstance(numbers, int):
         chunks = max(1, min(count, count * numbers // TOGETHER))
         together = -(-count // chunks)
