@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 from pathlib import Path
 
 
 def peak_megabytes(function, arguments) -> float:
     """Highest resident memory during a call, less that before it, after tracing on the same shapes."""
     function = function.get_concrete_function(*arguments)
+    ctypes.CDLL(None).malloc_trim(0)  # freed memory would be used again and not counted
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
     before = _resident_kilobytes("VmRSS")
     function(*arguments)

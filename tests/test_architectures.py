@@ -26,8 +26,10 @@ ROOT = Path(__file__).parents[1]
 MADE_UP = {"toy"}
 
 
-# A train network takes long to trace. What UPSNet adds to Panoptic FPN has no state, so these tests of it run apart.
-LONG = [pytest.param(name, marks=pytest.mark.slow) if name == "upsnet" else name for name in MODELS]
+# A train network takes long to trace. What UPSNet adds to Panoptic FPN has no state, so these tests of it run apart;
+# so do Axial-DeepLab's, whose one layer with state has tests of its own.
+APART = ("upsnet", "axial_deeplab")
+LONG = [pytest.param(name, marks=pytest.mark.slow) if name in APART else name for name in MODELS]
 
 
 @pytest.fixture(params=MODELS)

@@ -69,6 +69,7 @@ MODELS = {
             "name": "max_deeplab_s_backbone",
             "output_stride": 16,
             "width_multiplier": 0.0625,
+            "stem_multiplier": 0.125,
             "layer_multiplier": 0.34,
             "spans": [None, None, 3, None],
         },

@@ -84,6 +84,11 @@ def test_widths_are_multiples_of_the_heads():
     assert [outputs[f"res{n}"].shape[-1] for n in (2, 3, 4, 5)] == [32, 64, 160, 320]
 
 
+def test_the_stem_has_a_width_of_its_own():
+    _, outputs = endpoints("axial_deeplab_s", stem_multiplier=0.125, layer_multiplier=0.4)
+    assert [outputs[f"res{n}"].shape[-1] for n in (1, 2)] == [16, 128]
+
+
 def test_residual_branches_start_at_zero():
     image, outputs = endpoints("axial_deeplab_s", layer_multiplier=0.4)
     model = keras.Model(image, {"before": outputs["res1"], "after": outputs["res2"]})

@@ -146,7 +146,7 @@ def test_every_weight_receives_a_gradient(case):
     with tf.GradientTape() as tape:
         total = tf.reduce_sum(functional(layer, inputs, as_list)(arrays(inputs, SIZES[0]), training=True) ** 2)
     gradients = tape.gradient(total, [weight.value for weight in layer.trainable_weights])
-    for weight, gradient in zip(layer.trainable_weights, map(tf.convert_to_tensor, gradients), strict=True):
+    for weight, gradient in zip(layer.trainable_weights, gradients, strict=True):
         assert gradient is not None, weight.path
         assert tf.reduce_any(gradient != 0) != weight.path.endswith(WITHOUT_EFFECT), weight.path
 

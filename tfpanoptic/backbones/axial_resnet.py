@@ -77,6 +77,7 @@ class AxialResNetConfig(StrictConfig):
     Attributes:
         output_stride: of `res5`; stages that may not stride any more keep the grid, and dilate if they convolve.
         width_multiplier: of the stages, beside the network's own; widths are multiples of the 8 heads.
+        stem_multiplier: of the stem's width.
         layer_multiplier: of the number of blocks of each stage, 3, 4, 6 and 3, rounded down.
         spans: cells that a query of stages 2 to 5 sees along an axis, odd numbers; null for all. The paper's is 65
             where memory is short.
@@ -96,6 +97,7 @@ class AxialResNetConfig(StrictConfig):
     ]
     output_stride: Literal[8, 16, 32] = 32
     width_multiplier: float = Field(1.0, gt=0)
+    stem_multiplier: float = Field(1.0, gt=0)
     layer_multiplier: float = Field(1.0, gt=0)
     spans: tuple[Span, Span, Span, Span] = (None, None, None, None)
     weights: NoWeights = None
@@ -123,7 +125,7 @@ def build(image, config: AxialResNetConfig, norm: Norm) -> dict[str, keras.Keras
             return bottleneck(x, width, place.stride, place.dilation, place.name, norm)
         return _axial_bottleneck(x, width, place.stride, spans[place.stage], place.name, norm)
 
-    x = stem(image, kind.stem, 1.0, norm)
+    x = stem(image, kind.stem, config.stem_multiplier, norm)
     return {"res1": x, **stages(x, counts, config.output_stride, block)}
 
 

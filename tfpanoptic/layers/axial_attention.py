@@ -164,7 +164,7 @@ class AxisAttention(keras.layers.Layer):
         distance = ops.clip(ops.arange(-reach, reach + 1, dtype="int32"), -FURTHEST, FURTHEST) + FURTHEST
         query, key = (ops.cast(x, "float32") for x in rows[:2])
         of_query, of_key = (
-            ops.cast(ops.take(x, distance, axis=0), "float32") for x in (self.query_positions, self.key_positions)
+            ops.cast(_embeddings(x, distance), "float32") for x in (self.query_positions, self.key_positions)
         )
         return ops.unstack(self.logit_norm(*logit_moments(query, key, of_query, of_key, cut)))
 
@@ -173,7 +173,12 @@ class AxisAttention(keras.layers.Layer):
         index = ops.clip(distances(cut), -FURTHEST, FURTHEST) + FURTHEST
         places = (index, ops.transpose(index), index)
         weights = (self.query_positions, self.key_positions, self.value_positions)
-        return [ops.cast(ops.take(x, at, axis=0), self.compute_dtype) for x, at in zip(weights, places, strict=True)]
+        return [ops.cast(_embeddings(x, at), self.compute_dtype) for x, at in zip(weights, places, strict=True)]
+
+
+def _embeddings(table, index):
+    """Rows of a table; reshaped, for TensorFlow's gradient of a variable's own rows is no tensor."""
+    return ops.take(ops.reshape(table, table.shape), index, axis=0)
 
 
 @keras.saving.register_keras_serializable(package="tfpanoptic")

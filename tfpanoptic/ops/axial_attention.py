@@ -40,7 +40,7 @@ def axial_attention(queries, keys, values, tables, cut: Cut) -> tuple[Any, Any]:
     @ops.custom_gradient
     def attend(*arguments):
         rows, tables = arguments[:5], arguments[5:]
-        chunks = [chunked(x, pairs) for x in rows]
+        chunks = [chunked(x, count, pairs) for x in rows]
 
         def of_chunk(*chunk):
             return [*_retrieved(chunk, tables, cut)], []
@@ -50,7 +50,7 @@ def axial_attention(queries, keys, values, tables, cut: Cut) -> tuple[Any, Any]:
         def gradient(*upstreams):
             # JAX gives the gradients of two outputs as one tuple.
             upstreams = upstreams if len(upstreams) == 2 else upstreams[0]
-            given = [chunked(x, pairs) for x in (*upstreams, content, position)]
+            given = [chunked(x, count, pairs) for x in (*upstreams, content, position)]
 
             def of_chunk(*chunk):
                 return _gradients(chunk[:5], tables, chunk[5:7], chunk[7:], cut)

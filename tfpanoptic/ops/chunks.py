@@ -8,19 +8,19 @@ from typing import Any
 import keras
 from keras import ops
 
-# Numbers of the largest intermediate result of a chunk: 4 MB, which stay in the cache. Own choice; of 2**17 to 2**23
-# it took the least processor time for axial attention (benchmarks/bottom_up.py).
+# Numbers of the largest intermediate result of a chunk: 4 MB, which stay in the cache. Own choice: of 2**17 to 2**20
+# the least processor time of axial attention with its gradient on two cores. Not measured on a GPU.
 TOGETHER = 2**20
 
 
-def chunked(x, numbers):
+def chunked(x, count, numbers):
     """[R, ...] as [chunks, rows of a chunk, ...], ending with rows of 0.
 
     Args:
         x: of any dtype.
+        count: R, the same object for all arrays of one loop: a size that is known may be lost in one of them.
         numbers: of the largest intermediate result of a row.
     """
-    count = ops.shape(x)[0]
     if isinstance(count, int) and isinstance(numbers, int):
         chunks = max(1, min(count, count * numbers // TOGETHER))
         together = -(-count // chunks)

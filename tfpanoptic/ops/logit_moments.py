@@ -104,7 +104,7 @@ def _of_near_pairs(queries, keys, cut: Cut) -> tuple[Any, Any]:
     # Moments about a number near the mean, whose squares cancel less.
     near = ops.stop_gradient(ops.sum(ops.mean(queries, axis=(0, 1)) * ops.mean(keys, axis=(0, 1)), axis=-1))
     # Rows that fill the last chunk count as nothing.
-    given = [chunked(x, heads * cut.pairs) for x in (ops.ones((count, 1, 1, 1, 1), "float32"), queries, keys)]
+    given = [chunked(x, count, heads * cut.pairs) for x in (ops.ones((count, 1, 1, 1, 1), "float32"), queries, keys)]
 
     def logits(counts, query, key):
         made = ops.einsum("bind,bjnd->bnij", blocks(query, cut), windows(key, cut))
