@@ -27,8 +27,8 @@ MADE_UP = {"toy"}
 
 
 # A train network takes long to trace. What UPSNet adds to Panoptic FPN has no state, so these tests of it run apart;
-# so do Axial-DeepLab's, whose one layer with state has tests of its own.
-APART = ("upsnet", "axial_deeplab")
+# so do Axial-DeepLab's, whose one layer with state has tests of its own, and DeeperLab's, which has none of its own.
+APART = ("upsnet", "axial_deeplab", "deeperlab")
 LONG = [pytest.param(name, marks=pytest.mark.slow) if name in APART else name for name in MODELS]
 
 

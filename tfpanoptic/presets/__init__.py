@@ -77,6 +77,9 @@ _PANOPTIC_DEEPLAB = {
     "resnet50_os16_coco": "resnet50_os16_panoptic_deeplab_coco_train",
     "resnet50_beta_os16_coco": "resnet50beta_os16_panoptic_deeplab_coco_train",
 }
+_AXIAL_DEEPLAB = {
+    "max_deeplab_s_backbone_cityscapes": "max_deeplab_s_backbone_os16_axial_deeplab_cityscapes_trainfine",
+}
 # Source: Detectron2's `MODEL_ZOO.md`.
 _PANOPTIC_FPN = {
     "resnet50_coco": "panoptic_fpn_R_50_3x/139514569/model_final_c10459",
@@ -87,5 +90,6 @@ PRESETS = {
     for preset in (
         *(_detectron2(f"panoptic_fpn/{config}", file) for config, file in _PANOPTIC_FPN.items()),
         *(_deeplab2(f"panoptic_deeplab/{config}", archive) for config, archive in _PANOPTIC_DEEPLAB.items()),
+        *(_deeplab2(f"axial_deeplab/{config}", archive) for config, archive in _AXIAL_DEEPLAB.items()),
     )
 }
