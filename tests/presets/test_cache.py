@@ -1,12 +1,14 @@
 import io
 import json
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.presets.test_download import Server, closed_address
+from tests.presets.test_download import Server, closed_address, no_pauses  # noqa: F401
 from tfpanoptic import presets
 from tfpanoptic.convert.deeplab2 import SUFFIX, deeplab2_name
 from tfpanoptic.errors import InputError, WorkFailed
@@ -59,7 +61,7 @@ def preset(server, model, tmp_path, monkeypatch):
     config = tmp_path / "tiny.yaml"
     config.write_text(model.experiment.to_yaml())
     made = Preset(str(config), "deeplab2", f"{server.address}/tiny_model.tar.gz", "made for a test")
-    monkeypatch.setitem(presets.PRESETS, "tiny", made._replace())
+    monkeypatch.setitem(presets.PRESETS, "tiny", made)
     monkeypatch.setattr(Preset, "name", "tiny")
     monkeypatch.setenv(cache.CACHE, str(tmp_path / "cache"))
     monkeypatch.delenv(cache.MIRROR, raising=False)
@@ -87,7 +89,13 @@ def test_a_preset_becomes_a_run_folder_that_says_where_it_is_from(preset, tmp_pa
     assert PanopticSegmenter.from_preset(folder).categories.thing_ids == (1,)
 
 
-def test_a_folder_comes_before_a_preset_of_its_name(preset, server, tiny_run, tmp_path, monkeypatch):
+def test_a_folder_of_a_presets_name_that_holds_no_run_is_not_it(preset, model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny" / "saved_model").mkdir(parents=True)
+    assert_same_weights(model, PanopticSegmenter.from_preset("tiny"))
+
+
+def test_a_run_folder_comes_before_a_preset_of_its_name(preset, server, tiny_run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tiny").symlink_to(tiny_run)
     PanopticSegmenter.from_preset("tiny")
@@ -123,10 +131,41 @@ def test_a_folder_or_another_server_stands_in_for_the_address(preset, server, mo
 
 
 @pytest.mark.parametrize("content", [b"no archive", b""])
-def test_a_file_that_is_no_archive_is_named(preset, server, content):
-    server.content = content
-    with pytest.raises(InputError, match=r"tiny: .*tiny_model\.tar\.gz: not a tar\.gz archive, or damaged"):
+def test_a_file_that_is_no_archive_is_named_and_forgotten(preset, server, content):
+    right, server.content = server.content, content
+    with pytest.raises(InputError, match=r"tiny: .*tiny_model\.tar\.gz: not a tar\.gz archive, or damaged.*[^\n]$"):
         PanopticSegmenter.from_preset("tiny")
+    server.content = right
+    PanopticSegmenter.from_preset("tiny")
+
+
+def test_an_interrupted_conversion_does_not_download_again(preset, server, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cache.run_folder_of("tiny", interrupted)
+    PanopticSegmenter.from_preset("tiny")
+    assert len(server.asked) == 1
+
+
+def test_two_at_once_download_once(preset, server):
+    with ThreadPoolExecutor(2) as pool:
+        folders = list(pool.map(lambda _: cache.run_folder_of("tiny", PanopticSegmenter), range(2)))
+    assert folders[0] == folders[1] and len(server.asked) == 1
+
+
+def test_a_cache_that_cannot_be_written_is_named(preset, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv(cache.CACHE, str(tmp_path / "file"))
+    with pytest.raises(InputError, match="file: cannot be written .*TFPANOPTIC_CACHE names another folder"):
+        PanopticSegmenter.from_preset("tiny")
+
+
+def test_an_empty_variable_is_none(monkeypatch):
+    monkeypatch.setenv(cache.CACHE, "")
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    assert cache.cache_folder() == Path("~/.cache/tfpanoptic").expanduser()
 
 
 def test_an_archive_holds_one_checkpoint(preset, server, model, tmp_path):

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import tarfile
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,16 +15,21 @@ from typing import Any
 
 from tfpanoptic.atomic import new_folder, replace_file
 from tfpanoptic.convert import CONVERTERS
-from tfpanoptic.errors import InputError, WorkFailed
+from tfpanoptic.errors import InputError, WorkFailed, settings_of
 from tfpanoptic.experiment import Experiment
 from tfpanoptic.presets import PRESETS, Preset
-from tfpanoptic.presets.download import copy_local, download
+from tfpanoptic.presets.download import download, sha256_of
 from tfpanoptic.run_folder import CONTENTS, RunFolder
 from tfpanoptic.version import __version__
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 # Where converted presets are kept; by default `tfpanoptic` in the user's folder of caches.
 CACHE = "TFPANOPTIC_CACHE"
-# A folder with the published files, or the address of a mirror, which has them under their own names.
+# A folder with the published files, or the address of a server that has them, side by side under their own names.
 MIRROR = "TFPANOPTIC_MIRROR"
 _ORIGIN = "origin.json"
 
@@ -34,15 +38,15 @@ def run_folder_of(preset: str | Path, make: Callable[..., Any]) -> Path:
     """The folder itself, or that of the preset of this name, which is fetched if it is not there yet.
 
     Args:
-        preset: a run folder or a name of `PRESETS`. A folder comes first.
+        preset: a run folder or a name of `PRESETS`. A run folder comes first.
         make: (experiment, categories) -> the model, as `PanopticSegmenter`.
 
     Raises:
-        InputError: neither.
+        InputError: neither, or the file is not what it should be.
         WorkFailed: the file cannot be downloaded, or is not the one that came the first time.
     """
     path, name = Path(preset), str(preset)
-    if path.is_dir():
+    if RunFolder(path).config.is_file() or (path.is_dir() and name not in PRESETS):
         return path
     if name not in PRESETS:
         near = difflib.get_close_matches(name, PRESETS, n=3, cutoff=0.5)
@@ -51,31 +55,58 @@ def run_folder_of(preset: str | Path, make: Callable[..., Any]) -> Path:
             f"{preset}: no such folder; expected the run folder of `tfpanoptic train`, or a preset that "
             f"`tfpanoptic models` lists{hint}"
         )
-    folder = cache_folder() / name
+    cache = cache_folder()
+    folder = cache / name
     if not (folder / _ORIGIN).is_file():
-        _fetch(PRESETS[name], folder, make)
+        with _alone_in(cache):
+            # Another process may have been quicker.
+            if not (folder / _ORIGIN).is_file():
+                _fetch(PRESETS[name], cache, make)
     return folder
 
 
 def cache_folder() -> Path:
-    """The folder of all fetched presets."""
-    if CACHE in os.environ:
-        return Path(os.environ[CACHE]).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "tfpanoptic"
+    """The folder of all fetched presets.
+
+    Raises:
+        InputError: the user has no home and `TFPANOPTIC_CACHE` names no folder.
+    """
+    own = os.environ.get(CACHE)
+    try:
+        return Path(own or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "tfpanoptic").expanduser()
+    except RuntimeError:
+        raise InputError(f"{CACHE}: expected a folder to keep published models in, for this user has no home") from None
 
 
-def _fetch(preset: Preset, folder: Path, make: Callable[..., Any]) -> None:
-    file_name = preset.address.rpartition("/")[2]
-    download_path = folder.parent / "downloads" / file_name
-    address, checksum = _bring(preset.address, download_path)
-    _require_same(folder.parent / "checksums.json", preset, address, checksum)
+@contextmanager
+def _alone_in(cache: Path) -> Iterator[None]:
+    """One process at a time fetches into a cache; others wait."""
+    try:
+        (cache / "downloads").mkdir(parents=True, exist_ok=True)
+        lock = (cache / "lock").open("wb")
+    except OSError as error:
+        raise InputError(f"{cache}: cannot be written ({error.strerror}); {CACHE} names another folder") from None
+    with lock:
+        if fcntl is not None:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _fetch(preset: Preset, cache: Path, make: Callable[..., Any]) -> None:
     experiment = Experiment.from_yaml(preset.path)
-    model = make(experiment, experiment.load_categories())
+    file, address = _bring(preset.address, cache / "downloads")
+    checksum = sha256_of(file)
+    record = cache / f"{preset.name}.sha256"
+    _require_same(record, address, checksum)
+    with settings_of(preset.path):
+        model = make(experiment, experiment.load_categories())
     converter = CONVERTERS[preset.source]
     try:
-        with _checkpoint(download_path) as checkpoint:
+        with _checkpoint(file, cache / "downloads") as checkpoint:
             converter.load_variables(model, converter.read_checkpoint(checkpoint))
     except InputError as error:
+        if file.parent == cache / "downloads":
+            file.unlink()
         raise InputError(f"{preset.name}: {error}") from None
     origin = {
         "preset": preset.name,
@@ -84,68 +115,89 @@ def _fetch(preset: Preset, folder: Path, make: Callable[..., Any]) -> None:
         "licence": preset.licence,
         "converted_by": f"tfpanoptic {__version__}",
     }
-    with new_folder(folder, (*CONTENTS, _ORIGIN), overwrite=True) as made:
+    with new_folder(cache / preset.name, (*CONTENTS, _ORIGIN), overwrite=True) as made:
         run = RunFolder(made)
         replace_file(run.config, experiment.to_yaml())
         replace_file(run.categories, model.categories.to_json())
         model.save_weights_file(run.best_weights)
         replace_file(made / _ORIGIN, json.dumps(origin, indent=2) + "\n")
-    download_path.unlink()
+    # Not before: a login page in place of the file must not become the one that all others are compared with.
+    replace_file(record, f"{checksum}  {address}\n")
+    if file.parent == cache / "downloads":
+        file.unlink()
 
 
-def _bring(address: str, path: Path) -> tuple[str, str]:
-    """The file from its address or from the mirror; where it came from, and its SHA-256."""
-    mirror = os.environ.get(MIRROR)
-    if not mirror:
+def _bring(address: str, folder: Path) -> tuple[Path, str]:
+    """The file, downloaded into the folder or where the mirror has it, and where it is from."""
+    name, mirror = address.rpartition("/")[2], os.environ.get(MIRROR)
+    if mirror and "://" not in mirror:
+        local = Path(mirror).expanduser() / name
+        if not local.is_file():
+            raise InputError(f"{local}: no such file; {MIRROR} is {mirror}, expected the file of {address} there")
+        return local, str(local)
+    if mirror:
+        address = f"{mirror.rstrip('/')}/{name}"
+    path = folder / name
+    # It is there where an earlier conversion was interrupted.
+    if not path.is_file():
         try:
-            return address, download(address, path)
+            download(address, path)
         except WorkFailed as error:
-            raise WorkFailed(f"{error}. {MIRROR} may name a folder with {path.name}, or another server") from None
-    if "://" in mirror:
-        address = f"{mirror.rstrip('/')}/{path.name}"
-        return address, download(address, path)
-    local = Path(mirror).expanduser() / path.name
-    if not local.is_file():
-        raise InputError(f"{local}: no such file; {MIRROR} is {mirror}, expected the file of {address} there")
-    return str(local), copy_local(local, path)
+            hint = "" if mirror else f". {MIRROR} may name a folder with {name}, or another server"
+            raise WorkFailed(f"{error}{hint}") from None
+    return path, address
 
 
-def _require_same(record: Path, preset: Preset, address: str, checksum: str) -> None:
-    """Notes the checksum of a file that came for the first time; later ones must have the same.
+def _require_same(record: Path, address: str, checksum: str) -> None:
+    """Compares with the checksum of the file that was converted the first time.
 
     Raises:
         WorkFailed: it is another file.
     """
-    known = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
-    first = known.setdefault(preset.name, {"address": address, "sha256": checksum})
-    if first["sha256"] != checksum:
+    first, _, origin = record.read_text(encoding="utf-8").strip().partition("  ") if record.is_file() else ("", "", "")
+    if first and first != checksum:
         raise WorkFailed(
-            f"{address}: another file than the one that came first from {first['address']} "
-            f"(SHA-256 {checksum[:12]}..., expected {first['sha256'][:12]}...); if it was replaced on purpose, "
-            f"delete {record}"
+            f"{address}: another file than the one that came first from {origin} (SHA-256 {checksum[:12]}..., "
+            f"expected {first[:12]}...); if it was replaced on purpose, delete {record}"
         )
-    replace_file(record, json.dumps(known, indent=2) + "\n")
 
 
 @contextmanager
-def _checkpoint(path: Path) -> Iterator[Path]:
+def _checkpoint(path: Path, folder: Path) -> Iterator[Path]:
     """What a converter reads: the file itself, or the TensorFlow checkpoint in an archive, unpacked for the while."""
     if not path.name.endswith(".tar.gz"):
         yield path
         return
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        try:
-            with tarfile.open(path) as archive:
-                for member in archive:
-                    file = archive.extractfile(member) if member.isfile() else None
-                    # By their last names alone: no member leaves the folder.
-                    if file is not None:
-                        with (Path(folder) / Path(member.name).name).open("wb") as target:
-                            shutil.copyfileobj(file, target)
-        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-            raise InputError(f"{path}: not a tar.gz archive, or damaged ({error})") from None
-        found = sorted(Path(folder).glob("*.index"))
+    unpacked = folder / f"{path.name}.unpacked"
+    # An interrupted process leaves it.
+    shutil.rmtree(unpacked, ignore_errors=True)
+    unpacked.mkdir()
+    try:
+        _unpack(path, unpacked)
+        found = sorted(unpacked.glob("*.index"))
         if len(found) != 1:
             names = ", ".join(p.name for p in found) or "none"
             raise InputError(f"{path}: expected one TensorFlow checkpoint in the archive, found {names}")
         yield found[0]
+    finally:
+        shutil.rmtree(unpacked, ignore_errors=True)
+
+
+def _unpack(path: Path, folder: Path) -> None:
+    """Writes the files of an archive into a folder, by their last names alone, so that no member leaves it."""
+    try:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                name = Path(member.name).name
+                file = archive.extractfile(member) if member.isfile() else None
+                if file is None or name.startswith("."):
+                    continue
+                with (folder / name).open("xb") as target:
+                    shutil.copyfileobj(file, target)
+    except FileExistsError:
+        raise InputError(f"{path}: expected one file {name} in the archive, found two") from None
+    except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise WorkFailed(f"{folder}: cannot be written ({error.strerror})") from None
+        said = " ".join(str(error).split())
+        raise InputError(f"{path}: not a tar.gz archive, or damaged ({said})") from None

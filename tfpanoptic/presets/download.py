@@ -1,61 +1,65 @@
-"""Downloading one large file: with progress, resumed where it broke off, and the same file every time."""
+"""Downloading one large file: with progress, resumed where it broke off."""
 
 from __future__ import annotations
 
 import hashlib
 import http.client
 import os
-import shutil
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from tfpanoptic.atomic import replace_file
-from tfpanoptic.errors import WorkFailed
+from tfpanoptic.errors import InputError, WorkFailed
 from tfpanoptic.progress import progress
 
 # Seconds without a byte after which a transfer has broken off.
 TIMEOUT = 60.0
-# A transfer that brings nothing is tried again this often in a row.
-TRIES = 3
-_CHUNK = 1 << 20
+# Seconds before each new try of a transfer that brought nothing.
+PAUSES = (1.0, 5.0)
+# What a server answers for the moment.
+_FOR_NOW = (429, 500, 502, 503, 504)
+_MIB = 1 << 20
 
 
-def download(address: str, path: Path, timeout: float = TIMEOUT) -> str:
-    """Brings the file at `address` to `path` and gives its SHA-256.
+def download(address: str, path: Path) -> None:
+    """Brings the file at `address` to `path`; an older file there is replaced once all is there.
 
     What came of a broken transfer stays beside it as `.part`, and the next call goes on from there, if the server can
     and still has the same file.
 
-    Args:
-        address: http, https or file.
-        path: where to; an older file there is replaced once all is there.
-        timeout: seconds without a byte after which the transfer has broken off.
-
     Raises:
-        WorkFailed: the server cannot be reached, refuses, or breaks off for good.
+        InputError: no address.
+        WorkFailed: the server cannot be reached, refuses or breaks off for good, or there is no room for the file.
     """
-    part = path.with_name(path.name + ".part")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    tries = TRIES
+    part, pauses = path.with_name(path.name + ".part"), list(PAUSES)
     while True:
         before = _size(part)
         try:
-            _transfer(address, part, timeout)
+            _transfer(address, part)
             break
         except urllib.error.HTTPError as error:
             if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and before:
-                part.unlink()  # what is there is no beginning of the server's file
+                if error.headers.get("Content-Range") == f"bytes */{before}":
+                    break  # all of it was there
+                part.unlink()
                 continue
-            raise WorkFailed(f"{address}: the server answers {error.code} ({error.reason})") from None
+            reason = f"the server answers {error.code} ({error.reason})"
+            if error.code not in _FOR_NOW:
+                raise WorkFailed(f"{address}: {reason}") from None
         except (OSError, http.client.HTTPException) as error:
-            tries = TRIES if _size(part) > before else tries - 1
-            if not tries:
-                raise WorkFailed(_broken(address, part, error)) from None
+            reason = str(getattr(error, "reason", None) or error)
+        except ValueError as error:
+            raise InputError(f"{address}: expected an address ({error})") from None
+        if _size(part) > before:
+            pauses = list(PAUSES)
+        if not pauses:
+            raise WorkFailed(_broken(address, part, reason))
+        time.sleep(pauses.pop(0))
     os.replace(part, path)
     _tag(part).unlink(missing_ok=True)
-    return sha256_of(path)
 
 
 def sha256_of(path: Path) -> str:
@@ -64,47 +68,76 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _transfer(address: str, part: Path, timeout: float) -> None:
+def _transfer(address: str, part: Path) -> None:
     """Fills `part` to its end, from where it is.
 
     Raises:
         OSError, http.client.HTTPException: it ended early, or did not begin.
+        ValueError: no address.
     """
-    tag = _tag(part)
-    start = _size(part)
+    start, known = _size(part), _known(part)
     request = urllib.request.Request(address, headers={"User-Agent": "tfpanoptic", "Accept-Encoding": "identity"})
-    if start and tag.is_file():
+    if start and known:
         request.add_header("Range", f"bytes={start}-")
         # Only of the very same file; else the server sends all of the new one.
-        request.add_header("If-Range", tag.read_text(encoding="utf-8"))
-    with urllib.request.urlopen(request, timeout=timeout) as answer:
-        resumed = answer.status == http.client.PARTIAL_CONTENT
-        start = start if resumed else 0
-        mark = answer.headers.get("ETag") or answer.headers.get("Last-Modified")
-        tag.unlink(missing_ok=True)
-        if mark:
-            replace_file(tag, mark)
-        length = answer.headers.get("Content-Length")
-        total = start + int(length) if length else None
-        with part.open("ab" if resumed else "wb") as file:
-            _copy(answer.read, file.write, part.name.removesuffix(".part"), start, total)
-    if total is not None and _size(part) < total:
+        request.add_header("If-Range", known)
+    with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+        tag = _tag_of(answer)
+        if answer.status == http.client.PARTIAL_CONTENT:
+            place = answer.headers.get("Content-Range", "")
+            if not known or tag != known or not place.startswith(f"bytes {start}-"):
+                part.unlink(missing_ok=True)
+                raise ConnectionError("the server sent a part of another file")
+        else:
+            start = 0
+            part.unlink(missing_ok=True)
+            _tag(part).unlink(missing_ok=True)
+            if tag:
+                replace_file(_tag(part), tag)
+        length = answer.headers.get("Content-Length") or ""
+        total = start + int(length) if length.isdecimal() else None
+        with _opened(part) as file:
+            _copy(answer, file, part, start, total)
+    if total is not None and _size(part) != total:
         raise ConnectionError("the connection was closed")
 
 
-def _copy(read: Callable, write: Callable, what: str, start: int, total: int | None) -> None:
-    with progress(f"{what}, MiB", (total or 0) // _CHUNK, start // _CHUNK) as track:
-        while chunk := read(_CHUNK):
-            write(chunk)
+def _opened(part: Path) -> BinaryIO:
+    try:
+        return part.open("ab")
+    except OSError as error:
+        raise WorkFailed(f"{part}: cannot be written ({error.strerror})") from None
+
+
+def _copy(answer: Any, file: BinaryIO, part: Path, start: int, total: int | None) -> None:
+    what = part.name.removesuffix(".part")
+    with progress(f"{what}, MiB", -(-(total or 0) // _MIB), start // _MIB) as track:
+        while chunk := answer.read(_MIB):
+            try:
+                file.write(chunk)
+            except OSError as error:
+                raise WorkFailed(f"{part}: cannot be written ({error.strerror})") from None
             track.advance()
 
 
-def _broken(address: str, part: Path, error: Exception) -> str:
-    reason = getattr(error, "reason", None) or error
-    if part.exists():
-        kept = f"{_size(part) / _CHUNK:.1f} MiB are kept, the same call goes on from there"
-        return f"{address}: broke off ({reason}); {kept}"
-    return f"{address}: cannot be reached ({reason})"
+def _broken(address: str, part: Path, reason: str) -> str:
+    if not part.exists():
+        return f"{address}: cannot be reached ({reason})"
+    kept = f"{_size(part) / _MIB:.1f} MiB are kept, the same call goes on from there"
+    return f"{address}: broke off ({reason}); {kept if _known(part) else 'the server cannot go on from there'}"
+
+
+def _tag_of(answer: Any) -> str:
+    """What tells the server's file from a later one of this address; empty where nothing does."""
+    tag = answer.headers.get("ETag") or ""
+    # A weak one cannot be asked for.
+    return tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified") or ""
+
+
+def _known(part: Path) -> str:
+    """The tag of the file that `part` is the beginning of."""
+    tag = _tag(part)
+    return tag.read_text(encoding="utf-8") if tag.is_file() else ""
 
 
 def _tag(part: Path) -> Path:
@@ -113,10 +146,3 @@ def _tag(part: Path) -> Path:
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
-
-
-def copy_local(source: Path, path: Path) -> str:
-    """Copies a file of this machine instead, and gives its SHA-256."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, path)
-    return sha256_of(path)
