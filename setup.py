@@ -20,7 +20,9 @@ class BuildWithConfigs(build_py):
         """Builds the modules, then copies the configurations."""
         super().run()
         if not self.editable_mode:
-            shutil.copytree(HERE / "configs", Path(self.build_lib) / "tfpanoptic" / "configs", dirs_exist_ok=True)
+            target = Path(self.build_lib) / "tfpanoptic" / "configs"
+            shutil.rmtree(target, ignore_errors=True)  # a build before this one may have left renamed files
+            shutil.copytree(HERE / "configs", target)
 
 
 setup(

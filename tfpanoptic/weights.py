@@ -26,7 +26,7 @@ class LoadReport(NamedTuple):
     """What a load did; as text, one line for people.
 
     Attributes:
-        path: the file.
+        path: the file, or what the weights are where they come from none.
         loaded: variable paths that were set.
         left: paths of the model that stayed as they were.
         unused: names of the file that no weight fits.

@@ -33,9 +33,12 @@ def config(tiny_settings, tmp_path):
     }
     tiny_settings["model"] |= {
         "backbone": {"name": "resnet50", "width_multiplier": 0.0625},
+        "normalization": "symmetric",
+        "align_corners": True,
         "aspp_rates": [1],
         "separable": True,
     }
+    tiny_settings["augment"]["crop"] = [65, 65]
     path = tmp_path / "config.yaml"
     path.write_text(yaml.safe_dump(tiny_settings))
     return path

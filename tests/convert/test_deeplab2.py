@@ -267,3 +267,21 @@ def test_a_model_of_another_architecture_is_named():
     model = SimpleNamespace(weights=[], experiment=SimpleNamespace(model=SimpleNamespace(name="panoptic_fpn")))
     with pytest.raises(InputError, match="expected 'panoptic_deeplab' or 'axial_deeplab' .*found 'panoptic_fpn'"):
         load_variables(model, {})
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"normalization": "per_image"}, r"model\.normalization: expected 'symmetric' .*found 'per_image'"),
+        ({"norm": {"epsilon": 1e-5}}, r"model\.norm\.epsilon: expected 0\.001 .*found 1e-05"),
+        ({"align_corners": False}, r"model\.align_corners: expected True"),
+        ({"backbone": {**NARROW["backbone"], "max_pool": True}}, r"model\.backbone\.max_pool: expected False"),
+    ],
+)
+def test_a_model_that_computes_something_else_with_the_weights_is_refused(settings, words):
+    config = PanopticDeepLabConfig.model_validate({**NARROW, **settings})
+    model = narrow_network()
+    model.experiment = SimpleNamespace(model=config)
+    arrays = {deeplab2_name(weight.path): np.asarray(weight) for weight in model.weights}
+    with pytest.raises(InputError, match=words):
+        load_variables(model, arrays)

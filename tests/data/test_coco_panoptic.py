@@ -395,7 +395,7 @@ def test_categories_must_hold_those_of_the_training_file(paths, tmp_path):
     few = tmp_path / "few.json"
     few.write_text(json.dumps([{"id": 7, "name": "cell", "isthing": 1}]))
     config = CocoPanopticConfig(train=paths, val=paths, categories=str(few))
-    with pytest.raises(InputError, match=r"few\.json: lacks the categories ground of .*panoptic\.json"):
+    with pytest.raises(InputError, match=r"few\.json lacks the categories ground of .*panoptic\.json"):
         load_coco_panoptic(config, "train")
 
 

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from tfpanoptic.categories import Category, CategoryTable
+from tfpanoptic.errors import SettingError
 from tfpanoptic.models.deeperlab import HEADS, DeeperLabConfig, build, channels, grid
 from tfpanoptic.ops.keypoint_graph import EDGES, KEYPOINTS
 
@@ -71,3 +72,9 @@ def test_the_published_widths(monkeypatch):
     for head, width in (("semantic", 256), ("keypoint", 64), ("short", 64), ("middle", 64), ("long", 64)):
         assert shapes[f"{head}_head/hidden/depthwise/conv/kernel"] == (7, 7, 256, 1)
         assert shapes[f"{head}_head/hidden/pointwise/conv/kernel"] == (1, 1, 256, width)
+
+
+def test_an_endpoint_that_the_backbone_lacks_is_named():
+    for endpoint in ("image", "res7"):
+        with pytest.raises(SettingError, match=f"model.decoder.endpoint: expected .*res2.* found '{endpoint}'"):
+            build(tiny(decoder={"endpoint": endpoint}), TABLE)

@@ -106,5 +106,7 @@ def test_bfloat16_keeps_the_sum_of_logits_in_float32():
     expected = attend(*[tf.cast(value, tf.float32) for value in narrow], span=None)
     for ours, value in zip(attend(*narrow, span=None), expected, strict=True):
         assert ours.dtype == tf.bfloat16
-        # Three rounded logits of a size of 4 (steps of 2**-6), and the weights' own rounding.
-        np.testing.assert_allclose(tf.cast(ours, tf.float32), value, atol=0.1)
+        # Three rounded logits of a size of 4 (steps of 2**-6), and the weights' own rounding: 0.0024 at this seed,
+        # and 0.0043 where the three are summed in bfloat16.
+        error = np.abs(np.asarray(tf.cast(ours, tf.float32)) - np.asarray(value))
+        assert error.mean() < 0.0035 and error.max() < 0.1

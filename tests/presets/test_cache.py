@@ -27,7 +27,9 @@ def server():
 @pytest.fixture
 def model(tiny_settings):
     """A tiny model with made weights."""
-    tiny_settings["model"]["postprocess"]["center_threshold"] = 0.1
+    # As DeepLab2's networks are.
+    tiny_settings["model"] |= {"normalization": "symmetric", "align_corners": True}
+    tiny_settings["augment"]["crop"] = [65, 65]
     experiment = Experiment.from_dict(tiny_settings)
     model = PanopticSegmenter(experiment, experiment.load_categories())
     rng = np.random.default_rng(3)

@@ -1,8 +1,8 @@
 """ImageNet weights for backbones: those of `keras.applications`, fetched by it or bundled with the package.
 
-They are fitted to the model that stands, without changing what it computes: a bias before a batch normalisation moves
-its mean, another epsilon its variance, and another scale of the image the first kernel and its mean. (With another
-scale the zeros that pad the image are another colour; that reaches the image's border only.)
+They are fitted to the model that stands, without changing what it computes with its moving statistics: a bias before a
+batch normalisation moves its mean, another epsilon its variance, and another scale of the image the first kernel and
+its mean. (With another scale the zeros that pad the image are another colour; that reaches the image's border only.)
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class Module(NamedTuple):
         stride: of the last one.
         shortcut: "conv" (1x1, with the stride), "sum" or None.
         activated: whether ReLU follows each half of a convolution; otherwise it stands before each convolution.
-        endpoints: the module's maps that decoders may take; "inner" is the second convolution's.
+        inner, endpoint: names under which decoders may take the second convolution's map and the module's.
     """
 
     name: str

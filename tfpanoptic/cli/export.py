@@ -29,6 +29,8 @@ def export(
 
     if format not in EXPORTERS:
         raise InputError(f"--format: expected one of {', '.join(EXPORTERS)}, found {format!r}")
+    if out is None and not run.is_dir():
+        raise InputError(f"--out: expected a folder to write, as {run} is no run folder of yours")
     segmenter = PanopticSegmenter.from_preset(run, overrides or ())
     target = out or run / format
     EXPORTERS[format](segmenter, target, overwrite=overwrite)

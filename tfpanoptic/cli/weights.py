@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from tfpanoptic.atomic import require_file_place
 from tfpanoptic.cli.quiet_tensorflow import import_tensorflow
-from tfpanoptic.errors import InputError, SettingError
+from tfpanoptic.errors import InputError, SettingError, settings_of
 
 
 def convert(
@@ -29,17 +30,22 @@ def convert(
     """Convert a checkpoint of another project to a weight file of ours."""
     import_tensorflow()
     from tfpanoptic.convert import CONVERTERS
+    from tfpanoptic.experiment import Experiment
     from tfpanoptic.segmenter import PanopticSegmenter
 
     if source not in CONVERTERS:
         raise InputError(f"--from: expected one of {', '.join(CONVERTERS)}, found {source!r}")
     if out.exists() and not overwrite:
         raise InputError(f"{out}: exists already; give --overwrite to replace it")
+    require_file_place(out)
     converter = CONVERTERS[source]
     if backbone_only and not hasattr(converter, "load_backbone"):
         raise InputError(f"--backbone-only: not possible with --from {source}")
     variables = converter.read_checkpoint(checkpoint)
-    segmenter = PanopticSegmenter.from_yaml(config, overrides or ())
+    experiment = Experiment.from_yaml(config, overrides or ())
+    with settings_of(config):
+        # Not with the weights that training starts from, which would be fetched in vain.
+        segmenter = PanopticSegmenter(experiment, experiment.load_categories())
     try:
         if backbone_only:
             left = converter.load_backbone(segmenter, variables)
@@ -49,7 +55,6 @@ def convert(
         raise InputError(f"{config}: {error}") from None
     except InputError as error:
         raise InputError(f"{checkpoint}: {error}") from None
-    out.parent.mkdir(parents=True, exist_ok=True)
     segmenter.save_weights_file(out)
     print(f"{out}: {len(segmenter.weights)} weights, {segmenter.count_params():,} parameters")
     if left:

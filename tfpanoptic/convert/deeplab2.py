@@ -13,16 +13,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from tfpanoptic.convert.fitting import Head, require_architecture, set_weights
+from tfpanoptic.convert.fitting import Head, differing_settings, require_architecture, set_weights
 from tfpanoptic.errors import InputError
 
 SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 
 _EXPECTED = "a TensorFlow checkpoint of DeepLab2, by its path without .index or by its folder"
-_PROJECT = "DeepLab2's Panoptic-DeepLab"
+_PROJECT = "DeepLab2's Panoptic-DeepLab or Axial-DeepLab"
 
 # What a training checkpoint holds beside the network.
 _NOT_NETWORK = re.compile(
@@ -110,7 +111,7 @@ def load_variables(model, variables: Mapping[str, np.ndarray], reset_heads: bool
     """Fills `model` from DeepLab2's arrays: every array is used once, every weight is set once.
 
     Args:
-        model: a Keras model whose weights have the paths of `models/panoptic_deeplab.py`.
+        model: a `PanopticSegmenter` of Panoptic-DeepLab or Axial-DeepLab, or a network of one.
         variables: name -> array; the suffix of checkpoint files is optional, optimizer slots, save counters and the
             global step are passed over.
         reset_heads: leave the last layer of the semantic head as it is.
@@ -120,13 +121,31 @@ def load_variables(model, variables: Mapping[str, np.ndarray], reset_heads: bool
 
     Raises:
         SettingError: a model of another architecture.
-        InputError: arrays without a weight, weights without an array, or shapes that differ;
-            nothing is set then.
+        InputError: arrays without a weight, weights without an array, shapes that differ, or a setting with which the
+            model computes something else with these weights; nothing is set then.
     """
     require_architecture(model, ("panoptic_deeplab", "axial_deeplab"), _PROJECT)
     arrays = {name.removesuffix(SUFFIX): value for name, value in variables.items() if not _NOT_NETWORK.search(name)}
     arrays = {name: np.ravel(x) if _OF_CHANNELS.search(name) else x for name, x in arrays.items()}
-    return set_weights(model.weights, arrays, deeplab2_name, _PROJECT, _HEADS, reset_heads)
+    differing = differing_settings(model, _settings(model))
+    return set_weights(model.weights, arrays, deeplab2_name, _PROJECT, _HEADS, reset_heads, differing)
+
+
+def _settings(model) -> dict[str, Any]:
+    """What DeepLab2's networks are computed with; shapes alone do not tell.
+
+    Source: `model/encoder`, and `epsilon` of the configurations: 1e-5 with MobileNetV3, else the default of 1e-3.
+    """
+    backbone = model.experiment.model.backbone.name if hasattr(model, "experiment") else ""
+    return {
+        "normalization": "symmetric",
+        "align_corners": True,
+        "norm.epsilon": 1e-5 if backbone.startswith("mobilenet") else 1e-3,
+        "backbone.padding": "symmetric",
+        "backbone.gate": "sigmoid",
+        "backbone.stride_on": "3x3",
+        "backbone.max_pool": False,
+    }
 
 
 def deeplab2_name(path: str) -> str:

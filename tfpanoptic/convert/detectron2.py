@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tfpanoptic.convert import caffe2_resnet
-from tfpanoptic.convert.fitting import Head, listed, require_architecture, set_weights
+from tfpanoptic.convert.fitting import Head, differing_settings, listed, require_architecture, set_weights
 from tfpanoptic.convert.safe_pickle import NoPickle, StoredArray, read_pickle
 from tfpanoptic.convert.torch_file import LEGACY_MAGIC, Tensor, read_legacy, read_zip
 from tfpanoptic.errors import InputError
@@ -186,7 +186,7 @@ def load_variables(model, variables: Mapping[str, np.ndarray], reset_heads: bool
     if caffe2_resnet.STEM in variables:
         raise InputError("weights of a backbone; --backbone-only converts them and leaves all others as initialised")
     require_architecture(model, ("panoptic_fpn",), _PROJECT)
-    differing = _other_pixels(variables) + _differing_settings(model, ("backbone", "norm", "normalization", "instance"))
+    differing = _other_pixels(variables) + differing_settings(model, _SETTINGS)
     arrays = {name: _in_our_layout(name, a) for name, a in variables.items() if not _NOT_NETWORK.search(name)}
     return set_weights(model.weights, arrays, detectron2_name, _PROJECT, _HEADS, reset_heads, differing)
 
@@ -208,7 +208,7 @@ def load_backbone(model, variables: Mapping[str, np.ndarray]) -> tuple[str, ...]
     if caffe2_resnet.STEM not in variables:
         names = listed("found", variables)
         raise InputError(f"--backbone-only: expected {_CLASSIFIER}, such as {caffe2_resnet.STEM}; {names}")
-    differing = _differing_settings(model, ("backbone", "norm", "normalization"))
+    differing = differing_settings(model, _SETTINGS, ("backbone", "norm", "normalization"))
     arrays = {name: _in_our_layout(name, a) for name, a in caffe2_resnet.detectron2_arrays(variables).items()}
     weights = [weight for weight in model.weights if detectron2_name(weight.path).startswith(_BACKBONE)]
     set_weights(weights, arrays, detectron2_name, _CLASSIFIER, (), differing=differing)
@@ -222,25 +222,6 @@ def detectron2_name(path: str) -> str:
         if match and path[match.end() :] in _LEAVES:
             return f"{name(match)}.{_LEAVES[path[match.end() :]]}"
     return path
-
-
-def _differing_settings(model, parts: Sequence[str]) -> list[str]:
-    """The settings with which a segmenter computes something else with the weights than Detectron2, a phrase each.
-
-    Args:
-        model: a `PanopticSegmenter`; of a network without a configuration nothing is known.
-        parts: the sections of the configuration to look at.
-    """
-    differing = []
-    for path, expected in _SETTINGS.items() if hasattr(model, "experiment") else ():
-        if path.split(".")[0] not in parts:
-            continue
-        found = model.experiment.model
-        for key in path.split("."):
-            found = getattr(found, key, None)
-        if found != expected:
-            differing.append(f"model.{path}: expected {expected!r} for these weights, found {found!r}")
-    return differing
 
 
 def _other_pixels(variables: Mapping[str, np.ndarray]) -> list[str]:

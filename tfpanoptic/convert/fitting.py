@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,6 +39,26 @@ def require_architecture(model, names: tuple[str, ...], project: str) -> None:
         raise SettingError(
             "model.name", f"expected {' or '.join(map(repr, names))} for weights of {project}, found {found!r}"
         )
+
+
+def differing_settings(model, expected: Mapping[str, Any], parts: Sequence[str] | None = None) -> list[str]:
+    """The settings with which a segmenter computes something else with the weights, a phrase each.
+
+    Args:
+        model: a `PanopticSegmenter`; of a network without a configuration nothing is known.
+        expected: dotted path below `model` -> value; a setting that the model does not have is passed over.
+        parts: the sections of the configuration to look at; all by default.
+    """
+    differing = []
+    for path, value in expected.items() if hasattr(model, "experiment") else ():
+        if parts is not None and path.split(".")[0] not in parts:
+            continue
+        found = model.experiment.model
+        for key in path.split("."):
+            found = getattr(found, key, value)
+        if found != value:
+            differing.append(f"model.{path}: expected {value!r} for these weights, found {found!r}")
+    return differing
 
 
 def set_weights(
@@ -113,7 +133,7 @@ def _other_names(found: Set[str], expected: Set[str]) -> str:
 def _take_head(misfits: dict[str, tuple], head: Head) -> str:
     """The head with both numbers of outputs, taken out of the misfits; empty if they differ in anything else."""
     own = {name: pair for name, pair in misfits.items() if name.startswith(head.start)}
-    if not own or any(found[:-1] != expected[:-1] for found, expected in own.values()):
+    if not own or any(not found or found[:-1] != expected[:-1] for found, expected in own.values()):
         return ""
     for name in own:
         del misfits[name]

@@ -61,8 +61,8 @@ def load_coco_panoptic(config: CocoPanopticConfig, split: str) -> Dataset:
     dataset = read_coco_panoptic(paths.images, paths.annotations, paths.panoptic, categories=table)
     if split == "train" and dataset.truth_only:
         raise InputError(
-            f"{config.categories}: lacks the categories {', '.join(dataset.truth_only)} "
-            f"of the training annotations {paths.annotations}; add them, or leave data.categories out"
+            f"data.categories: {config.categories} lacks the categories {', '.join(dataset.truth_only)} of the "
+            f"training annotations {paths.annotations}; give a JSON that has them, or leave data.categories out"
         )
     return replace(dataset, split=split)
 

@@ -190,7 +190,7 @@ class LogitNorm(keras.layers.Layer):
 
     Args:
         heads: number of heads.
-        norm: "batch" or "frozen".
+        norm: batch normalisation, frozen or not.
     """
 
     def __init__(self, heads: int, norm: Norm = Norm(), **kwargs):

@@ -14,7 +14,7 @@ from keras import ops
 
 from tfpanoptic.layers.norm import FrozenBatchNorm, Norm, normalization
 
-# TensorFlow 2.21 on CPUs with AVX-512 writes past a buffer in the gradient of a strided 1x1 convolution of fewer input
+# TensorFlow 2.21 on x86 CPUs writes past a buffer in the gradient of a strided 1x1 convolution of fewer input
 # channels (oneDNN, https://github.com/uxlfoundation/oneDNN/issues/6035): wrong kernels, later a crash.
 _FEWEST_CHANNELS_OF_STRIDED_1X1 = 16
 
@@ -50,7 +50,7 @@ class ConvNorm(keras.layers.Layer):
         norm = Norm(*norm)
         self.filters = filters
         self._padding = _explicit_padding(kernel_size, stride, padding)
-        self._every = 1
+        self._stride, self._every = stride, 1
         self.conv = keras.layers.Conv2D(
             filters,
             kernel_size,
@@ -69,7 +69,7 @@ class ConvNorm(keras.layers.Layer):
         """Creates the kernel and the normalisation's weights."""
         if self.conv.kernel_size == (1, 1) and input_shape[-1] < _FEWEST_CHANNELS_OF_STRIDED_1X1:
             # The same cells, taken first. Slower for many channels.
-            self._every, self.conv.strides = self.conv.strides[0], (1, 1)
+            self._every, self.conv.strides = self._stride, (1, 1)
         self.conv.build(_any_size(input_shape))
         self.norm.build((*input_shape[:-1], self.filters))
 

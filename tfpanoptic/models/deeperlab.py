@@ -15,6 +15,7 @@ from pydantic import Field, PositiveInt
 from tfpanoptic.architecture import Architecture, Networks, Oracle, Segments
 from tfpanoptic.backbones import BACKBONES
 from tfpanoptic.categories import CategoryTable
+from tfpanoptic.errors import SettingError
 from tfpanoptic.oracles.keypoint_settings import block_side, fine_stride, relaxations
 from tfpanoptic.panoptic_map import MAX_INSTANCE, category_of, encode, instance_of
 from tfpanoptic.settings.config import Named, StrictConfig
@@ -145,6 +146,9 @@ def build(config: DeeperLabConfig, categories: CategoryTable) -> Networks:
     normalized = NormalizeImage(config.normalization, name="normalize")(image, valid_size)
     block = block_side(config)
     endpoints = BACKBONES[config.backbone.name].build(normalized, config.backbone, norm)
+    if config.decoder.endpoint not in endpoints:  # the oracle's "image" is none
+        expected = ", ".join(endpoints)
+        raise SettingError("model.decoder.endpoint", f"expected one of {expected}, found {config.decoder.endpoint!r}")
     pyramid = ASPP(
         config.aspp_channels,
         config.aspp_rates,

@@ -94,7 +94,7 @@ class PanopticDeepLabConfig(StrictConfig):
     norm: NormConfig = NormConfig()
     align_corners: bool = True
     # () leaves one 1x1 projection instead of the pyramid.
-    aspp_rates: tuple[int, ...] = (3, 6, 9)
+    aspp_rates: tuple[PositiveInt, ...] = (3, 6, 9)
     # Window of the image pooling, in cells of the backbone's output; null pools over everything.
     aspp_pool_window: tuple[PositiveInt, PositiveInt] | None = None
     aspp_dropout: float = Field(0.1, ge=0, lt=1)

@@ -14,10 +14,8 @@ from typing import Any, NamedTuple
 from keras import ops
 
 from tfpanoptic.ops.chunks import chunked, joined, map_and_sum
+from tfpanoptic.ops.lowest import LOWEST
 from tfpanoptic.ops.row_windows import Cut, blocks, seen, unblocked, unwindowed, windows
-
-# A logit that leaves nothing after the softmax, and finite.
-_NEVER = -1e9
 
 
 def axial_attention(queries, keys, values, tables, cut: Cut) -> tuple[Any, Any]:
@@ -122,14 +120,13 @@ def _retrieved(rows, tables, cut: Cut):
 
 def _weights(chunk: _Chunk, tables, cut: Cut, heads: int):
     """Share of each key of the window in what a query retrieves, [Z, block, window]."""
-    of_query = ops.einsum("izd,ijd->izj", chunk.query_of_position, tables[0])
-    of_key = ops.einsum("jzd,jid->jzi", chunk.key_of_position, tables[1])
-    logits = ops.einsum("zid,zjd->zij", chunk.query, chunk.key)
+    of_query = ops.cast(ops.einsum("izd,ijd->izj", chunk.query_of_position, tables[0]), "float32")
+    of_key = ops.cast(ops.einsum("jzd,jid->jzi", chunk.key_of_position, tables[1]), "float32")
+    logits = ops.cast(ops.einsum("zid,zjd->zij", chunk.query, chunk.key), "float32")
     logits = logits + ops.transpose(of_query, (1, 0, 2)) + ops.transpose(of_key, (1, 2, 0))
-    logits = ops.cast(logits, "float32")
     visible = seen(cut)
     if visible is not None:
-        hidden = ops.expand_dims(ops.where(visible, 0.0, _NEVER), 1)  # [blocks, 1, block, window]
+        hidden = ops.expand_dims(ops.where(visible, 0.0, LOWEST), 1)  # [blocks, 1, block, window]
         shape = ops.shape(logits)
         logits = ops.reshape(ops.reshape(logits, (-1, cut.blocks, heads, *shape[1:])) + hidden, shape)
     return ops.cast(ops.softmax(logits, axis=-1), chunk.values.dtype)

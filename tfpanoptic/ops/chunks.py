@@ -22,11 +22,10 @@ def chunked(x, count, numbers):
         numbers: of the largest intermediate result of a row.
     """
     if isinstance(count, int) and isinstance(numbers, int):
-        chunks = max(1, min(count, count * numbers // TOGETHER))
-        together = -(-count // chunks)
+        together = max(1, min(TOGETHER // numbers, count))
     else:
-        together = ops.minimum(ops.maximum(TOGETHER // numbers, 1), count)
-        chunks = (count + together - 1) // together
+        together = ops.maximum(ops.minimum(TOGETHER // numbers, count), 1)
+    chunks = (count + together - 1) // together
     x = ops.pad(x, ((0, chunks * together - count), *((0, 0),) * (len(x.shape) - 1)))
     return ops.reshape(x, (chunks, together, *ops.shape(x)[1:]))
 

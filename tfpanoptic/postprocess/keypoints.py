@@ -102,7 +102,7 @@ def deeperlab_postprocess(
 def _on_the_grid(outputs: dict, logits, size, valid_size, channels: tuple[int, ...], thing_ids: tuple[int, ...]):
     """The maps of the keypoints, and which cells are of things, bool `[B, h, w]`; padding has neither."""
     small = ops.shape(logits)[1:3]
-    # A cell counts if its first pixel does.
+    # A cell counts if its first pixel does; with aligned corners, where cells lie on pixels, one more may.
     valid_cells = ops.stack(
         [(valid_size[:, axis] * small[axis] + (size[axis] - 1)) // size[axis] for axis in (0, 1)], axis=1
     )

@@ -13,7 +13,7 @@ import numpy as np
 from tfpanoptic.atomic import replace_file
 from tfpanoptic.data.coco_panoptic import read_coco_panoptic
 from tfpanoptic.data.dataset import Dataset, ImageRecord, read_record_image, read_segment_map
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import InputError, settings_of
 from tfpanoptic.evaluation.dataset import evaluate_dataset, without_unlabelled
 from tfpanoptic.evaluation.measures import FAST
 from tfpanoptic.evaluation.measures.panoptic_quality import summarize_rows
@@ -67,7 +67,8 @@ def evaluate_run(options: EvaluateOptions) -> tuple[Evaluation, Scenes]:
     if options.images is not None and options.gt is not None and options.gt_dir is not None:
         dataset = matched_dataset(segmenter, options.images, options.gt, options.gt_dir)
     else:
-        dataset = segmenter.experiment.load_data("val")
+        with settings_of(f"{run.config} (or give --images, --gt and --gt-dir)"):
+            dataset = segmenter.experiment.load_data("val")
     for line in dataset.unmatched():
         print(line, file=sys.stderr)
     source, total = _source(segmenter, run, dataset), len(dataset)
