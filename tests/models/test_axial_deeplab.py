@@ -74,3 +74,10 @@ def test_a_pyramid_is_refused():
 
 def test_the_architecture_is_listed():
     assert ARCHITECTURES["axial_deeplab"] is ARCHITECTURE
+
+
+def test_settings_have_the_types_and_defaults_of_panoptic_deeplab():
+    others = PANOPTIC_DEEPLAB.config.model_fields
+    for name, field in AxialDeepLabConfig.model_fields.items():
+        if name != "name":
+            assert (field.annotation, field.default) == (others[name].annotation, others[name].default), name

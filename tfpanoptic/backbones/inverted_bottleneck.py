@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tfpanoptic.backbones.dilated import dilated
+
 # Keras and the layers on it are imported where they are used: configurations are read without them.
 if TYPE_CHECKING:
     from tfpanoptic.layers.norm import Norm
@@ -60,17 +62,12 @@ def inverted_bottlenecks(
         The last block's output, and the outputs of the blocks that have an endpoint, by its name.
     """
     endpoints = {}
-    stride, dilation = 2, 1
-    for number, block in enumerate(blocks, start=1):
-        block_stride = block.stride if stride < output_stride else 1
-        output = _inverted_bottleneck(x, block, block_stride, dilation, f"block{number}", norm, padding, gate)
+    grids = dilated((block.stride for block in blocks), output_stride)
+    for number, (block, (stride, dilation)) in enumerate(zip(blocks, grids, strict=True), start=1):
+        output = _inverted_bottleneck(x, block, stride, dilation, f"block{number}", norm, padding, gate)
         x = output.projected
         if block.endpoint:
             endpoints[block.endpoint] = output
-        if block_stride == block.stride:
-            stride *= block_stride
-        else:
-            dilation *= block.stride  # from the next block on
     return x, endpoints
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tfpanoptic.backbones.backbone import Backbone, NoWeights
+from tfpanoptic.backbones.dilated import dilated
 from tfpanoptic.settings.config import StrictConfig
 
 # Keras and the layers on it are imported where they are used: configurations are read without them.
@@ -92,18 +93,14 @@ def build(image, config: XceptionConfig, norm: Norm) -> dict[str, keras.KerasTen
     x = ConvNorm(32, 3, stride=2, norm=norm, name="stem_conv1")(image)
     x = ConvNorm(64, 3, norm=norm, name="stem_conv2")(x)
     endpoints = {"res1": x}
-    stride, dilation = 2, 1
-    for module in _modules(config):
-        module_stride = module.stride if stride < config.output_stride else 1
-        x, inner = _separable_module(x, module, module_stride, dilation, norm)
+    modules = _modules(config)
+    grids = dilated((module.stride for module in modules), config.output_stride)
+    for module, (stride, dilation) in zip(modules, grids, strict=True):
+        x, inner = _separable_module(x, module, stride, dilation, norm)
         if module.inner:
             endpoints[module.inner] = inner
         if module.endpoint:
             endpoints[module.endpoint] = x
-        if module_stride == module.stride:
-            stride *= module_stride
-        else:
-            dilation *= module.stride  # from the next module on
     return endpoints
 
 

@@ -16,8 +16,7 @@ def models() -> None:
     table = Table("kind", "names", box=None)
     for kind, registry in (("architectures", ARCHITECTURES), ("backbones", BACKBONES), ("datasets", DATASETS)):
         table.add_row(kind, ", ".join(registry))
-    console = Console()
-    console.print(table)
+    Console().print(table)
     print(
         "\npublished models, for predict, evaluate, export and PanopticSegmenter.from_preset; the numbers are theirs:"
     )

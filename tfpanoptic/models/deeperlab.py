@@ -17,7 +17,6 @@ from tfpanoptic.backbones import BACKBONES
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import SettingError
 from tfpanoptic.oracles.keypoint_settings import block_side, fine_stride, relaxations
-from tfpanoptic.panoptic_map import MAX_INSTANCE, category_of, encode, instance_of
 from tfpanoptic.settings.config import Named, StrictConfig
 from tfpanoptic.settings.input_size import Grid
 from tfpanoptic.settings.norm import NormConfig
@@ -222,15 +221,11 @@ def postprocess(outputs, size, valid_size, config: DeeperLabConfig, categories: 
 
 
 def perfect_outputs(panoptic, config: DeeperLabConfig, categories: CategoryTable) -> dict[str, Any]:
-    """Outputs of perfect heads for one panoptic map int32 [H, W]; see `oracles/keypoints.py`.
-
-    A crowd is one more instance here: PQ does not count it, and its pixels would join other instances.
-    """
+    """Outputs of perfect heads for one panoptic map int32 [H, W]; see `oracles/keypoints.py`."""
+    from tfpanoptic.oracles.crowds import crowds_as_instances
     from tfpanoptic.oracles.keypoints import deeperlab_perfect_outputs
 
-    panoptic = np.asarray(panoptic)
-    crowd = categories.isthing[category_of(panoptic)] & (instance_of(panoptic) == 0)
-    panoptic = np.where(crowd, encode(category_of(panoptic), MAX_INSTANCE), panoptic).astype(np.int32)
+    panoptic = crowds_as_instances(panoptic, categories.isthing)
     target = targets({"panoptic": panoptic}, config, categories)
     return deeperlab_perfect_outputs(
         {name: np.asarray(values) for name, values in target.items()},

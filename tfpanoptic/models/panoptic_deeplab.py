@@ -18,7 +18,6 @@ from tfpanoptic.backbones import BACKBONES
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import SettingError
 from tfpanoptic.oracles.center_settings import head_stride, relaxations
-from tfpanoptic.panoptic_map import MAX_INSTANCE, category_of, encode, instance_of
 from tfpanoptic.settings.config import Named, StrictConfig
 from tfpanoptic.settings.input_size import Grid
 from tfpanoptic.settings.norm import NormConfig
@@ -267,14 +266,12 @@ def postprocess(outputs, size, valid_size, config: PanopticDeepLabConfig, catego
 def perfect_outputs(panoptic, config: PanopticDeepLabConfig, categories: CategoryTable) -> dict[str, Any]:
     """Outputs of perfect heads for one panoptic map int32 [H, W]; see `oracles/centers.py`.
 
-    A crowd is one more instance here. The losses teach nothing there that speaks against it, PQ does not count
-    it, and without a centre of its own its pixels would join other instances.
+    A crowd is one more instance here; the losses teach nothing there that speaks against it.
     """
     from tfpanoptic.oracles.centers import panoptic_deeplab_perfect_outputs
+    from tfpanoptic.oracles.crowds import crowds_as_instances
 
-    panoptic = np.asarray(panoptic)
-    crowd = categories.isthing[category_of(panoptic)] & (instance_of(panoptic) == 0)
-    panoptic = np.where(crowd, encode(category_of(panoptic), MAX_INSTANCE), panoptic).astype(np.int32)
+    panoptic = crowds_as_instances(panoptic, categories.isthing)
     target = targets({"panoptic": panoptic}, config, categories)
     return panoptic_deeplab_perfect_outputs(
         {name: np.asarray(values) for name, values in target.items()},

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from tfpanoptic.panoptic_map import category_of, instance_of
-from tfpanoptic.targets.category_tables import is_thing
-from tfpanoptic.targets.segments import segment_boxes
+from tfpanoptic.panoptic_map import category_of
+from tfpanoptic.targets.segments import segment_boxes, segments_of
 
 
 def instance_targets(
@@ -31,19 +30,19 @@ def instance_targets(
         `box_category` int32 `[N]`, 0 in empty places
         `instance_map` int32 `[H, W]`, the place of the instance at each pixel, counted from 1; 0 without one
     """
-    labels, segment = tf.unique(tf.reshape(panoptic, [-1]))
-    is_instance = is_thing(labels, thing_ids) & (instance_of(labels) > 0)
+    segments = segments_of(panoptic, thing_ids)
+    labels, is_instance = segments.labels, segments.is_instance
     priority = tf.where(is_instance, tf.random.stateless_uniform(tf.shape(labels), seed), -1.0)
     # Chosen by chance, kept in the order of the map.
     chosen = tf.argsort(priority, direction="DESCENDING", stable=True)[:max_instances]
     chosen = tf.sort(tf.boolean_mask(chosen, tf.gather(is_instance, chosen)))
     number = tf.scatter_nd(chosen[:, None], tf.range(1, tf.size(chosen) + 1), tf.shape(labels))
     missing = max_instances - tf.size(chosen)
-    tight = tf.cast(segment_boxes(segment, tf.size(labels), tf.shape(panoptic)), tf.float32)
+    tight = tf.cast(segment_boxes(segments.of_pixel, tf.size(labels), tf.shape(panoptic)), tf.float32)
     boxes = tf.pad(tf.gather(tight, chosen), [[0, missing], [0, 0]])
     category = tf.pad(tf.gather(category_of(labels), chosen), [[0, missing]])
     return {
         "boxes": tf.ensure_shape(boxes, (max_instances, 4)),
         "box_category": tf.ensure_shape(category, (max_instances,)),
-        "instance_map": tf.reshape(tf.gather(number, segment), tf.shape(panoptic)),
+        "instance_map": tf.reshape(tf.gather(number, segments.of_pixel), tf.shape(panoptic)),
     }
