@@ -227,10 +227,47 @@ def test_a_checkpoint_of_a_wide_resnet_is_read_and_loaded(tmp_path):
             "stage5_block2_conv2/post_context/conv/bias",
             "_stage5/_block2/_conv2_bn_act/_post_global_context/convolution/bias",
         ),
+        # By those of `model/encoder/axial_resnet.py` and `model/layers/resized_fuse.py`.
+        ("decoder_stage1_block1_conv2_linear/conv/kernel", "_decoder_stage1/_block1/_conv2_bn/_conv/kernel"),
+        (
+            "decoder_stage4_block1_attention/height_axis/qkv_kernel",
+            "_decoder_stage4/_block1/_attention/_height_axis/qkv_kernel",
+        ),
+        (
+            "decoder_stage2_resized_fuse_resized_conv1/conv/kernel",
+            "_decoder_stage2_resized_fuse/_resized_conv_bn1/_conv/kernel",
+        ),
+        (
+            "decoder_stage4_resized_fuse_strided_conv1/batch_norm/beta",
+            "_decoder_stage4_resized_fuse/_strided_conv_bn1/_batch_norm/beta",
+        ),
     ],
 )
 def test_weights_of_wide_resnets_have_the_originals_names(path, name):
     assert deeplab2_name(path) == f"encoder/{name}"
+
+
+NARROW_MAX_L = {"name": "max_deeplab_l_backbone"} | {key: WIDE[key] for key in list(WIDE)[1:4]}
+
+
+def test_a_decoder_that_the_model_does_not_read_is_passed_over():
+    """Axial-DeepLab ends MaX-DeepLab-L's backbone at `res5`; the rest of it stands in the published file."""
+    model = network({**NARROW, "aspp_rates": [], "backbone": NARROW_MAX_L}, 2)
+    variables = variables_of(model)
+    load_variables(model, variables | {"encoder/_decoder_stage1/_block1/_conv1_bn_act/_conv/kernel": np.ones(3)})
+    for weight in model.weights:
+        np.testing.assert_array_equal(np.ravel(weight), np.ravel(variables[deeplab2_name(weight.path)]))
+
+
+def test_a_decoder_that_the_model_reads_is_filled():
+    skip = {"skips": [{"endpoint": "res5_decoded", "channels": 4}]}
+    branches = {name: NARROW[name] | skip for name in ("semantic", "instance")}
+    model = network({**NARROW, **branches, "backbone": NARROW_MAX_L}, 2)
+    variables = variables_of(model)
+    assert sum(name.startswith("encoder/_decoder_stage") for name in variables) > 40
+    load_variables(model, variables)
+    for weight in model.weights:
+        np.testing.assert_array_equal(np.ravel(weight), np.ravel(variables[deeplab2_name(weight.path)]))
 
 
 def test_every_weight_of_a_wide_resnet_has_a_name_of_the_original():

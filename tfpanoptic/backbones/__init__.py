@@ -1,6 +1,7 @@
 """Backbones: from a normalised image to endpoints such as `res1` .. `res5`; imports no Keras before it builds."""
 
 from tfpanoptic.backbones.axial_resnet import AXIAL_RESNET
+from tfpanoptic.backbones.axial_swidernet import AXIAL_SWIDERNET
 from tfpanoptic.backbones.mobilenet_v2 import MOBILENET_V2
 from tfpanoptic.backbones.mobilenet_v3 import MOBILENET_V3
 from tfpanoptic.backbones.resnet import RESNET
@@ -29,4 +30,6 @@ BACKBONES = {
     "axial_deeplab_l": AXIAL_RESNET,
     "axial_deeplab_xl": AXIAL_RESNET,
     "max_deeplab_s_backbone": AXIAL_RESNET,
+    "axial_swidernet": AXIAL_SWIDERNET,
+    "max_deeplab_l_backbone": AXIAL_SWIDERNET,
 }

@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 from pydantic import AfterValidator, Field
 
 from tfpanoptic.backbones.backbone import Backbone, NoWeights
-from tfpanoptic.backbones.residual import residual_sum
+from tfpanoptic.backbones.residual import DropPath, Place, stages
 from tfpanoptic.backbones.resnet import (
     BOTTLENECK,
     BOTTLENECK_EXPANSION,
     STAGE_WIDTHS,
-    Place,
     bottleneck,
     conv,
-    stages,
+    last_conv,
     stem,
 )
 from tfpanoptic.settings.config import StrictConfig
@@ -35,8 +34,16 @@ if TYPE_CHECKING:
     from tfpanoptic.layers.norm import Norm
 
 HEADS = 8
-# Width of what attention takes and gives, relative to the stage's; keys have the stage's own.
-ATTENTION_EXPANSION = 2
+# The smallest stride of a block's input with which training may leave it out.
+DROPPED_FROM = 16
+
+
+class Expansion(NamedTuple):
+    """Widths around attention, relative to the stage's: of its input, of queries and keys, and of values."""
+
+    input: int
+    key: int
+    value: int
 
 
 class Kind(NamedTuple):
@@ -71,6 +78,10 @@ def _odd(span: int) -> int:
 Span = Annotated[int, Field(ge=1), AfterValidator(_odd)] | None
 
 
+# Axial-DeepLab's.
+EXPANSION = Expansion(input=2, key=1, value=2)
+
+
 class AxialResNetConfig(StrictConfig):
     """An Axial-ResNet and what may be changed about it.
 
@@ -81,6 +92,8 @@ class AxialResNetConfig(StrictConfig):
         layer_multiplier: of the number of blocks of each stage, 3, 4, 6 and 3, rounded down.
         spans: cells that a query of stages 2 to 5 sees along an axis, odd numbers; null for all. The paper's is 65
             where memory is short.
+        drop_path: how often training leaves out the branch of a block of the last stage; of earlier ones linearly
+            less, and of those before stride 16 never.
         weights: null; there are none of ImageNet.
     """
 
@@ -100,6 +113,7 @@ class AxialResNetConfig(StrictConfig):
     stem_multiplier: float = Field(1.0, gt=0)
     layer_multiplier: float = Field(1.0, gt=0)
     spans: tuple[Span, Span, Span, Span] = (None, None, None, None)
+    drop_path: float = Field(0.0, ge=0, lt=1)
     weights: NoWeights = None
 
 
@@ -108,39 +122,43 @@ def strides(config: AxialResNetConfig) -> dict[str, int]:
     return {f"res{number}": min(2**number, config.output_stride) for number in range(1, 6)}
 
 
-def build(image, config: AxialResNetConfig, norm: Norm) -> dict[str, keras.KerasTensor]:
+def build(image, config: AxialResNetConfig, norm: Norm, seed=None) -> dict[str, keras.KerasTensor]:
     """Endpoints `res1` to `res5` of a normalised image [B, H, W, 3], after their ReLU.
 
     Raises:
-        SettingError: a normalisation other than batch normalisation, frozen or not.
+        SettingError: a normalisation other than batch normalisation, frozen or not, or `drop_path` without a `seed`.
     """
     kind = KINDS[config.name]
     counts = tuple(max(1, int(count * config.layer_multiplier)) for count in BOTTLENECK["resnet50"])
     spans = dict(zip(STAGE_WIDTHS, config.spans, strict=True))
 
-    def block(x, place: Place):
-        width = STAGE_WIDTHS[place.stage] * kind.width_multiplier * config.width_multiplier
-        width = HEADS * max(1, round(width / HEADS))
+    def branch(x, place: Place):
+        width = of_heads(STAGE_WIDTHS[place.stage] * kind.width_multiplier * config.width_multiplier)
         if place.seen < kind.axial_from:
-            return bottleneck(x, width, place.stride, place.dilation, place.name, norm)
-        return _axial_bottleneck(x, width, place.stride, spans[place.stage], place.name, norm)
+            return bottleneck(x, width, place, norm)
+        return axial_bottleneck(x, width, EXPANSION, place, spans[place.stage], norm)
 
     x = stem(image, kind.stem, config.stem_multiplier, norm)
-    return {"res1": x, **stages(x, counts, config.output_stride, block)}
+    drop = DropPath(config.drop_path, DROPPED_FROM, seed)
+    return {"res1": x, **stages(x, counts, config.output_stride, branch, norm, drop)[0]}
 
 
 AXIAL_RESNET = Backbone(AxialResNetConfig, build, strides)
 
 
-def _axial_bottleneck(x, width: int, stride: int, span: int | None, name: str, norm: Norm):
-    """1x1, attention along both axes, 1x1 to four times the width, plus the shortcut."""
+def of_heads(width: float) -> int:
+    """The multiple of the heads that is nearest to a width."""
+    return HEADS * max(1, round(width / HEADS))
+
+
+def axial_bottleneck(x, width: int, expansion: Expansion, place: Place, span: int | None, norm: Norm):
+    """1x1, attention along both axes, 1x1 to four times the width."""
     import keras
 
     from tfpanoptic.layers.axial_attention import AxialAttention
 
-    inner = ATTENTION_EXPANSION * width
-    y = conv(x, inner, 1, f"{name}_conv1", norm)
-    y = AxialAttention(width, inner, HEADS, stride, span, norm, name=f"{name}_attention")(y)
-    y = keras.layers.ReLU(name=f"{name}_attention_relu")(y)
-    y = conv(y, BOTTLENECK_EXPANSION * width, 1, f"{name}_conv3", norm, activation=None, gamma_initializer="zeros")
-    return residual_sum(y, x, stride, name, norm)
+    keys, values = expansion.key * width, expansion.value * width
+    y = conv(x, expansion.input * width, 1, f"{place.name}_conv1", norm)
+    y = AxialAttention(keys, values, HEADS, place.stride, span, norm, name=f"{place.name}_attention")(y)
+    y = keras.layers.ReLU(name=f"{place.name}_attention_relu")(y)
+    return last_conv(y, BOTTLENECK_EXPANSION * width, 1, f"{place.name}_conv3", norm)

@@ -43,7 +43,8 @@ class Backbone(NamedTuple):
     Attributes:
         config: class of its configuration, a `StrictConfig` whose `name` is a key of `BACKBONES`. Its `weights` say
             where training starts from: "imagenet", or null for random ones.
-        build: (image float32 `[B, H, W, 3]`, normalised; config; `layers.norm.Norm`) -> dict: endpoint -> tensor.
+        build: (image float32 `[B, H, W, 3]`, normalised; config; `layers.norm.Norm`; seed int32 `[B, 2]` or None, for
+            what training drops) -> dict: endpoint -> tensor.
         strides: (config) -> dict: endpoint -> its stride in pixels of the image, from fine to coarse.
         imagenet: where `weights: imagenet` come from.
     """
@@ -52,6 +53,10 @@ class Backbone(NamedTuple):
     build: Callable[..., dict[str, keras.KerasTensor]]
     strides: Callable[[Any], dict[str, int]]
     imagenet: ImageNet | None = None
+
+    def drops(self, config: Any) -> bool:
+        """Whether training drops paths of a backbone of this configuration, and needs a seed for it."""
+        return getattr(config, "drop_path", 0.0) > 0
 
 
 def _refuse_weights(weights: Any, info: ValidationInfo) -> None:

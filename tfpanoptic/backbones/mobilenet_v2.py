@@ -75,7 +75,7 @@ def strides(config: MobileNetV2Config) -> dict[str, int]:
     return {f"res{number}": min(2**number, config.output_stride) for number in range(1, 6)}
 
 
-def build(image, config: MobileNetV2Config, norm: Norm) -> dict[str, keras.KerasTensor]:
+def build(image, config: MobileNetV2Config, norm: Norm, seed=None) -> dict[str, keras.KerasTensor]:
     """Endpoints `res1` to `res5` of a normalised image [B, H, W, 3]: 16, 24, 32, 96 and 320 channels at full width."""
     from tfpanoptic.layers.conv import ConvNorm
 

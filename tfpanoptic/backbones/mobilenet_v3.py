@@ -85,7 +85,7 @@ def strides(config: MobileNetV3Config) -> dict[str, int]:
     return {f"res{number}": min(2**number, config.output_stride) for number in range(1, 6)}
 
 
-def build(image, config: MobileNetV3Config, norm: Norm) -> dict[str, keras.KerasTensor]:
+def build(image, config: MobileNetV3Config, norm: Norm, seed=None) -> dict[str, keras.KerasTensor]:
     """Endpoints `res1` to `res5` of a normalised image [B, H, W, 3], activated.
 
     They have 16, 72, 120, 672 and 960 channels in the large network, 16, 16, 88, 144 and 576 in the small one.

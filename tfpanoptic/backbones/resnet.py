@@ -12,14 +12,12 @@ Source: He et al. 2016; DeepLab2 `model/encoder/axial_resnet.py`, `model/layers/
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
 from tfpanoptic.backbones.backbone import Backbone, ImageNet, require_for_imagenet
-from tfpanoptic.backbones.residual import residual_sum
+from tfpanoptic.backbones.residual import Place, stages
 from tfpanoptic.settings.config import StrictConfig
 
 # Keras and the layers on it are imported where they are used: configurations are read without them.
@@ -75,68 +73,23 @@ def strides(config: ResNetConfig) -> dict[str, int]:
     return {f"res{number}": min(2**number, config.output_stride) for number in range(1, 6)}
 
 
-def build(image, config: ResNetConfig, norm: Norm) -> dict[str, keras.KerasTensor]:
+def build(image, config: ResNetConfig, norm: Norm, seed=None) -> dict[str, keras.KerasTensor]:
     """Endpoints `res1` to `res5` of a normalised image [B, H, W, 3], after their ReLU.
 
     The first block of a stage that dilates still has the dilation of the stage before.
     """
-    if config.name in BASIC:
-        counts, block = BASIC[config.name], basic
-    else:
-        counts, block = BOTTLENECK[config.name], partial(bottleneck, stride_on=config.stride_on)
-    x = stem(image, config.stem, config.width_multiplier if config.name in BASIC else 1.0, norm)
+    basic = config.name in BASIC
+    x = stem(image, config.stem, config.width_multiplier if basic else 1.0, norm)
     endpoints = {"res1": x}
     if config.max_pool:
         x = _max_pool(x)
 
-    def make(x, place: Place):
+    def branch(x, place: Place):
         width = max(1, round(STAGE_WIDTHS[place.stage] * config.width_multiplier))
-        return block(x, width, place.stride, place.dilation, place.name, norm)
+        return _basic(x, width, place, norm) if basic else bottleneck(x, width, place, norm, config.stride_on)
 
-    return endpoints | stages(x, counts, config.output_stride, make, stride=4 if config.max_pool else 2)
-
-
-class Place(NamedTuple):
-    """Where in a network a block stands.
-
-    Attributes:
-        stage, number: of the stage, from 2 on, and of the block in it, from 1 on.
-        seen: stride of its input, had nothing been dilated.
-        stride, dilation: its own.
-    """
-
-    stage: int
-    number: int
-    seen: int
-    stride: int
-    dilation: int
-
-    @property
-    def name(self) -> str:
-        """Start of the names of its layers."""
-        return f"stage{self.stage}_block{self.number}"
-
-
-def stages(x, counts: tuple[int, ...], output_stride: int, block: Callable, stride: int = 2) -> dict[str, Any]:
-    """Endpoints `res2` to `res5`. The first block of every stage strides, or those after it dilate.
-
-    Args:
-        x: the stem's output.
-        counts: blocks of each stage.
-        output_stride: what strides beyond it become dilations.
-        block: (map, its `Place`) -> map.
-        stride: of `x`; the first block of stage 2 strides where it is 2.
-    """
-    endpoints, dilation = {}, 1
-    for stage, count in zip(STAGE_WIDTHS, counts, strict=True):
-        for number in range(1, count + 1):
-            halves = number == 1 and stride * dilation < 2**stage
-            block_stride = 2 if halves and stride < output_stride else 1
-            x = block(x, Place(stage, number, stride * dilation, block_stride, dilation))
-            if halves:
-                stride, dilation = (stride * 2, dilation) if block_stride == 2 else (stride, dilation * 2)
-        endpoints[f"res{stage}"] = x
-    return endpoints
+    counts = BASIC[config.name] if basic else BOTTLENECK[config.name]
+    return endpoints | stages(x, counts, config.output_stride, branch, norm, stride=4 if config.max_pool else 2)[0]
 
 
 def _application(config: ResNetConfig) -> tuple[str, dict[str, Any]]:
@@ -186,20 +139,23 @@ def _max_pool(x):
     return keras.layers.MaxPooling2D(3, strides=2, name="stem_pool")(x)
 
 
-def bottleneck(x, width: int, stride: int, dilation: int, name: str, norm: Norm, stride_on: str = "3x3"):
-    """1x1, 3x3 (dilation), 1x1 to four times the width, plus the shortcut."""
-    first, second = (stride, 1) if stride_on == "1x1" else (1, stride)
-    y = conv(x, width, 1, f"{name}_conv1", norm, stride=first)
-    y = conv(y, width, 3, f"{name}_conv2", norm, stride=second, dilation=dilation)
-    y = conv(y, BOTTLENECK_EXPANSION * width, 1, f"{name}_conv3", norm, activation=None, gamma_initializer="zeros")
-    return residual_sum(y, x, stride, name, norm)
+def bottleneck(x, width: int, place: Place, norm: Norm, stride_on: str = "3x3"):
+    """1x1, 3x3 (dilation), 1x1 to four times the width."""
+    first, second = (place.stride, 1) if stride_on == "1x1" else (1, place.stride)
+    y = conv(x, width, 1, f"{place.name}_conv1", norm, stride=first)
+    y = conv(y, width, 3, f"{place.name}_conv2", norm, stride=second, dilation=place.dilation)
+    return last_conv(y, BOTTLENECK_EXPANSION * width, 1, f"{place.name}_conv3", norm)
 
 
-def basic(x, width: int, stride: int, dilation: int, name: str, norm: Norm):
-    """Two 3x3 convolutions, the first with the stride, plus the shortcut."""
-    y = conv(x, width, 3, f"{name}_conv1", norm, stride=stride, dilation=dilation)
-    y = conv(y, width, 3, f"{name}_conv2", norm, dilation=dilation, activation=None, gamma_initializer="zeros")
-    return residual_sum(y, x, stride, name, norm)
+def _basic(x, width: int, place: Place, norm: Norm):
+    """Two 3x3 convolutions, the first with the stride."""
+    y = conv(x, width, 3, f"{place.name}_conv1", norm, stride=place.stride, dilation=place.dilation)
+    return last_conv(y, width, 3, f"{place.name}_conv2", norm, dilation=place.dilation)
+
+
+def last_conv(x, filters: int, kernel_size: int, name: str, norm: Norm, **options):
+    """The convolution that ends a branch: not activated, and 0 before training."""
+    return conv(x, filters, kernel_size, name, norm, activation=None, gamma_initializer="zeros", **options)
 
 
 def conv(x, filters: int, kernel_size: int, name: str, norm: Norm, **options):

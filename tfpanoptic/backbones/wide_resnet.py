@@ -10,12 +10,13 @@ form of DeepLab2 `model/encoder/axial_resnet.py`, `model/layers/{axial_block_gro
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from tfpanoptic.backbones.backbone import Backbone, NoWeights
-from tfpanoptic.backbones.residual import residual_sum
+from tfpanoptic.backbones.residual import DropPath, Place, stages
+from tfpanoptic.backbones.resnet import conv, last_conv
 from tfpanoptic.settings.config import StrictConfig
 
 # Keras and the layers on it are imported where they are used: configurations are read without them.
@@ -25,33 +26,13 @@ if TYPE_CHECKING:
     from tfpanoptic.layers.norm import Norm
 
 STEM_CHANNELS = 64
-
-
-class Stage(NamedTuple):
-    """A stage of the network that does not dilate.
-
-    Attributes:
-        channels: of the output, at full width.
-        blocks: how many, before the layer multiplier.
-        stride: of the first block.
-        grid: stride of the output, in pixels of the image.
-    """
-
-    channels: int
-    blocks: int
-    stride: int
-    grid: int
-
-
-# Stage 1 belongs to the stem: its width follows the stem's multiplier, its depth none.
-STAGES = {
-    1: Stage(128, 3, 1, 2),
-    2: Stage(256, 3, 2, 4),
-    3: Stage(512, 6, 2, 8),
-    4: Stage(1024, 3, 2, 16),
-    5: Stage(2048, 3, 2, 32),
-}
+# Width of a block of each stage, a quarter of its output's, and blocks of each stage. Stage 1 belongs to the stem: its
+# width follows the stem's multiplier, its depth none.
+STAGE_WIDTHS = {1: 32, 2: 64, 3: 128, 4: 256, 5: 512}
+BLOCKS = (3, 3, 6, 3, 3)
 BOTTLENECK_STAGE = 5
+# The smallest stride of a block's input with which training may leave it out.
+DROPPED_FROM = 4
 
 
 class WideResNetConfig(StrictConfig):
@@ -65,6 +46,8 @@ class WideResNetConfig(StrictConfig):
         squeeze_excite: whether every block weighs its channels before the sum.
         switchable_stride: stages whose grid, without dilation, has at least this stride have switchable atrous
             convolutions; null has none. 32 is the last stage alone, as in SWideRNet-SAC.
+        drop_path: how often training leaves out the branch of a block of the last stage; of earlier ones linearly
+            less, and of those before stride 4 never.
         weights: null; there are none of ImageNet.
     """
 
@@ -75,66 +58,69 @@ class WideResNetConfig(StrictConfig):
     layer_multiplier: float = Field(1.0, gt=0)
     squeeze_excite: bool = False
     switchable_stride: Literal[4, 8, 16, 32] | None = None
+    drop_path: float = Field(0.0, ge=0, lt=1)
     weights: NoWeights = None
 
 
 def strides(config: WideResNetConfig) -> dict[str, int]:
     """Stride of stages 1 to 5."""
-    return {f"res{number}": min(stage.grid, config.output_stride) for number, stage in STAGES.items()}
+    return {f"res{number}": min(2**number, config.output_stride) for number in STAGE_WIDTHS}
 
 
-def build(image, config: WideResNetConfig, norm: Norm) -> dict[str, keras.KerasTensor]:
+def build(image, config: WideResNetConfig, norm: Norm, seed=None) -> dict[str, keras.KerasTensor]:
     """Endpoints `res1` to `res5` of a normalised image [B, H, W, 3], after their ReLU.
 
     At full width they have 128, 256, 512, 1024 and 2048 channels.
-    """
-    from tfpanoptic.layers.conv import ConvNorm
 
-    stem = max(1, round(STEM_CHANNELS * config.stem_width_multiplier))
-    x = ConvNorm(stem, 3, stride=2, norm=norm, name="stem")(image)
-    endpoints = {}
-    for number, stage in STAGES.items():
-        multiplier = config.stem_width_multiplier if number == 1 else config.width_multiplier
-        width = max(1, round(stage.channels // 4 * multiplier))
-        blocks = stage.blocks if number == 1 else max(1, int(stage.blocks * config.layer_multiplier))
-        stride = stage.stride if stage.grid <= config.output_stride else 1
-        # The first convolution of a stage still has the dilation of the stage before.
-        before = max(1, stage.grid // stage.stride // config.output_stride)
-        dilation = max(1, stage.grid // config.output_stride)
-        switchable = config.switchable_stride is not None and stage.grid >= config.switchable_stride
-        block = _bottleneck if number == BOTTLENECK_STAGE else _basic
-        for index in range(1, blocks + 1):
-            name, first = f"stage{number}_block{index}", index == 1
-            rates = (before if first else dilation, dilation)
-            y = block(x, width, stride if first else 1, rates, name, norm, switchable)
-            if config.squeeze_excite:
-                y = _squeeze_excite(y, name)
-            x = residual_sum(y, x, stride if first else 1, name, norm)
-        endpoints[f"res{number}"] = x
-    return endpoints
+    Raises:
+        SettingError: `drop_path` without a `seed`.
+    """
+
+    def branch(x, place: Place):
+        width = stage_width(place.stage, config.stem_width_multiplier, config.width_multiplier)
+        switchable = config.switchable_stride is not None and 2**place.stage >= config.switchable_stride
+        block = _bottleneck if place.stage == BOTTLENECK_STAGE else basic
+        y = block(x, width, place, norm, switchable)
+        return _squeeze_excite(y, place.name) if config.squeeze_excite else y
+
+    x = stem(image, config.stem_width_multiplier, norm)
+    drop = DropPath(config.drop_path, DROPPED_FROM, seed)
+    return stages(x, blocks(config.layer_multiplier), config.output_stride, branch, norm, drop)[0]
 
 
 WIDE_RESNET = Backbone(WideResNetConfig, build, strides)
 
 
-def _basic(x, width: int, stride: int, dilations: tuple[int, int], name: str, norm: Norm, switchable: bool):
+def stem(image, width_multiplier: float, norm: Norm):
+    """A 3x3 convolution, to stride 2."""
+    return conv(image, max(1, round(STEM_CHANNELS * width_multiplier)), 3, "stem", norm, stride=2)
+
+
+def blocks(layer_multiplier: float) -> tuple[int, ...]:
+    """Blocks of each stage."""
+    return BLOCKS[:1] + tuple(max(1, int(count * layer_multiplier)) for count in BLOCKS[1:])
+
+
+def stage_width(stage: int, stem_multiplier: float, width_multiplier: float) -> int:
+    """Width of the blocks of a stage."""
+    return max(1, round(STAGE_WIDTHS[stage] * (stem_multiplier if stage == 1 else width_multiplier)))
+
+
+def basic(x, width: int, place: Place, norm: Norm, switchable: bool = False):
     """Two 3x3 convolutions to four times the width, each with its dilation."""
-    conv, wide = _convolution(switchable), 4 * width
-    y = conv(wide, 3, stride, dilation=dilations[0], norm=norm, name=f"{name}_conv1")(x)
+    convolution = _convolution(switchable)
+    y = convolution(4 * width, 3, place.stride, dilation=place.dilation, norm=norm, name=f"{place.name}_conv1")(x)
     # Not `conv2`, which is activated.
-    end = {"activation": None, "gamma_initializer": "zeros", "norm": norm}
-    return conv(wide, 3, dilation=dilations[1], name=f"{name}_conv2_linear", **end)(y)
+    end = {"activation": None, "gamma_initializer": "zeros", "norm": norm, "name": f"{place.name}_conv2_linear"}
+    return convolution(4 * width, 3, dilation=place.next_dilation, **end)(y)
 
 
-def _bottleneck(x, width: int, stride: int, dilations: tuple[int, int], name: str, norm: Norm, switchable: bool):
-    """1x1, 3x3 to twice the width, with the first dilation, and 1x1 to four times the width."""
-    from tfpanoptic.layers.conv import ConvNorm
-
-    y = ConvNorm(width, 1, norm=norm, name=f"{name}_conv1")(x)
-    conv = _convolution(switchable)
-    y = conv(2 * width, 3, stride, dilation=dilations[0], norm=norm, name=f"{name}_conv2")(y)
-    end = ConvNorm(4 * width, 1, activation=None, norm=norm, gamma_initializer="zeros", name=f"{name}_conv3")
-    return end(y)
+def _bottleneck(x, width: int, place: Place, norm: Norm, switchable: bool):
+    """1x1, 3x3 to twice the width, and 1x1 to four times the width."""
+    y = conv(x, width, 1, f"{place.name}_conv1", norm)
+    convolution = _convolution(switchable)
+    y = convolution(2 * width, 3, place.stride, dilation=place.dilation, norm=norm, name=f"{place.name}_conv2")(y)
+    return last_conv(y, 4 * width, 1, f"{place.name}_conv3", norm)
 
 
 def _convolution(switchable: bool):

@@ -82,7 +82,7 @@ def strides(config: XceptionConfig) -> dict[str, int]:
     return {f"res{number}": min(2**number, config.output_stride) for number in range(1, 6)}
 
 
-def build(image, config: XceptionConfig, norm: Norm) -> dict[str, keras.KerasTensor]:
+def build(image, config: XceptionConfig, norm: Norm, seed=None) -> dict[str, keras.KerasTensor]:
     """Endpoints `res1` to `res5` of a normalised image [B, H, W, 3]: 64, 256, 728, 728 and 2048 channels.
 
     `res1` is the stem's output. `res2` and `res3` are what the second convolution of a module gives whose third one

@@ -36,8 +36,13 @@ _OF_CHANNELS = re.compile(r"/_batch_norm_(similarity|retrieved_output)/")
 # Its channels include void where the model has one.
 _HEADS = (Head("semantic_last_layer/", "semantic logits", "channels"),)
 
-# The original of one axis of an attention.
-_AXIS = r"encoder/_stage\1/_block\2/_attention/_\3"
+# A block of a stage, the original's, and of that one axis of its attention.
+_BLOCK = r"((?:decoder_)?stage\d)_block(\d+)"
+_THEIRS = r"encoder/_\1/_block\2"
+_AXIS = rf"{_THEIRS}/_attention/_\3"
+
+# The stacked decoder of MaX-DeepLab-L's backbone. It stands in checkpoints of Axial-DeepLab, which does not read it.
+_DECODER = "decoder_stage"
 
 # Start of our path -> start of the original's. The first that matches is used.
 _PREFIXES = tuple(
@@ -46,16 +51,17 @@ _PREFIXES = tuple(
         (r"stem/", r"encoder/_stem/"),
         (r"stem_conv([12])/", r"encoder/_stem/_conv\1_bn_act/"),
         (r"stem_conv3/", r"encoder/_stem/_conv3_bn/"),
-        (r"stage(\d)_block(\d+)_conv([12])/", r"encoder/_stage\1/_block\2/_conv\3_bn_act/"),
-        (r"stage(\d)_block(\d+)_conv2_linear/", r"encoder/_stage\1/_block\2/_conv2_bn/"),
-        (r"stage(\d)_block(\d+)_conv3/", r"encoder/_stage\1/_block\2/_conv3_bn/"),
-        (r"stage(\d)_block(\d+)_squeeze_excite/conv/", r"encoder/_stage\1/_block\2/_squeeze_and_excite/_se_conv/"),
-        (r"stage(\d)_block(\d+)_shortcut/", r"encoder/_stage\1/_block\2/_shortcut/"),
-        (r"stage(\d)_block(\d+)_attention/(\w+)/qkv_norm/", rf"{_AXIS}/_batch_norm_qkv/"),
-        (r"stage(\d)_block(\d+)_attention/(\w+)/logit_norm/", rf"{_AXIS}/_batch_norm_similarity/"),
-        (r"stage(\d)_block(\d+)_attention/(\w+)/output_norm/", rf"{_AXIS}/_batch_norm_retrieved_output/"),
-        (r"stage(\d)_block(\d+)_attention/(\w+)/(\w+)_positions$", rf"{_AXIS}/_\4_rpe/embeddings"),
-        (r"stage(\d)_block(\d+)_attention/(\w+)/", rf"{_AXIS}/"),
+        (rf"{_BLOCK}_conv([12])/", rf"{_THEIRS}/_conv\3_bn_act/"),
+        (rf"{_BLOCK}_conv2_linear/", rf"{_THEIRS}/_conv2_bn/"),
+        (rf"{_BLOCK}_conv3/", rf"{_THEIRS}/_conv3_bn/"),
+        (rf"{_BLOCK}_squeeze_excite/conv/", rf"{_THEIRS}/_squeeze_and_excite/_se_conv/"),
+        (rf"{_BLOCK}_shortcut/", rf"{_THEIRS}/_shortcut/"),
+        (rf"{_BLOCK}_attention/(\w+)/qkv_norm/", rf"{_AXIS}/_batch_norm_qkv/"),
+        (rf"{_BLOCK}_attention/(\w+)/logit_norm/", rf"{_AXIS}/_batch_norm_similarity/"),
+        (rf"{_BLOCK}_attention/(\w+)/output_norm/", rf"{_AXIS}/_batch_norm_retrieved_output/"),
+        (rf"{_BLOCK}_attention/(\w+)/(\w+)_positions$", rf"{_AXIS}/_\4_rpe/embeddings"),
+        (rf"{_BLOCK}_attention/(\w+)/", rf"{_AXIS}/"),
+        (r"(decoder_stage\d)_resized_fuse_(\w+)_conv1/", r"encoder/_\1_resized_fuse/_\2_conv_bn1/"),
         (r"block(\d+)_conv/", r"encoder/_blocks/\1/"),
         (r"block(\d+)_expand/", r"encoder/_blocks/\1/_conv1_bn_act/"),
         (r"block(\d+)_depthwise/", r"encoder/_blocks/\1/_conv2_bn_act/"),
@@ -112,8 +118,8 @@ def load_variables(model, variables: Mapping[str, np.ndarray], reset_heads: bool
 
     Args:
         model: a `PanopticSegmenter` of Panoptic-DeepLab or Axial-DeepLab, or a network of one.
-        variables: name -> array; the suffix of checkpoint files is optional, optimizer slots, save counters and the
-            global step are passed over.
+        variables: name -> array; the suffix of checkpoint files is optional. Optimizer slots, save counters, the
+            global step, and a stacked decoder that the model does not read are passed over.
         reset_heads: leave the last layer of the semantic head as it is.
 
     Returns:
@@ -126,6 +132,8 @@ def load_variables(model, variables: Mapping[str, np.ndarray], reset_heads: bool
     """
     require_architecture(model, ("panoptic_deeplab", "axial_deeplab"), _PROJECT)
     arrays = {name.removesuffix(SUFFIX): value for name, value in variables.items() if not _NOT_NETWORK.search(name)}
+    if not any(weight.path.startswith(_DECODER) for weight in model.weights):
+        arrays = {name: x for name, x in arrays.items() if not name.startswith(f"encoder/_{_DECODER}")}
     arrays = {name: np.ravel(x) if _OF_CHANNELS.search(name) else x for name, x in arrays.items()}
     differing = differing_settings(model, _settings(model))
     return set_weights(model.weights, arrays, deeplab2_name, _PROJECT, _HEADS, reset_heads, differing)

@@ -18,15 +18,16 @@ class SeededDropout(keras.layers.Layer):
     Args:
         rate: the share, 0 to below 1.
         draw: sets the dropouts of one network apart; see `ops.sampling`.
+        whole: whether an image's values are dropped all or none (stochastic depth).
 
-    Source: Srivastava et al. 2014, scaled in training as Keras does.
+    Source: Srivastava et al. 2014, scaled in training as Keras does; Huang et al. 2016 for whole maps.
     """
 
-    def __init__(self, rate: float, draw: int = 0, **kwargs):
+    def __init__(self, rate: float, draw: int = 0, whole: bool = False, **kwargs):
         super().__init__(**kwargs)
         if not 0 <= rate < 1:
             raise ValueError(f"rate must be in 0 to below 1, got {rate}")
-        self.rate, self.draw = rate, draw
+        self.rate, self.draw, self.whole = rate, draw, whole
         self.built = True
 
     def call(self, x, seed=None, training=None):
@@ -38,5 +39,19 @@ class SeededDropout(keras.layers.Layer):
         """
         if not training or not self.rate or seed is None:
             return x
-        kept = random_uniform(seed, ops.shape(x)[1:], self.draw) >= self.rate
+        shape = (1,) * (len(x.shape) - 1) if self.whole else ops.shape(x)[1:]
+        kept = random_uniform(seed, shape, self.draw) >= self.rate
         return ops.where(kept, x / ops.cast(1.0 - self.rate, x.dtype), ops.zeros_like(x))
+
+
+def without_seed(network: keras.Model) -> keras.Model:
+    """The network that infers: the layers of a train network, which take None where they took its input `seed`."""
+    inputs = {name: tensor for name, tensor in network.input.items() if name != "seed"}
+    seed = network.input["seed"]
+
+    def call(layer, *args, **kwargs):
+        args, kwargs = keras.tree.map_structure(lambda x: None if x is seed else x, (args, kwargs))
+        return layer(*args, **kwargs)
+
+    copy = keras.models.clone_model(network, network.input, clone_function=lambda layer: layer, call_function=call)
+    return keras.Model(inputs, copy.output, name=network.name)

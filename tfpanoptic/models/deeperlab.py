@@ -119,12 +119,12 @@ def channels(config: DeeperLabConfig, categories: CategoryTable) -> dict[str, tu
 
 
 def build(config: DeeperLabConfig, categories: CategoryTable) -> Networks:
-    """The networks; only the dropout of the pyramid, which takes `seed`, is different in training.
+    """The networks; only what `seed` drops, of the pyramid and of the backbone, is different in training.
 
-    Inputs `image` float32 [B, H, W, 3], RGB 0..255, `valid_size` int32 [B, 2] and, for training with dropout, `seed`
-    int32 [B, 2]. Outputs, float32 under any policy, at the stride of the decoder's endpoint: `semantic_logits`
-    [B, h, w, K], `keypoint_logits` [B, h, w, 5], and in pixels of that grid `short_offset` and `long_offset`
-    [B, h, w, 10] and `middle_offset` [B, h, w, 16]; see `ops/keypoint_graph.py` for the order.
+    Inputs `image` float32 [B, H, W, 3], RGB 0..255, `valid_size` int32 [B, 2] and, for training where something is
+    dropped, `seed` int32 [B, 2]. Outputs, float32 under any policy, at the stride of the decoder's endpoint:
+    `semantic_logits` [B, h, w, K], `keypoint_logits` [B, h, w, 5], and in pixels of that grid `short_offset` and
+    `long_offset` [B, h, w, 10] and `middle_offset` [B, h, w, 16]; see `ops/keypoint_graph.py` for the order.
 
     Raises:
         SettingError: a backbone's option, or an endpoint that does not fit it.
@@ -135,16 +135,22 @@ def build(config: DeeperLabConfig, categories: CategoryTable) -> Networks:
     from tfpanoptic.layers.dense_head import DenseHead
     from tfpanoptic.layers.norm import Norm
     from tfpanoptic.layers.normalize_image import NormalizeImage
+    from tfpanoptic.layers.seeded_dropout import without_seed
     from tfpanoptic.layers.space_to_depth_decoder import SpaceToDepthDecoder
 
     norm = Norm(**config.norm.model_dump())
     form: dict[str, Any] = {"kernel_size": config.kernel_size, "separable": config.separable, "norm": norm}
-    image = keras.Input((None, None, 3), dtype="float32", name="image")
-    valid_size = keras.Input((2,), dtype="int32", name="valid_size")
-    seed = keras.Input((2,), dtype="int32", name="seed")
-    normalized = NormalizeImage(config.normalization, name="normalize")(image, valid_size)
+    inputs = {
+        "image": keras.Input((None, None, 3), dtype="float32", name="image"),
+        "valid_size": keras.Input((2,), dtype="int32", name="valid_size"),
+    }
+    backbone = BACKBONES[config.backbone.name]
+    drops = backbone.drops(config.backbone) or config.aspp_dropout > 0
+    if drops:
+        inputs["seed"] = keras.Input((2,), dtype="int32", name="seed")
+    normalized = NormalizeImage(config.normalization, name="normalize")(inputs["image"], inputs["valid_size"])
     block = block_side(config)
-    endpoints = BACKBONES[config.backbone.name].build(normalized, config.backbone, norm)
+    endpoints = backbone.build(normalized, config.backbone, norm, inputs.get("seed"))
     if config.decoder.endpoint not in endpoints:  # the oracle's "image" is none
         expected = ", ".join(endpoints)
         raise SettingError("model.decoder.endpoint", f"expected one of {expected}, found {config.decoder.endpoint!r}")
@@ -158,20 +164,15 @@ def build(config: DeeperLabConfig, categories: CategoryTable) -> Networks:
     )
     widths = config.decoder.model_dump(exclude={"endpoint"})
     decoder = SpaceToDepthDecoder(**widths, block=block, **form, name="decoder")
+    joined = decoder([pyramid(endpoints["res5"], inputs.get("seed")), endpoints[config.decoder.endpoint]])
     semantic = len(channels(config, categories)["semantic_logits"])
-    heads = {"semantic_logits": DenseHead(config.heads.semantic_channels, semantic, **form, name="semantic_head")}
-    for name, outputs in HEADS.items():
-        head = f"{name.split('_')[0]}_head"
-        heads[name] = DenseHead(config.heads.instance_channels, outputs, **form, name=head)
-
-    def network(inputs: dict, seed=None) -> keras.Model:
-        joined = decoder([pyramid(endpoints["res5"], seed), endpoints[config.decoder.endpoint]])
-        return keras.Model(inputs, {name: head(joined) for name, head in heads.items()}, name="deeperlab")
-
-    infer = network({"image": image, "valid_size": valid_size})
-    if not config.aspp_dropout:
-        return Networks(train=infer, infer=infer)
-    return Networks(network({"image": image, "valid_size": valid_size, "seed": seed}, seed), infer)
+    semantic_head = DenseHead(config.heads.semantic_channels, semantic, **form, name="semantic_head")
+    predicted = {"semantic_logits": semantic_head(joined)}
+    for name, width in HEADS.items():
+        head = DenseHead(config.heads.instance_channels, width, **form, name=f"{name.split('_')[0]}_head")
+        predicted[name] = head(joined)
+    train = keras.Model(inputs, predicted, name="deeperlab")
+    return Networks(train, without_seed(train) if drops else train)
 
 
 def targets(example: dict[str, Any], config: DeeperLabConfig, categories: CategoryTable) -> dict[str, Any]:

@@ -7,7 +7,6 @@ Keras or TensorFlow is imported where it is used: a configuration is read and ch
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -124,11 +123,12 @@ def channels(config: PanopticDeepLabConfig, categories: CategoryTable) -> dict[s
 
 
 def build(config: PanopticDeepLabConfig, categories: CategoryTable) -> Networks:
-    """The networks; only the dropout of the pyramids, which takes `seed`, is different in training.
+    """The networks; only what `seed` drops, of the pyramids and of the backbone, is different in training.
 
-    Inputs `image` float32 [B, H, W, 3], RGB 0..255, `valid_size` int32 [B, 2] and, for training with dropout, `seed`
-    int32 [B, 2]. Outputs, float32 under any policy, at the stride of the last skip of each branch: `semantic_logits`
-    [B, h, w, K], `center_heatmap` [B, h, w, 1] and `center_offset` [B, h, w, 2], (dy, dx) in pixels of that grid.
+    Inputs `image` float32 [B, H, W, 3], RGB 0..255, `valid_size` int32 [B, 2] and, for training where something is
+    dropped, `seed` int32 [B, 2]. Outputs, float32 under any policy, at the stride of the last skip of each branch:
+    `semantic_logits` [B, h, w, K], `center_heatmap` [B, h, w, 1] and `center_offset` [B, h, w, 2], (dy, dx) in pixels
+    of that grid.
 
     Raises:
         SettingError: a backbone's option or an endpoint that it does not have.
@@ -136,30 +136,27 @@ def build(config: PanopticDeepLabConfig, categories: CategoryTable) -> Networks:
     import keras
 
     from tfpanoptic.layers.normalize_image import NormalizeImage
+    from tfpanoptic.layers.seeded_dropout import without_seed
 
-    image = keras.Input((None, None, 3), dtype="float32", name="image")
-    valid_size = keras.Input((2,), dtype="int32", name="valid_size")
-    seed = keras.Input((2,), dtype="int32", name="seed")
-    endpoints = _backbone(NormalizeImage(config.normalization, name="normalize")(image, valid_size), config)
-    semantic, instance = _branch("semantic", config, endpoints), _branch("instance", config, endpoints)
+    inputs = {
+        "image": keras.Input((None, None, 3), dtype="float32", name="image"),
+        "valid_size": keras.Input((2,), dtype="int32", name="valid_size"),
+    }
+    backbone = BACKBONES[config.backbone.name]
+    drops = backbone.drops(config.backbone) or bool(config.aspp_rates and config.aspp_dropout)
+    if drops:
+        inputs["seed"] = keras.Input((2,), dtype="int32", name="seed")
+    normalized = NormalizeImage(config.normalization, name="normalize")(inputs["image"], inputs["valid_size"])
+    endpoints = backbone.build(normalized, config.backbone, _norm(config), inputs.get("seed"))
+    semantic_map, instance_map = (_branch(name, config, endpoints, inputs.get("seed")) for name in BRANCHES)
     logits = len(channels(config, categories)["semantic_logits"])
-    semantic_head = _head("semantic_head", config.semantic, logits, config)
-    center_head = _head("center_head", config.instance, 1, config)
-    offset_head = _head("offset_head", config.instance, 2, config)
-
-    def network(inputs: dict, seed=None) -> keras.Model:
-        semantic_map, instance_map = semantic(seed), instance(seed)
-        outputs = {
-            "semantic_logits": semantic_head(semantic_map),
-            "center_heatmap": center_head(instance_map),
-            "center_offset": offset_head(instance_map),
-        }
-        return keras.Model(inputs, outputs, name=config.name)
-
-    infer = network({"image": image, "valid_size": valid_size})
-    if not (config.aspp_rates and config.aspp_dropout):
-        return Networks(train=infer, infer=infer)
-    return Networks(network({"image": image, "valid_size": valid_size, "seed": seed}, seed), infer)
+    outputs = {
+        "semantic_logits": _head("semantic_head", config.semantic, logits, config)(semantic_map),
+        "center_heatmap": _head("center_head", config.instance, 1, config)(instance_map),
+        "center_offset": _head("offset_head", config.instance, 2, config)(instance_map),
+    }
+    train = keras.Model(inputs, outputs, name=config.name)
+    return Networks(train, without_seed(train) if drops else train)
 
 
 def _norm(config: PanopticDeepLabConfig) -> Norm:
@@ -168,16 +165,8 @@ def _norm(config: PanopticDeepLabConfig) -> Norm:
     return Norm(**config.norm.model_dump())
 
 
-def _backbone(x, config: PanopticDeepLabConfig) -> dict[str, Any]:
-    """Endpoints of the configured backbone."""
-    return BACKBONES[config.backbone.name].build(x, config.backbone, _norm(config))
-
-
-def _branch(name: str, config: PanopticDeepLabConfig, endpoints: dict) -> Callable[[Any], Any]:
-    """The layers of one branch: a function of `seed`, None in inference -> [B, h, w, C] at the stride of its last skip.
-
-    The same layers serve the train and the infer network.
-    """
+def _branch(name: str, config: PanopticDeepLabConfig, endpoints: dict, seed):
+    """The map of one branch, [B, h, w, C] at the stride of its last skip."""
     from tfpanoptic.layers.aspp import ASPP
     from tfpanoptic.layers.conv import ConvNorm
     from tfpanoptic.layers.skip_decoder import SkipDecoder
@@ -199,7 +188,7 @@ def _branch(name: str, config: PanopticDeepLabConfig, endpoints: dict) -> Callab
     finer = [endpoints[skip] for skip in skips]
     if not config.aspp_rates:
         projection = ConvNorm(branch.aspp_channels, 1, norm=_norm(config), name=f"{name}_projection")
-        return lambda seed: decoder([projection(endpoints["res5"]), *finer])
+        return decoder([projection(endpoints["res5"]), *finer])
     pyramid = ASPP(
         branch.aspp_channels,
         config.aspp_rates,
@@ -211,7 +200,7 @@ def _branch(name: str, config: PanopticDeepLabConfig, endpoints: dict) -> Callab
         separable=config.aspp_separable,
         name=f"{name}_aspp",
     )
-    return lambda seed: decoder([pyramid(endpoints["res5"], seed), *finer])
+    return decoder([pyramid(endpoints["res5"], seed), *finer])
 
 
 def _head(name: str, branch: BranchConfig, outputs: int, config: PanopticDeepLabConfig):

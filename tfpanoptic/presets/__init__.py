@@ -79,6 +79,10 @@ _PANOPTIC_DEEPLAB = {
 }
 _AXIAL_DEEPLAB = {
     "max_deeplab_s_backbone_cityscapes": "max_deeplab_s_backbone_os16_axial_deeplab_cityscapes_trainfine",
+    "max_deeplab_l_backbone_cityscapes": "max_deeplab_l_backbone_os16_axial_deeplab_cityscapes_trainfine",
+    "axial_swidernet_1_1_1_cityscapes": "axial_swidernet_1_1_1_os16_axial_deeplab_cityscapes_trainfine",
+    "axial_swidernet_1_1_3_cityscapes": "axial_swidernet_1_1_3_os16_axial_deeplab_cityscapes_trainfine",
+    "axial_swidernet_1_1_4.5_cityscapes": "axial_swidernet_1_1_4.5_os16_axial_deeplab_cityscapes_trainfine",
 }
 # Source: Detectron2's `MODEL_ZOO.md`.
 _PANOPTIC_FPN = {
