@@ -7,6 +7,7 @@ what the architecture's `Views` says of them is averaged. Post-processing sees o
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import keras
@@ -34,6 +35,8 @@ def averaged_outputs(network: keras.Model, images, experiment: Experiment) -> tu
     policy, grid, config = experiment.input, experiment.grid, experiment.model
     rules: Any = experiment.architecture.views  # the configuration refuses views where there are none
     reference = _reference(images, experiment)
+    # One function: tracing, and the graph of an export, do not grow with the number of views.
+    run = tf.function(partial(network, training=False), autograph=False)
     total: dict[str, Any] = {}
     for scale, mirrored in experiment.test_time.views:
         # A view waits for the one before: all at once would need the memory of all.
@@ -41,7 +44,7 @@ def averaged_outputs(network: keras.Model, images, experiment: Experiment) -> tu
             seen = tf.identity(images)
         seen = ops.flip(seen, axis=2) if mirrored else seen
         prepared, valid_size = prepare_batch(seen, policy, grid, scale)
-        outputs = network({"image": prepared, "valid_size": valid_size}, training=False)
+        outputs = run({"image": prepared, "valid_size": valid_size})
         view = View(ops.shape(prepared)[1:3], (valid_size[0, 0], valid_size[0, 1]), mirrored)
         if (scale, mirrored) != (1.0, False):
             outputs = {
