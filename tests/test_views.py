@@ -25,7 +25,8 @@ CATEGORIES = CategoryTable.from_coco(
     ]
 )
 EVERY = {"flip": True, "scales": [0.75, 1, 1.5]}
-BOTTOM_UP = ("panoptic_deeplab", "axial_deeplab", "deeperlab")
+# Axial-DeepLab has the functions of Panoptic-DeepLab.
+BOTTOM_UP = ("panoptic_deeplab", "deeperlab")
 
 
 def experiment(name="panoptic_deeplab", align_corners=True, test_time=None, **input_policy):
