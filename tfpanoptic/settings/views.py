@@ -17,8 +17,8 @@ class ViewsConfig(StrictConfig):
 
     # Every scale also with left and right exchanged.
     flip: bool = False
-    # Factors of the size that the input policy gives; 1 need not be among them. Source for all of 0.5, 0.75, 1, 1.25,
-    # 1.5, 1.75 and 2 with flips on Cityscapes, up to 1.5 on COCO: Cheng et al. 2020, section 4.
+    # Factors of the size that the input policy gives; 1 need not be among them. Cheng et al. 2020 take 0.5, 0.75, 1,
+    # 1.25, 1.5, 1.75 and 2 with flips on Cityscapes, and those up to 1.5 on COCO.
     scales: tuple[Annotated[float, Field(gt=0, strict=True)], ...] = Field((1.0,), min_length=1)
 
     @field_validator("scales")
