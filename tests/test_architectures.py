@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from safetensors import safe_open
 
-from tests.architectures.experiments import MODELS, experiment, fit_two_steps, segmenter
+from tests.architectures.experiments import CROPS, MODELS, experiment, fit_two_steps, segmenter
 from tfpanoptic.data.dataset import read_image
 from tfpanoptic.doctor.ceiling import ceiling
 from tfpanoptic.errors import InputError
@@ -257,6 +257,22 @@ def test_images_of_a_batch_are_segmented_as_they_are_alone(name):
         assert np.mean(np.asarray(together.segment_ids)[place] == np.asarray(alone.segment_ids)[0]) > 0.999
         np.testing.assert_array_equal(np.asarray(together.labels)[place], np.asarray(alone.labels)[0])
         np.testing.assert_allclose(np.asarray(together.scores)[place], np.asarray(alone.scores)[0], atol=1e-4)
+
+
+def test_views_give_the_outputs_of_the_heads_again(name):
+    """The mean of one view of an image is what the network says of it."""
+    model, _ = made(name)
+    architecture, config = model.experiment.architecture, model.experiment.model
+    if architecture.views is None:
+        pytest.skip(f"{name} has no views")
+    outputs = model(np.random.default_rng(0).uniform(0, 255, (1, *CROPS[name], 3)))
+    values = architecture.views.values(outputs, np.ones(2, "float32"), False, config)
+    again = architecture.views.outputs(values, config)
+    assert again.keys() == outputs.keys()
+    size, valid_size = CROPS[name], np.array([CROPS[name]], "int32")
+    ours, theirs = (architecture.postprocess(o, size, valid_size, config, model.categories) for o in (again, outputs))
+    assert np.mean(np.asarray(ours.segment_ids) == np.asarray(theirs.segment_ids)) > 0.999
+    np.testing.assert_allclose(ours.scores, theirs.scores, atol=1e-4)
 
 
 @pytest.fixture(scope="module")

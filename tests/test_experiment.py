@@ -31,6 +31,7 @@ def test_the_resolved_configuration_holds_the_defaults(tiny_experiment):
         (("training", "optimizer", "name"), "lion", "training.optimizer.name.*found 'lion'"),
         (("training", "schedule"), {"warmup_steps": 9}, "warmup_steps 9 must be below steps 6"),
         (("training", "optimizer", "name"), "adam", "adamw does"),
+        (("test_time",), {"scales": [0]}, "test_time.scales.0: .*greater than 0, found 0"),
         (("trainig",), {}, "unknown key trainig"),
     ],
 )
@@ -43,6 +44,23 @@ def test_a_wrong_setting_is_told_in_one_line(tiny_settings, path, value, words):
     with pytest.raises(InputError, match=words) as error:
         Experiment.from_dict(tiny_settings, "run.yaml")
     assert str(error.value).startswith("run.yaml") and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["panoptic_fpn", "upsnet"])
+@pytest.mark.parametrize("test_time", [{"flip": True}, {"scales": [1, 1.5]}])
+def test_views_of_an_architecture_that_cannot_average_them_are_refused(tiny_settings, name, test_time):
+    backbone = {"name": "resnet10", "max_pool": True}
+    settings = {**tiny_settings, "model": {"name": name, "backbone": backbone}, "test_time": test_time}
+    with pytest.raises(InputError, match=f"test_time: .*panoptic_deeplab.*{name}") as error:
+        Experiment.from_dict(settings, "run.yaml")
+    assert str(error.value).startswith("run.yaml: ") and "\n" not in str(error.value)
+    assert not Experiment.from_dict({**settings, "test_time": {"scales": [1]}}).test_time.augments
+
+
+def test_a_run_from_before_there_were_views_has_none(tiny_experiment):
+    settings = tiny_experiment.to_dict()
+    del settings["test_time"]
+    assert Experiment.from_dict(settings) == tiny_experiment
 
 
 def test_a_missing_section_is_named(tiny_settings):
@@ -65,7 +83,7 @@ print(experiment.grid, json.dumps(Experiment.model_json_schema())[:1])
 
 def test_the_schema_for_editors_knows_every_section(tiny_experiment):
     schema = Experiment.model_json_schema()
-    assert set(schema["properties"]) == {"data", "input", "augment", "model", "training"}
+    assert set(schema["properties"]) == {"data", "input", "augment", "model", "training", "test_time"}
     assert schema["properties"]["model"]["discriminator"]["propertyName"] == "name"
 
 

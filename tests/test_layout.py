@@ -49,6 +49,7 @@ MAY_IMPORT = {
 TOP = (
     "experiment",
     "weights",
+    "views",
     "inference",
     "run_folder",
     "convert",

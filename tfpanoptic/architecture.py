@@ -81,6 +81,23 @@ class Oracle(NamedTuple):
     settings: Callable[..., tuple[Relaxation, ...]]
 
 
+class Views(NamedTuple):
+    """What an architecture knows of its outputs for the mirrored and the scaled image, so that they can be averaged.
+
+    Its outputs are all maps `[B, h, w, C]`. They are at their places in the image already; what their numbers mean is
+    left to do.
+
+    Attributes:
+        values: (outputs of the infer network for one view, growth float32 `[2]`, mirrored, config) -> dict of what is
+            averaged over the views. `growth` is how many cells of the image at scale 1 a cell of the view is high and
+            wide; `mirrored` says whether left and right were exchanged.
+        outputs: (means of these values, config) -> outputs for `postprocess`.
+    """
+
+    values: Callable[..., dict[str, Any]]
+    outputs: Callable[..., dict[str, Any]]
+
+
 @dataclass(frozen=True)
 class Architecture:
     """One architecture; one per file in `models/`.
@@ -100,6 +117,7 @@ class Architecture:
         counts: (outputs of the train network, targets, config) -> dict: term -> float32 `[B]`, what the sum of the
             term is divided by, over the global batch; terms without one are divided by the number of images.
         oracle: what the doctor needs; without one it says that it cannot tell the ceiling.
+        views: what test-time augmentation needs; without it `test_time` is refused.
     """
 
     name: str
@@ -113,3 +131,4 @@ class Architecture:
     postprocess: Callable[..., Segments]
     counts: Callable[..., dict[str, Any]] | None = None
     oracle: Oracle | None = None
+    views: Views | None = None

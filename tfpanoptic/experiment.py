@@ -1,4 +1,4 @@
-"""One experiment: data, input size, augmentation, model and training, from one YAML file.
+"""One experiment: data, input size, augmentation, model, training and views at test time, from one YAML file.
 
 Reading and checking one needs neither TensorFlow nor Keras.
 """
@@ -16,11 +16,13 @@ from tfpanoptic.architecture import Architecture
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data import DATASETS
 from tfpanoptic.data.dataset import Dataset
+from tfpanoptic.errors import SettingError
 from tfpanoptic.models import ARCHITECTURES
 from tfpanoptic.settings.augmentation import AugmentConfig
 from tfpanoptic.settings.config import Named, StrictConfig, read_yaml, validate
 from tfpanoptic.settings.input_size import Grid, InputConfig, require_fitting
 from tfpanoptic.settings.training import TrainingConfig
+from tfpanoptic.settings.views import ViewsConfig
 
 # Panoptic-DeepLab on the bundled photos of nuclei, trained from scratch in minutes on two cores.
 DEMO_CONFIG = Path(__file__).with_name("demo.yaml")
@@ -39,12 +41,21 @@ class Experiment(StrictConfig):
     augment: AugmentConfig
     model: Annotated[Any, Named(ARCHITECTURES)]
     training: TrainingConfig = TrainingConfig()
+    # In `segment`, `evaluate`, `predict` and exports, and the evaluations of a training run.
+    test_time: ViewsConfig = ViewsConfig()
 
     @model_validator(mode="after")
     def _sizes_fit_the_grid(self) -> Experiment:
         require_fitting("augment.crop", self.augment.crop, self.grid)
         if self.input.pad_to is not None:
             require_fitting("input.pad_to", self.input.pad_to, self.grid)
+        return self
+
+    @model_validator(mode="after")
+    def _views_are_known(self) -> Experiment:
+        if self.test_time.augments and self.architecture.views is None:
+            able = ", ".join(name for name, record in ARCHITECTURES.items() if record.views is not None)
+            raise SettingError("test_time", f"flips and scales are for {able}; {self.model.name} has no use for them")
         return self
 
     @classmethod

@@ -15,6 +15,7 @@ from tfpanoptic.experiment import Experiment
 from tfpanoptic.ops.resize import nearest_to_size
 from tfpanoptic.ops.segments import count_keys
 from tfpanoptic.panoptic_map import category_of
+from tfpanoptic.views import averaged_outputs
 
 # Columns of the exported table of segments.
 SEGMENT_COLUMNS = ("id", "category_id", "isthing", "score", "area", "y1", "x1", "y2", "x2")
@@ -26,16 +27,19 @@ def segment_images(network: keras.Model, images, experiment: Experiment, categor
     Args:
         network: the `infer` network.
         images: `[B, H, W, 3]`, RGB 0..255, any dtype.
-        experiment: its input-size policy and model settings hold.
+        experiment: its input-size policy, views and model settings hold.
         categories: the model's.
 
     Returns:
         The segments at the images' own size.
     """
     height, width = ops.shape(images)[1:3]
-    prepared, valid_size = prepare_batch(images, experiment.input, experiment.grid)
-    outputs = network({"image": prepared, "valid_size": valid_size}, training=False)
-    size = ops.shape(prepared)[1:3]
+    if experiment.test_time.augments:
+        outputs, size, valid_size = averaged_outputs(network, images, experiment)
+    else:
+        prepared, valid_size = prepare_batch(images, experiment.input, experiment.grid)
+        outputs = network({"image": prepared, "valid_size": valid_size}, training=False)
+        size = ops.shape(prepared)[1:3]
     segments = experiment.architecture.postprocess(outputs, size, valid_size, experiment.model, categories)
     own_size = nearest_to_size(
         segments.segment_ids,

@@ -119,7 +119,7 @@ class RunFolder:
         return True
 
     def load_experiment(self, overrides: Sequence[str] = ()) -> Experiment:
-        """The run's experiment, after `model.postprocess.key=value` overrides.
+        """The run's experiment, after overrides of settings that the weights do not depend on.
 
         Raises:
             InputError: not a run folder, or an override of another setting, of an unknown key or with a wrong value.

@@ -88,7 +88,8 @@ class PanopticSegmenter(keras.Model):
 
         Args:
             preset: the folder, or a name that `tfpanoptic models` lists.
-            overrides: `model.postprocess.key=value`, settings of grouping and merging to change.
+            overrides: settings of grouping, merging and views to change, as `model.postprocess.key=value` and
+                `test_time.flip=true`.
 
         Raises:
             InputError: neither a folder nor a preset, no run folder, one without weights yet, or a wrong override.

@@ -17,6 +17,8 @@ import numpy as np
 from tfpanoptic.categories import Category, CategoryTable
 from tfpanoptic.models.panoptic_deeplab import ARCHITECTURE, PanopticDeepLabConfig
 from tfpanoptic.ops.resize import nearest_to_size, resize_bilinear
+from tfpanoptic.ops.view_cells import View, on_cells_of
+from tfpanoptic.postprocess.views import center_outputs, center_values
 
 CATEGORIES = CategoryTable(tuple(Category(i, f"c{i}", i < 3, (0, 0, 0), i) for i in range(1, 4)))
 BRANCH = {
@@ -47,7 +49,7 @@ HEIGHT, WIDTH = 33, 48
 
 def main(path: str) -> None:
     """Computes everything and writes `path`."""
-    results = compiled(resized_maps)()
+    results = {**compiled(resized_maps)(), **compiled(brought_back)()}
     # Every weight is set below; JAX would compile a random generator for each shape first, minutes in all.
     for initializer in (keras.initializers.VarianceScaling, keras.initializers.TruncatedNormal):
         initializer.__call__ = lambda self, shape, dtype=None: np.zeros(shape, dtype)
@@ -118,6 +120,28 @@ def resized_maps() -> dict[str, np.ndarray]:
             key = f"{size}/{align_corners}"
             results[f"bilinear/{key}"] = resize_bilinear(values, size, align_corners)
             results[f"nearest/{key}"] = nearest_to_size(labels, (6, 5), size, align_corners)
+    return results
+
+
+def brought_back() -> dict[str, np.ndarray]:
+    """Outputs of a mirrored view at another scale, on the cells of the image."""
+    rng, results = np.random.default_rng(4), {}
+    for align_corners in (True, False):
+        extra = int(align_corners)
+        view = View((32 + extra, 48 + extra), (27, 41), True)
+        reference = View((24 + extra, 36 + extra), (20, 31))
+        outputs = {
+            name: on_cells_of(
+                rng.normal(size=(1, 8 + extra, 12 + extra, depth)).astype("float32"),
+                view,
+                reference,
+                align_corners,
+                align_corners,
+            )
+            for name, depth in {"semantic_logits": 4, "center_heatmap": 1, "center_offset": 2}.items()
+        }
+        made = center_outputs(center_values(outputs, np.array([0.7, 0.8], "float32"), True))
+        results |= {f"view/{align_corners}/{name}": values for name, values in made.items()}
     return results
 
 

@@ -1,4 +1,4 @@
-"""`model.postprocess.key=value` at the verbs that use a trained model."""
+"""`model.postprocess.key=value` and `test_time.key=value` at the verbs that use a trained model."""
 
 import json
 from dataclasses import replace
@@ -73,14 +73,42 @@ def test_export_writes_the_changed_settings(run, tiny_run, few, tmp_path):
     assert config["model"]["postprocess"]["center_threshold"] == 2.0
 
 
+VIEWS = ["test_time.flip=true", "test_time.scales=[0.75,1]"]
+
+
+def test_evaluate_averages_views_and_says_so(run, tiny_run, few, tmp_path):
+    state = ["--state", tmp_path / "s.jsonl"]
+    code, _, err = run("evaluate", tiny_run, *VIEWS, *state, "--json", tmp_path / "pq.json")
+    assert code == 0 and "4 views: scales 0.75, 1, as it is and mirrored" in err
+    assert json.loads((tmp_path / "pq.json").read_text())["command"][2:4] == VIEWS
+    code, _, err = run("evaluate", tiny_run, *state)
+    assert code == 2 and "4 views" not in err and "another model or other settings" in err
+
+
+def test_export_averages_views_as_the_model_does(run, tiny_run, few, tmp_path):
+    code, out, _ = run("export", tiny_run, VIEWS[0], "--out", tmp_path / "sm", "--verify")
+    assert code == 0 and "on 2 images: 100.0000 % of the pixels equal" in out
+    config = yaml.safe_load((tmp_path / "sm/assets/config.yaml").read_text())
+    assert config["test_time"] == {"flip": True, "scales": [1.0]}
+
+
+def test_predict_averages_views(run, tiny_run, photo, tmp_path):
+    for name, overrides in (("own", []), ("views", VIEWS[:1])):
+        assert run("predict", tiny_run, *overrides, photo, "--out", tmp_path / name)[0] == 0
+    own, views = (np.asarray(Image.open(tmp_path / name / "panoptic/photo.png")) for name in ("own", "views"))
+    assert own.shape == views.shape and (own != views).any()
+
+
 @pytest.mark.parametrize(
     ("override", "words"),
     [
         ("model.postprocess.threshold=1", "config.yaml: unknown key model.postprocess.threshold"),
         ("model.postprocess.max_centers=many", "config.yaml: model.postprocess.max_centers: "),
         ("model.postprocess.max_centers=0", "config.yaml: model.postprocess.max_centers: "),
-        ("training.steps=3", "'training.steps=3': expected model.postprocess.key=value; "),
-        ("model.backbone.name=resnet50", "'model.backbone.name=resnet50': expected model.postprocess.key=value; "),
+        ("test_time.flips=true", "config.yaml: unknown key test_time.flips; known here: flip, scales"),
+        ("test_time.scales=[1,1]", "config.yaml: test_time.scales: "),
+        ("training.steps=3", "'training.steps=3': expected model.postprocess.key=value or test_time.key=value; "),
+        ("model.backbone.name=resnet50", "'model.backbone.name=resnet50': expected model.postprocess.key=value or "),
     ],
 )
 @pytest.mark.parametrize("verb", ["evaluate", "predict", "export"])

@@ -28,6 +28,16 @@ def test_an_image_that_keeps_its_size_keeps_its_pixels_and_the_rest_is_0(pad_to,
     assert not prepared[20:].numpy().any() and not prepared[:, 30:].numpy().any()
 
 
+@pytest.mark.parametrize(("grid", "size"), [(Grid(16), (20, 60)), (PLUS_ONE, (19, 59))])
+def test_a_view_is_the_image_at_a_multiple_of_its_size(grid, size):
+    # Twice 10 and 30 pixels, or twice the distances of 9 and 29 between the outermost, and 1 more.
+    image = random_image(10, 30)
+    prepared, valid_size = prepare_batch(image[None], InputConfig(), grid, 2.0)
+    expected, _ = prepare(image, InputConfig(size=size), grid)
+    assert valid_size[0].numpy().tolist() == list(size)
+    np.testing.assert_array_equal(prepared[0], expected)
+
+
 def test_aligned_corners_keep_the_corners():
     # Two pixels 0 and 6 over four: steps of a third.
     image = np.array([[[0], [6]]] * 2, np.uint8).repeat(3, -1)

@@ -5,11 +5,13 @@ import pytest
 import tensorflow as tf
 
 from tests.fixtures.upsnet import scene
+from tfpanoptic.ops.view_cells import View, on_cells_of
 from tfpanoptic.postprocess.centers import group_and_merge, panoptic_deeplab_postprocess
 from tfpanoptic.postprocess.instance_logits import best_instance
 from tfpanoptic.postprocess.keypoints import deeperlab_postprocess
 from tfpanoptic.postprocess.merge_instances import panoptic_fpn_postprocess
 from tfpanoptic.postprocess.panoptic_logits import upsnet_postprocess
+from tfpanoptic.postprocess.views import keypoint_outputs, keypoint_values
 
 try:
     from ai_edge_litert.interpreter import Interpreter
@@ -180,3 +182,24 @@ def test_keypoints_at_one_size_give_the_segments_of_the_graph():
     (ids,) = run_in_litert(postprocess, *maps)
     np.testing.assert_array_equal(ids, postprocess(*maps))
     assert len(np.unique(ids)) > 4
+
+
+def test_a_mirrored_view_of_any_size_has_the_outputs_of_the_graph():
+    names = ("semantic_logits", "keypoint_logits", "short_offset", "middle_offset", "long_offset")
+    depths = (4, 5, 10, 16, 10)
+
+    @tf.function(input_signature=[tf.TensorSpec([1, None, None, depth]) for depth in depths], autograph=False)
+    def brought_back(*maps):
+        height, width = (4 * side for side in tf.unstack(tf.shape(maps[0])[1:3]))
+        view, reference = View((height, width), (height - 1, width - 3), True), View((24, 28), (21, 27))
+        outputs = {
+            name: on_cells_of(part, view, reference, False, False) for name, part in zip(names, maps, strict=True)
+        }
+        made = keypoint_outputs(keypoint_values(outputs, tf.constant([0.6, 0.7]), True))
+        return tf.concat([made[name] for name in names], axis=-1)
+
+    random = np.random.default_rng(4)
+    maps = [random.normal(size=(1, 9, 11, depth)).astype(np.float32) for depth in depths]
+    (made,) = run_in_litert(brought_back, *maps)
+    assert made.shape == (1, 6, 7, sum(depths))
+    np.testing.assert_allclose(made, brought_back(*maps), atol=1e-5)

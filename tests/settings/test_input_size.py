@@ -4,7 +4,15 @@ import tensorflow as tf
 
 from tfpanoptic.errors import InputError, SettingError
 from tfpanoptic.settings.config import validate
-from tfpanoptic.settings.input_size import Grid, InputConfig, network_size, require_fitting, resized_size
+from tfpanoptic.settings.input_size import (
+    Grid,
+    InputConfig,
+    network_size,
+    padded_size,
+    require_fitting,
+    resized_size,
+    scaled_side,
+)
 
 SHORT = InputConfig(short_side=800, max_long_side=1333)
 LONG = InputConfig(long_side=641)
@@ -102,3 +110,38 @@ def test_a_size_that_the_grid_fits_is_none(grid, size):
 def test_a_wrong_policy_is_told_in_one_line(settings, message):
     with pytest.raises(InputError, match=message):
         validate(InputConfig, settings, "a.yaml", "input")
+
+
+@pytest.mark.parametrize(
+    ("side", "scale", "grid", "expected"),
+    [
+        (1025, 0.5, PLUS_ONE, 513),  # 1024 / 2 + 1
+        (2049, 1.75, PLUS_ONE, 3585),
+        (10, 0.75, PLUS_ONE, 8),  # 9 * 0.75 + 1 = 7.75
+        (10, 0.75, Grid(32), 8),  # 7.5 rounds up
+        (10, 1.3, Grid(32), 13),
+        (3, 1 / 3, Grid(32), 1),
+        (1, 0.1, Grid(32), 1),
+        (1, 0.1, PLUS_ONE, 1),
+        (641, 1.0, Grid(32), 641),
+        (641, 1, PLUS_ONE, 641),
+    ],
+)
+def test_the_side_of_a_view(side, scale, grid, expected):
+    assert scaled_side(side, scale, grid) == expected
+    assert int(scaled_side(tf.constant(side), scale, grid)) == expected
+
+
+@pytest.mark.parametrize(
+    ("scale", "size", "expected"),
+    [
+        (0.5, (241, 321), (321, 321)),  # 641 at half the scale
+        (1.0, (481, 641), (641, 641)),
+        (1.5, (721, 961), (961, 961)),
+        (0.75, (361, 481), (481, 481)),
+        (0.8, (385, 513), (513, 513)),
+        (0.8, (385, 514), (513, 545)),
+    ],
+)
+def test_what_inputs_have_at_least_grows_with_the_scale(scale, size, expected):
+    assert padded_size(*size, COCO, PLUS_ONE, scale) == expected

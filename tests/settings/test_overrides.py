@@ -19,12 +19,15 @@ def test_arguments_with_an_equals_sign_are_settings_unless_such_a_file_exists(tm
         "model.postprocess={}",
         "model.postprocess_=3",
         "model.postprocess.stuff_area",
+        "test_time=true",
+        "test_time_flip=true",
         "runs/b",
     ],
 )
 def test_what_a_trained_model_cannot_change_is_refused_with_the_reason(override):
-    with pytest.raises(InputError, match=r"expected model\.postprocess\.key=value; .* would need training") as error:
-        require_changeable(["model.postprocess.stuff_area=9", override])
+    words = r"expected model\.postprocess\.key=value or test_time\.key=value; .* would need training"
+    with pytest.raises(InputError, match=words) as error:
+        require_changeable(["model.postprocess.stuff_area=9", "test_time.flip=true", override])
     assert repr(override) in str(error.value)
 
 

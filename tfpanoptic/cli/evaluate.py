@@ -23,7 +23,8 @@ def evaluate(
         typer.Argument(help="Run folder of a trained model, or a name that `models` lists; leave it out for files."),
     ] = None,
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="Settings to change, as model.postprocess.key=value.")
+        list[str] | None,
+        typer.Argument(help="Settings to change: model.postprocess.key=value, test_time.flip=true."),
     ] = None,
     gt: Annotated[Path | None, typer.Option(help="Truth: panoptic JSON.")] = None,
     gt_dir: Annotated[Path | None, typer.Option(help="Folder of the truth's PNGs.")] = None,

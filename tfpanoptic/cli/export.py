@@ -14,7 +14,8 @@ from tfpanoptic.errors import InputError
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder of a trained model, or a name that `models` lists.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="Settings to change, as model.postprocess.key=value.")
+        list[str] | None,
+        typer.Argument(help="Settings to change: model.postprocess.key=value, test_time.flip=true."),
     ] = None,
     format: Annotated[str, typer.Option(help="saved_model.")] = "saved_model",
     out: Annotated[Path | None, typer.Option(help="Folder to write; by default RUN/FORMAT.")] = None,

@@ -15,7 +15,8 @@ def predict(
     arguments: Annotated[
         list[str],
         typer.Argument(
-            metavar="PHOTOS...", help="Images or folders of them, and model.postprocess.key=value to change."
+            metavar="PHOTOS...",
+            help="Images or folders of them, and settings to change: model.postprocess.key=value, test_time.flip=true.",
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for panoptic.json, panoptic/ and overlay/.")],

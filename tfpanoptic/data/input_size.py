@@ -6,16 +6,17 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpanoptic.settings.input_size import Grid, InputConfig, padded_size, resized_size
+from tfpanoptic.settings.input_size import Grid, InputConfig, padded_size, resized_size, scaled_side
 
 
-def prepare_batch(images: Any, config: InputConfig, grid: Grid) -> tuple[tf.Tensor, tf.Tensor]:
+def prepare_batch(images: Any, config: InputConfig, grid: Grid, scale: float = 1.0) -> tuple[tf.Tensor, tf.Tensor]:
     """Images of one size as network input.
 
     Args:
         images: uint8 or float `[B, H, W, 3]`, RGB 0..255.
         config: the policy.
         grid: the architecture's.
+        scale: the images have so many times the policy's size.
 
     Returns:
         float32 `[B, h, w, 3]`, the images in the top-left parts, 0 beyond, and int32 `[B, 2]`, (height, width) of
@@ -23,12 +24,12 @@ def prepare_batch(images: Any, config: InputConfig, grid: Grid) -> tuple[tf.Tens
     """
     images = tf.cast(images, tf.float32)
     shape = tf.shape(images)
-    size = tf.stack(resized_size(shape[1], shape[2], config))
-    if config.resizes:
+    size = tf.stack([scaled_side(side, scale, grid) for side in resized_size(shape[1], shape[2], config)])
+    if config.resizes or scale != 1:
         images = tf.raw_ops.ResizeBilinear(
             images=images, size=size, align_corners=grid.align_corners, half_pixel_centers=not grid.align_corners
         )
-    bottom, right = tf.unstack(tf.stack(padded_size(size[0], size[1], config, grid)) - size)
+    bottom, right = tf.unstack(tf.stack(padded_size(size[0], size[1], config, grid, scale)) - size)
     images = tf.pad(images, [[0, 0], [0, bottom], [0, right], [0, 0]])
     return images, tf.tile(tf.expand_dims(size, 0), (shape[0], 1))
 

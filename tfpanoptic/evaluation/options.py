@@ -36,7 +36,7 @@ class EvaluateOptions:
 
     Attributes:
         run: run folder of a trained model; the prediction is its own.
-        overrides: settings of its model to change, `model.postprocess.key=value`.
+        overrides: settings of its model to change, `model.postprocess.key=value` or `test_time.key=value`.
         gt, gt_dir: truth of files, or, with `images`, of a run.
         pred, pred_dir: prediction as files.
         images: folder of the photos.

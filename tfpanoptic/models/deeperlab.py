@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, PositiveInt
 
-from tfpanoptic.architecture import Architecture, Networks, Oracle, Segments
+from tfpanoptic.architecture import Architecture, Networks, Oracle, Segments, Views
 from tfpanoptic.backbones import BACKBONES
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import SettingError
@@ -236,6 +236,20 @@ def perfect_outputs(panoptic, config: DeeperLabConfig, categories: CategoryTable
     )
 
 
+def view_values(outputs, growth, mirrored: bool, config: DeeperLabConfig) -> dict[str, Any]:
+    """What is averaged over views of an image; see `postprocess/views.py`."""
+    from tfpanoptic.postprocess.views import keypoint_values
+
+    return keypoint_values(outputs, growth, mirrored)
+
+
+def view_outputs(means, config: DeeperLabConfig) -> dict[str, Any]:
+    """Outputs of the heads from these averages."""
+    from tfpanoptic.postprocess.views import keypoint_outputs
+
+    return keypoint_outputs(means)
+
+
 ARCHITECTURE = Architecture(
     name="deeperlab",
     config=DeeperLabConfig,
@@ -248,4 +262,5 @@ ARCHITECTURE = Architecture(
     postprocess=postprocess,
     counts=counts,
     oracle=Oracle(perfect_outputs, relaxations),
+    views=Views(view_values, view_outputs),
 )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, PositiveInt
 
-from tfpanoptic.architecture import Architecture, Networks, Oracle, Segments
+from tfpanoptic.architecture import Architecture, Networks, Oracle, Segments, Views
 from tfpanoptic.backbones import BACKBONES
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import SettingError
@@ -271,6 +271,20 @@ def perfect_outputs(panoptic, config: PanopticDeepLabConfig, categories: Categor
     )
 
 
+def view_values(outputs, growth, mirrored: bool, config: PanopticDeepLabConfig) -> dict[str, Any]:
+    """What is averaged over views of an image; see `postprocess/views.py`."""
+    from tfpanoptic.postprocess.views import center_values
+
+    return center_values(outputs, growth, mirrored)
+
+
+def view_outputs(means, config: PanopticDeepLabConfig) -> dict[str, Any]:
+    """Outputs of the heads from these averages."""
+    from tfpanoptic.postprocess.views import center_outputs
+
+    return center_outputs(means)
+
+
 ARCHITECTURE = Architecture(
     name="panoptic_deeplab",
     config=PanopticDeepLabConfig,
@@ -282,4 +296,5 @@ ARCHITECTURE = Architecture(
     loss_weights=loss_weights,
     postprocess=postprocess,
     oracle=Oracle(perfect_outputs, relaxations),
+    views=Views(view_values, view_outputs),
 )

@@ -13,6 +13,9 @@ CENTER = KEYPOINTS.index("center")
 CORNERS = tuple(range(CENTER))
 # From a keypoint to another: channels 2e and 2e + 1 of the middle-range offsets are (dy, dx) along edge e.
 EDGES = tuple((CENTER, corner) for corner in CORNERS) + tuple((corner, CENTER) for corner in CORNERS)
+# The keypoint that each one is in the mirrored image, and so the edges.
+MIRRORED = (1, 0, 3, 2, CENTER)
+MIRRORED_EDGES = tuple(EDGES.index((MIRRORED[start], MIRRORED[end])) for start, end in EDGES)
 
 
 def offsets_of(maps, number: int):

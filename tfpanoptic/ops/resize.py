@@ -42,6 +42,21 @@ def _interpolate(x, length, axis: int, align_corners: bool):
     """`x` [B, h, w, C] with `length` cells along `axis` (1 or 2), each between its two neighbours."""
     old = ops.shape(x)[axis]
     at = ops.clip(source_positions(length, old, align_corners), 0.0, ops.cast(old - 1, "float32"))
+    return interpolate_lines(x, at, axis)
+
+
+def interpolate_lines(x, at, axis: int):
+    """Rows or columns of maps, each between its two neighbours.
+
+    Args:
+        x: float32 [B, h, w, C].
+        at: float32 [n], coordinates of the rows or columns in cells, from 0 to the last.
+        axis: 1 for rows, 2 for columns.
+
+    Returns:
+        float32 [B, n, w, C] or [B, h, n, C].
+    """
+    old = ops.shape(x)[axis]
     lower = ops.floor(at)
     shape = (1, -1, 1, 1) if axis == 1 else (1, 1, -1, 1)
     fraction = ops.reshape(at - lower, shape)
@@ -52,7 +67,11 @@ def _interpolate(x, length, axis: int, align_corners: bool):
 
 def source_positions(length, old, align_corners: bool):
     """float32 [length]: coordinates, in cells of an axis of `old` cells, of the cells of one of `length`."""
-    i = ops.arange(length, dtype="float32")
+    return positions_on(ops.arange(length, dtype="float32"), length, old, align_corners)
+
+
+def positions_on(i, length, old, align_corners: bool):
+    """float32: coordinates, in cells of an axis of `old` cells, of points `i` of one of `length` cells."""
     old, length = ops.cast(old, "float32"), ops.cast(length, "float32")
     if align_corners:
         return i * ((old - 1.0) / ops.maximum(length - 1.0, 1.0))

@@ -51,7 +51,7 @@ def evaluate_run(options: EvaluateOptions) -> tuple[Evaluation, Scenes]:
     """The evaluation of a run's model, and what a report shows of its images.
 
     The images are those of `images`, `gt` and `gt_dir`, or the run's own validation images. Categories that only they
-    or only the model has are named on standard error.
+    or only the model has are named on standard error; so are the views of an image, if there are several.
 
     Args:
         options: after `evaluation.options.check_options`, with a `run`.
@@ -71,6 +71,8 @@ def evaluate_run(options: EvaluateOptions) -> tuple[Evaluation, Scenes]:
             dataset = segmenter.experiment.load_data("val")
     for line in dataset.unmatched():
         print(line, file=sys.stderr)
+    if segmenter.experiment.test_time.augments:
+        print(segmenter.experiment.test_time, file=sys.stderr)
     source, total = _source(segmenter, run, dataset), len(dataset)
     dataset = replace(dataset, records=dataset.records[shard_slice(options.shard, total)])
     if options.by is not None:

@@ -6,6 +6,7 @@ least `pad_to`. The functions take Python ints and scalar int32 tensors alike: t
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 from pydantic import Field, model_validator
@@ -91,9 +92,26 @@ def network_size(height: Any, width: Any, config: InputConfig, grid: Grid) -> tu
     return padded_size(*resized_size(height, width, config), config, grid)
 
 
-def padded_size(height: Any, width: Any, config: InputConfig, grid: Grid) -> tuple[Any, Any]:
-    """(height, width) after padding, for an image already resized."""
-    low = config.pad_to or (1, 1)
+def scaled_side(side: Any, scale: float, grid: Grid) -> Any:
+    """A side of an image for a view at another scale, at least a pixel.
+
+    With aligned corners the distance between the outermost pixels is scaled, so that k * stride + 1 stays such a side.
+    Rounded half up, in integers; a scale counts in thousandths.
+
+    Source: DeepLab2 (`scale_mutable_sequence`), which rounds down.
+    """
+    if scale == 1:
+        return side
+    edge, ratio = int(grid.align_corners), Fraction(scale).limit_denominator(1000)
+    return larger(_ratio(side - edge, ratio.numerator, ratio.denominator) + edge, 1)
+
+
+def padded_size(height: Any, width: Any, config: InputConfig, grid: Grid, scale: float = 1.0) -> tuple[Any, Any]:
+    """(height, width) after padding, for an image already resized, to `scale` times the policy's size.
+
+    `pad_to` is scaled, too: of the input of a view, image pooling sees the same share as padding.
+    """
+    low = (1, 1) if config.pad_to is None else [padded_side(scaled_side(s, scale, grid), grid) for s in config.pad_to]
     return larger(padded_side(height, grid), low[0]), larger(padded_side(width, grid), low[1])
 
 

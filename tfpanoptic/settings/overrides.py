@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tfpanoptic.errors import InputError
 
-# Grouping and merging come after the network: the weights do not depend on their settings.
-CHANGEABLE = "model.postprocess."
+# Grouping and merging come after the network, and views before it: the weights do not depend on their settings.
+CHANGEABLE = ("model.postprocess.", "test_time.")
 
 
 def is_override(argument: str) -> bool:
@@ -29,11 +29,11 @@ def require_changeable(overrides: Sequence[str]) -> None:
     """Refuses settings that a trained model was trained with.
 
     Raises:
-        InputError: an override is none of `model.postprocess`.
+        InputError: an override is none of `model.postprocess` and `test_time`.
     """
     for override in overrides:
         if not override.strip().startswith(CHANGEABLE) or "=" not in override:
             raise InputError(
-                f"override {override!r}: expected {CHANGEABLE}key=value; any other setting of a trained model "
-                "would need training"
+                f"override {override!r}: expected {' or '.join(f'{prefix}key=value' for prefix in CHANGEABLE)}; "
+                "any other setting of a trained model would need training"
             )
