@@ -25,7 +25,7 @@ from tfpanoptic.experiment import Experiment
 from tfpanoptic.inference import segmenting_function
 from tfpanoptic.losses.shares import weighted_shares
 from tfpanoptic.ops.replicas import global_sums, replicas_in_sync, with_an_image
-from tfpanoptic.presets.cache import run_folder_of
+from tfpanoptic.presets.cache import read_settings, run_folder_of
 from tfpanoptic.result import PanopticResult
 from tfpanoptic.run_folder import RunFolder
 from tfpanoptic.segment_map import SegmentMap, from_tables
@@ -84,7 +84,7 @@ class PanopticSegmenter(keras.Model):
     def from_preset(cls, preset: str | Path, overrides: Sequence[str] = ()) -> PanopticSegmenter:
         """The trained model of a run folder, with its best weights, or a published one by its name.
 
-        Published weights are downloaded and converted once; see `presets`.
+        Published weights are downloaded and converted once, after all else is checked; see `presets`.
 
         Args:
             preset: the folder, or a name that `tfpanoptic models` lists.
@@ -94,9 +94,10 @@ class PanopticSegmenter(keras.Model):
             InputError: neither a folder nor a preset, no run folder, one without weights yet, or a wrong override.
             WorkFailed: published weights cannot be downloaded.
         """
+        config, experiment, categories = read_settings(preset, overrides)
         folder = RunFolder(run_folder_of(preset, cls))
-        with settings_of(folder.config):
-            segmenter = cls(folder.load_experiment(overrides), folder.load_categories())
+        with settings_of(config):
+            segmenter = cls(experiment, categories)
         segmenter.load_weights_file(folder.weights())
         return segmenter
 
