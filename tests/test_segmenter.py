@@ -187,3 +187,16 @@ def test_fit_on_batches_without_targets_is_an_error_that_says_what_it_needs(segm
 def test_a_batch_has_at_least_an_image(segmenter, batch_size):
     with pytest.raises(InputError, match=f"batch_size: expected at least 1, found {batch_size}"):
         segmenter.batches("train", batch_size=batch_size)
+
+
+def test_a_replica_without_an_image_changes_no_validation(tiny_run, two_replicas):
+    """Three images in batches of two: the last one is alone, so one replica of the two has none."""
+
+    def validated():
+        model = PanopticSegmenter.from_preset(tiny_run)
+        model.compile(optimizer="sgd", jit_compile=False)
+        return model.evaluate(model.batches("val", 2).unbatch().take(3).batch(2), return_dict=True, verbose=0)
+
+    with two_replicas.scope():
+        shared = validated()
+    assert shared == pytest.approx(validated(), rel=1e-5)

@@ -24,8 +24,8 @@ from tfpanoptic.evaluation.measures.panoptic_quality import summarize_rows
 from tfpanoptic.experiment import Experiment
 from tfpanoptic.inference import segmenting_function
 from tfpanoptic.losses.shares import weighted_shares
-from tfpanoptic.ops.replicas import global_sums, replicas_in_sync
-from tfpanoptic.presets.cache import run_folder_of
+from tfpanoptic.ops.replicas import global_sums, replicas_in_sync, with_an_image
+from tfpanoptic.presets.cache import read_settings, run_folder_of
 from tfpanoptic.result import PanopticResult
 from tfpanoptic.run_folder import RunFolder
 from tfpanoptic.segment_map import SegmentMap, from_tables
@@ -84,7 +84,7 @@ class PanopticSegmenter(keras.Model):
     def from_preset(cls, preset: str | Path, overrides: Sequence[str] = ()) -> PanopticSegmenter:
         """The trained model of a run folder, with its best weights, or a published one by its name.
 
-        Published weights are downloaded and converted once; see `presets`.
+        Published weights are downloaded and converted once, after all else is checked; see `presets`.
 
         Args:
             preset: the folder, or a name that `tfpanoptic models` lists.
@@ -95,9 +95,10 @@ class PanopticSegmenter(keras.Model):
             InputError: neither a folder nor a preset, no run folder, one without weights yet, or a wrong override.
             WorkFailed: published weights cannot be downloaded.
         """
+        config, experiment, categories = read_settings(preset, overrides)
         folder = RunFolder(run_folder_of(preset, cls))
-        with settings_of(folder.config):
-            segmenter = cls(folder.load_experiment(overrides), folder.load_categories())
+        with settings_of(config):
+            segmenter = cls(experiment, categories)
         segmenter.load_weights_file(folder.weights())
         return segmenter
 
@@ -154,7 +155,7 @@ class PanopticSegmenter(keras.Model):
 
         Args:
             split: "train", endless, shuffled and augmented, or "val", each image once as in inference; its last
-                batch may be smaller, and leaves a replica without an image if it has fewer than there are replicas.
+                batch may be smaller.
             batch_size: images of a batch, over all replicas; by default `training.batch_size`.
 
         Raises:
@@ -178,7 +179,8 @@ class PanopticSegmenter(keras.Model):
         Args:
             inputs: images `[B, H, W, 3]`, RGB 0..255, or a batch with `image` and `valid_size` (int32 `[B, 2]`, the
                 part that is not padding; all of it where absent). A batch that carries `targets` goes through the
-                train network, which takes by name what it needs of both.
+                train network, which takes by name what it needs of both; a replica that has no image of it gives
+                outputs of one all the same.
             training: batch statistics and dropout.
         """
         batch = dict(inputs) if isinstance(inputs, dict) else {"image": inputs}
@@ -186,7 +188,9 @@ class PanopticSegmenter(keras.Model):
         if "valid_size" not in batch:
             size = ops.cast(ops.stack(ops.shape(batch["image"])[1:3]), "int32")
             batch["valid_size"] = ops.tile(ops.expand_dims(size, 0), (ops.shape(batch["image"])[0], 1))
-        network = self.train_network if "targets" in batch else self.infer_network
+        network = self.infer_network
+        if "targets" in batch:
+            network, batch = self.train_network, with_an_image(batch)
         given = {**batch.get("targets", {}), **batch}
         return network({name: given[name] for name in network.input}, training=training)
 
@@ -194,16 +198,18 @@ class PanopticSegmenter(keras.Model):
         """Training targets of one image of a batch; TensorFlow, for tf.data."""
         return self.experiment.architecture.targets(example, self.experiment.model, self.categories)
 
-    def loss_shares(self, outputs: dict[str, Any], targets: dict[str, Any]) -> dict[str, Any]:
+    def loss_shares(self, outputs: dict[str, Any], targets: dict[str, Any], images: Any = None) -> dict[str, Any]:
         """Weighted loss terms, scalars: the part of this replica of the loss of the global batch.
 
         Args:
             outputs: of the train network.
             targets: of the batch.
+            images: only so many count, the first ones.
         """
         architecture, model = self.experiment.architecture, self.experiment.model
         terms = architecture.loss(outputs, targets, model, self.categories)
         counts = architecture.counts(outputs, targets, model) if architecture.counts else {}
+        terms, counts = ({name: part[:images] for name, part in parts.items()} for parts in (terms, counts))
         return weighted_shares(terms, architecture.loss_weights(model), counts)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
@@ -214,10 +220,11 @@ class PanopticSegmenter(keras.Model):
         """
         if not isinstance(x, dict) or "targets" not in x:
             raise InputError('fit: expected batches with targets, as `batches("train")` and `batches("val")` give them')
-        shares = self.loss_shares(y_pred, x["targets"])
-        images, replicas = ops.cast(ops.shape(x["image"])[0], "float32"), replicas_in_sync()
+        count = ops.shape(x["image"])[0]
+        shares = self.loss_shares(y_pred, with_an_image(x["targets"]), count)
+        images, replicas = ops.cast(count, "float32"), replicas_in_sync()
         # Keras' history is the mean over replicas by their images. These are parts of a sum, and the replicas of a
-        # last batch may hold different numbers of images.
+        # last batch may hold different numbers of images, or none.
         scale = ops.divide_no_nan(global_sums({"images": images})["images"], images * replicas)
         for name, share in shares.items():
             self._term_means[name].update_state(share * scale * replicas, sample_weight=images)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.ops.tensor_float import multiply_tensor_floats, tensor_float
 from tfpanoptic.ops.nearest_point import nearest_point
 
 
@@ -43,8 +44,8 @@ def test_equally_near_points_give_the_first():
 def test_more_positions_than_a_block_are_all_answered(monkeypatch):
     monkeypatch.setattr("tfpanoptic.ops.nearest_point.BLOCK", 7)
     random = np.random.default_rng(0)
-    positions = random.normal(size=(3, 20, 2)).astype(np.float32)
-    points, exists = random.normal(size=(3, 5, 2)).astype(np.float32), np.ones((3, 5), bool)
+    positions = random.uniform(-50, 50, (3, 20, 2)).astype(np.float32)
+    points, exists = random.integers(-50, 50, (3, 5, 2)).astype(np.float32), np.ones((3, 5), bool)
     np.testing.assert_array_equal(nearest_point(positions, points, exists), plain_search(positions, points, exists))
 
 
@@ -65,13 +66,51 @@ def test_lengths_known_only_when_run_work():
         ],
     )
     random = np.random.default_rng(1)
-    positions, points = (random.normal(size=(2, n, 2)).astype(np.float32) for n in (30, 40))
+    positions, points = (random.integers(-50, 50, (2, n, 2)).astype(np.float32) for n in (30, 40))
     exists = np.ones((2, 40), bool)
     np.testing.assert_array_equal(traced(positions, points, exists), plain_search(positions, points, exists))
 
 
 def test_points_of_ten_coordinates_are_compared_in_all_of_them():
     random = np.random.default_rng(2)
-    positions, points = (random.normal(size=(2, n, 10)).astype(np.float32) for n in (50, 30))
+    positions, points = (random.integers(-50, 50, (2, n, 10)).astype(np.float32) for n in (50, 30))
     exists = np.ones((2, 30), bool)
     np.testing.assert_array_equal(nearest_point(positions, points, exists), plain_search(positions, points, exists))
+
+
+def test_a_tensor_float_keeps_eleven_bits():
+    # 0.1 is 1638.4 / 2**14.
+    # 2**11 + 1 lies between two of them; the even one is 2**11. 2**11 + 3 lies between 2**11 + 2 and 2**11 + 4.
+    np.testing.assert_array_equal(
+        tensor_float(tf.constant([2047.0, 2049.0, -2051.0, 0.1])), [2047, 2048, -2052, 1638 / 2**14]
+    )
+
+
+@pytest.mark.parametrize("dimensions", [2, 10])
+def test_a_product_of_tensor_floats_gives_the_same_nearest_points(monkeypatch, dimensions):
+    """Points of a map of 1025 x 2049 and positions about them."""
+    random = np.random.default_rng(dimensions)
+    edge = np.tile([512, 1024], dimensions // 2)
+    points = random.integers(-edge, edge, (1, 200, dimensions)).astype(np.float32)
+    positions = points[:, random.integers(0, 200, 20_000)] + random.normal(0, 30, (1, 20_000, dimensions))
+    positions, exists = positions.astype(np.float32), np.ones((1, 200), bool)
+    expected = plain_search(positions, points, exists)
+    multiply_tensor_floats(monkeypatch)
+    # A rest of 11 bits is off by 2**-13 pixels at most. In ten dimensions whole pixels alone count.
+    assert np.mean(np.asarray(nearest_point(positions, points, exists)) != expected) <= (
+        1e-4 if dimensions == 2 else 1e-3
+    )
+
+
+def test_points_of_a_map_beyond_4096_pixels_are_told_apart_by_tensor_floats(monkeypatch):
+    multiply_tensor_floats(monkeypatch)
+    points = np.array([[[-3000.0, 4001.0], [-3000.0, 4011.0]]], np.float32)
+    positions = np.array([[[-3000.0, 4004.0], [-3000.0, 4008.0]]], np.float32)
+    np.testing.assert_array_equal(nearest_point(positions, points, np.ones((1, 2), bool)), [[0, 1]])
+
+
+def test_whole_pixels_alone_count_in_ten_dimensions():
+    points = np.zeros((1, 2, 10), np.float32)
+    points[0, 1] = 2048  # a step is a pixel
+    positions = np.full((1, 1, 10), 1024.4, np.float32)  # nearer to the second, and 1024 to both
+    np.testing.assert_array_equal(nearest_point(positions, points, np.ones((1, 2), bool)), [[0]])

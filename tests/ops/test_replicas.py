@@ -1,7 +1,8 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 
-from tfpanoptic.ops.replicas import global_sums, replicas_in_sync
+from tfpanoptic.ops.replicas import global_sums, replicas_in_sync, with_an_image
 
 
 def test_one_replica_without_a_strategy():
@@ -16,3 +17,12 @@ def test_a_strategy_of_one_device_is_one_replica():
 def test_on_one_device_the_sums_are_those_of_the_elements():
     sums = global_sums({"a": np.array([1.0, 2.0], "float32"), "b": np.array(5.0, "float32")})
     assert {name: float(value) for name, value in sums.items()} == {"a": 3.0, "b": 5.0}
+
+
+@pytest.mark.parametrize(("images", "expected"), [(0, 1), (1, 1), (2, 2)])
+def test_a_part_without_an_image_gets_one_of_zeros(two_replicas, images, expected):
+    batch = {"image": tf.ones((images, 3, 2)), "targets": {"count": tf.ones(images, tf.int32)}}
+    with two_replicas.scope():
+        made = with_an_image(batch)
+    assert made["image"].shape == (expected, 3, 2) and made["targets"]["count"].shape == (expected,)
+    assert float(tf.reduce_sum(made["image"])) == images * 6 and int(tf.reduce_sum(made["targets"]["count"])) == images

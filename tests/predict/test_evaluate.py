@@ -46,4 +46,4 @@ def test_a_dataset_without_a_category_of_the_model_is_refused(segmenter, dataset
         text = text.replace(f'"{category.name}"', f'"no {category.name}"')
     (tmp_path / "gt.json").write_text(text)
     with pytest.raises(InputError, match=r"gt\.json: no category in common: the truth has no "):
-        matched_dataset(segmenter, folder / "images", tmp_path / "gt.json", folder / "panoptic")
+        matched_dataset(segmenter.categories, folder / "images", tmp_path / "gt.json", folder / "panoptic")

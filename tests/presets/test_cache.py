@@ -7,12 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
+from typer.testing import CliRunner
 
 from tests.presets.test_download import Server, closed_address, no_pauses  # noqa: F401
 from tfpanoptic import presets
+from tfpanoptic.cli import app
 from tfpanoptic.convert.deeplab2 import SUFFIX, deeplab2_name
 from tfpanoptic.errors import InputError, WorkFailed
+from tfpanoptic.evaluation.options import EvaluateOptions
 from tfpanoptic.experiment import Experiment
+from tfpanoptic.predict.evaluate import evaluate_run
 from tfpanoptic.presets import PRESETS, Preset, cache
 from tfpanoptic.segmenter import PanopticSegmenter
 
@@ -175,6 +180,47 @@ def test_an_archive_holds_one_checkpoint(preset, server, model, tmp_path):
     server.content = archive_of(model, tmp_path / "two", ("first", "second"))
     with pytest.raises(InputError, match=r"expected one TensorFlow checkpoint .*first\.index, second\.index"):
         PanopticSegmenter.from_preset("tiny")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"images": "photos", "gt": "gt.json", "gt_dir": "gt"}, "gt.json: no such file"),
+        ({"shard": "999/999"}, "--shard '999/999': no image in it"),
+        ({"by": "weather"}, "weather"),
+        ({"overrides": ("model.name=upsnet",)}, "model.name"),
+        ({"overrides": ("model.postprocess.no_such_key=1",)}, "no_such_key"),
+    ],
+)
+def test_what_is_wrong_with_an_evaluation_is_said_before_anything_is_downloaded(preset, server, options, words):
+    with pytest.raises(InputError, match=words):
+        evaluate_run(EvaluateOptions(run=Path("tiny"), **options))
+    assert not server.asked
+
+
+def test_missing_data_of_a_preset_are_named_before_anything_is_downloaded(preset, server, tmp_path):
+    experiment = Experiment.from_yaml(PRESETS["panoptic_deeplab_resnet50_os32_cityscapes"].path)
+    Path(preset.path).write_text(experiment.to_yaml())
+    with pytest.raises(InputError, match=r"tiny\.yaml \(or give --images, --gt and --gt-dir\): data\.[^\n]*$"):
+        evaluate_run(EvaluateOptions(run=Path("tiny")))
+    assert not server.asked
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["no_photo.jpg", "--out", "results"], "no_photo.jpg: no such file"),
+        (["photo.png", "--out", "photo.png"], "photo.png: is a file"),
+        (["photo.png", "model.postprocess.no_such_key=1", "--out", "results"], "no_such_key"),
+    ],
+)
+def test_what_is_wrong_with_a_prediction_is_said_before_anything_is_downloaded(
+    preset, server, tmp_path, monkeypatch, arguments, words
+):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (8, 8)).save("photo.png")
+    result = CliRunner().invoke(app, ["predict", "tiny", *arguments])
+    assert result.exit_code != 0 and words in str(result.exception) + result.output and not server.asked
 
 
 def test_a_name_that_is_no_preset_gets_those_near_it():

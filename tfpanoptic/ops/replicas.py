@@ -32,3 +32,23 @@ def global_sums(values: dict) -> dict:
     context = tf.distribute.get_replica_context()
     total = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.stack(list(sums.values())))
     return dict(zip(sums, tf.unstack(total), strict=True))
+
+
+def with_an_image(batch: dict) -> dict:
+    """A batch of which this replica has no image as one with an image of zeros; any other as it is.
+
+    A strategy gives replicas an empty part where a last batch is too small, and many layers fail on it.
+
+    Args:
+        batch: name -> tensor `[B, ...]`, or such a dict.
+    """
+    if replicas_in_sync() == 1:
+        return batch
+    return {name: with_an_image(part) if isinstance(part, dict) else _never_empty(part) for name, part in batch.items()}
+
+
+def _never_empty(x):
+    count = ops.shape(x)[0]
+    if isinstance(count, int) and count > 0:
+        return x
+    return ops.pad(x, ((0, ops.maximum(1 - count, 0)), *((0, 0),) * (len(x.shape) - 1)))

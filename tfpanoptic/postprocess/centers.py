@@ -118,7 +118,7 @@ def group_and_merge(
 def _instance_of_pixels(position, exists, offset):
     """Index of the centre that each pixel's offset points to most nearly, int32 `[B, H*W]`."""
     batch, height, width = ops.shape(offset)[:3]
-    middle = ops.cast(ops.stack([height, width]), "float32") / 2
+    middle = ops.cast(ops.stack([height // 2, width // 2]), "float32")
     rows = ops.expand_dims(ops.arange(height, dtype="int32"), 1)
     columns = ops.expand_dims(ops.arange(width, dtype="int32"), 0)
     pixel = ops.stack([rows + columns * 0, rows * 0 + columns], axis=-1)  # [H, W, 2]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tfpanoptic.atomic import replace_file
+from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.coco_panoptic import read_coco_panoptic
 from tfpanoptic.data.dataset import Dataset, ImageRecord, read_record_image, read_segment_map
 from tfpanoptic.errors import InputError, settings_of
@@ -20,7 +21,7 @@ from tfpanoptic.evaluation.measures.panoptic_quality import summarize_rows
 from tfpanoptic.evaluation.options import EvaluateOptions, shard_slice
 from tfpanoptic.evaluation.pairs.coco import fingerprint
 from tfpanoptic.evaluation.state import Evaluation, require_column
-from tfpanoptic.presets.cache import run_folder_of
+from tfpanoptic.presets.cache import read_settings, run_folder_of
 from tfpanoptic.report.scenes import Scenes
 from tfpanoptic.result import PanopticResult
 from tfpanoptic.run_folder import RunFolder
@@ -31,17 +32,21 @@ from tfpanoptic.segmenter import PanopticSegmenter
 PICTURES = 4
 
 
-def matched_dataset(segmenter: PanopticSegmenter, images: Path, annotations: Path, panoptic: Path) -> Dataset:
+def matched_dataset(model: CategoryTable, images: Path, annotations: Path, panoptic: Path) -> Dataset:
     """Any COCO panoptic set for the evaluation of a model; categories are matched by name, images by file name.
 
     A category of the truth that the model lacks counts as missed. Segments of a category that the
     truth lacks are left out: nobody labelled them, so they can be neither right nor wrong.
 
+    Args:
+        model: the model's categories.
+        images, annotations, panoptic: as in `read_coco_panoptic`.
+
     Raises:
         InputError: the set cannot be read, or shares no category with the model.
     """
-    dataset = read_coco_panoptic(images, annotations, panoptic, categories=segmenter.categories)
-    if len(dataset.table_only) == len(segmenter.categories):
+    dataset = read_coco_panoptic(images, annotations, panoptic, categories=model)
+    if len(dataset.table_only) == len(model):
         ours, theirs = (", ".join(names[:4]) for names in (dataset.table_only, dataset.truth_only))
         raise InputError(f"{annotations}: no category in common: the truth has {theirs}, the model has {ours}")
     return dataset
@@ -62,24 +67,25 @@ def evaluate_run(options: EvaluateOptions) -> tuple[Evaluation, Scenes]:
     """
     if options.run is None:
         raise InputError("no run folder is given")
-    run = RunFolder(run_folder_of(options.run, PanopticSegmenter))
-    segmenter = PanopticSegmenter.from_preset(run.path, options.overrides)
+    config, experiment, categories = read_settings(options.run, options.overrides)
     if options.images is not None and options.gt is not None and options.gt_dir is not None:
-        dataset = matched_dataset(segmenter, options.images, options.gt, options.gt_dir)
+        dataset = matched_dataset(categories, options.images, options.gt, options.gt_dir)
     else:
-        with settings_of(f"{run.config} (or give --images, --gt and --gt-dir)"):
-            dataset = segmenter.experiment.load_data("val")
+        with settings_of(f"{config} (or give --images, --gt and --gt-dir)"):
+            dataset = experiment.load_data("val")
     for line in dataset.unmatched():
         print(line, file=sys.stderr)
-    if segmenter.experiment.test_time.augments:
-        print(segmenter.experiment.test_time, file=sys.stderr)
-    source, total = _source(segmenter, run, dataset), len(dataset)
-    dataset = replace(dataset, records=dataset.records[shard_slice(options.shard, total)])
+    if experiment.test_time.augments:
+        print(experiment.test_time, file=sys.stderr)
+    part = replace(dataset, records=dataset.records[shard_slice(options.shard, len(dataset))])
     if options.by is not None:
-        require_column(options.by, [record.extra for record in dataset.records])
-    measures = (*FAST, *options.measures)
-    evaluation = evaluate_images(segmenter, dataset, measures, options.state, source, total)
-    return evaluation, scenes_of(segmenter, dataset)
+        require_column(options.by, [record.extra for record in part.records])
+    # The weights of a preset may have to be downloaded: not before the data are there.
+    run = RunFolder(run_folder_of(options.run, PanopticSegmenter))
+    segmenter = PanopticSegmenter.from_preset(run.path, options.overrides)
+    source, measures = _source(segmenter, run, dataset), (*FAST, *options.measures)
+    evaluation = evaluate_images(segmenter, part, measures, options.state, source, len(dataset))
+    return evaluation, scenes_of(segmenter, part)
 
 
 def _source(segmenter: PanopticSegmenter, run: RunFolder, dataset: Dataset) -> str:

@@ -8,18 +8,20 @@ import os
 import shutil
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tfpanoptic.atomic import new_folder, replace_file
+from tfpanoptic.categories import CategoryTable
 from tfpanoptic.convert import CONVERTERS
 from tfpanoptic.errors import InputError, WorkFailed, settings_of
 from tfpanoptic.experiment import Experiment
 from tfpanoptic.presets import PRESETS, Preset
 from tfpanoptic.presets.download import download, sha256_of
 from tfpanoptic.run_folder import CONTENTS, RunFolder
+from tfpanoptic.settings.overrides import require_changeable
 from tfpanoptic.version import __version__
 
 try:
@@ -45,6 +47,39 @@ def run_folder_of(preset: str | Path, make: Callable[..., Any]) -> Path:
         InputError: neither, or the file is not what it should be.
         WorkFailed: the file cannot be downloaded, or is not the one that came the first time.
     """
+    folder = _present(preset)
+    if folder is None:
+        cache = cache_folder()
+        folder = cache / str(preset)
+        with _alone_in(cache):
+            # Another process may have been quicker.
+            if not (folder / _ORIGIN).is_file():
+                _fetch(PRESETS[str(preset)], cache, make)
+    return folder
+
+
+def read_settings(preset: str | Path, overrides: Sequence[str] = ()) -> tuple[Path, Experiment, CategoryTable]:
+    """The configuration's file of a run folder or preset, its experiment and its categories; nothing is downloaded.
+
+    Args:
+        preset: as in `run_folder_of`.
+        overrides: as in `RunFolder.load_experiment`.
+
+    Raises:
+        InputError: neither a folder nor a preset, no run folder, or a wrong override.
+    """
+    folder = _present(preset)
+    if folder is not None:
+        run = RunFolder(folder)
+        return run.config, run.load_experiment(overrides), run.load_categories()
+    require_changeable(overrides)
+    path = PRESETS[str(preset)].path
+    experiment = Experiment.from_yaml(path, overrides)
+    return path, experiment, experiment.load_categories()
+
+
+def _present(preset: str | Path) -> Path | None:
+    """The run folder, or that of a preset; None if it is not fetched yet."""
     path, name = Path(preset), str(preset)
     if RunFolder(path).config.is_file() or (path.is_dir() and name not in PRESETS):
         return path
@@ -55,14 +90,8 @@ def run_folder_of(preset: str | Path, make: Callable[..., Any]) -> Path:
             f"{preset}: no such folder; expected the run folder of `tfpanoptic train`, or a preset that "
             f"`tfpanoptic models` lists{hint}"
         )
-    cache = cache_folder()
-    folder = cache / name
-    if not (folder / _ORIGIN).is_file():
-        with _alone_in(cache):
-            # Another process may have been quicker.
-            if not (folder / _ORIGIN).is_file():
-                _fetch(PRESETS[name], cache, make)
-    return folder
+    folder = cache_folder() / name
+    return folder if (folder / _ORIGIN).is_file() else None
 
 
 def cache_folder() -> Path:
