@@ -120,10 +120,11 @@ def _instance_of_pixels(position, exists, offset):
     """Index of the centre that each pixel's offset points to most nearly, int32 `[B, H*W]`."""
     batch, height, width = ops.shape(offset)[:3]
     middle = ops.cast(ops.stack([height, width]), "float32") / 2
-    down = ops.reshape(ops.arange(height, dtype="float32") - middle[0], (-1, 1, 1))
-    across = ops.reshape(ops.arange(width, dtype="float32") - middle[1], (1, -1, 1))
-    # Broadcasting puts (y, x) together faster than stacking two maps.
-    pixel = down * np.array([1, 0], np.float32) + across * np.array([0, 1], np.float32)  # [H, W, 2]
-    pointed = offset + pixel
+    down = ops.expand_dims(ops.arange(height, dtype="float32") - middle[0], 1)
+    across = ops.arange(width, dtype="float32") - middle[1]
+    # Pairs (y, x) side by side in rows of 2 * W: broadcasting along an axis of two is slow.
+    across = ops.reshape(ops.stack([ops.zeros_like(across), across], axis=1), (1, -1))
+    pixel = down * ops.tile(np.array([[1, 0]], np.float32), (1, width)) + across  # [H, 2 * W]
+    pointed = offset + ops.reshape(pixel, (height, width, 2))
     centers = ops.cast(ops.stack([position // width, position % width], axis=-1), "float32") - middle
     return nearest_point(ops.reshape(pointed, (batch, -1, 2)), centers, exists)
