@@ -1,8 +1,9 @@
-"""Time and memory of axial attention, beside the same written as plain sums over all pairs.
+"""Time and memory of axial attention and of whole bottom-up models.
 
-`python benchmarks/bottom_up.py` prints medians over `--runs` rounds, forward and with gradients: one attention along
-the width in training, with its normalisations, at the sizes of Axial-DeepLab-S on Cityscapes. Ratios of one run can be
-compared; times of two runs on a shared machine cannot.
+`python benchmarks/bottom_up.py` prints medians over `--runs` rounds. Axial attention, beside the same written as plain
+sums over all pairs, forward and with gradients: one attention along the width in training, with its normalisations, at
+the sizes of Axial-DeepLab-S on Cityscapes. Models with random weights: the network, its backbone alone and the whole
+from a photo to its segments. Ratios of one run can be compared; times of two runs on a shared machine cannot.
 """
 
 from __future__ import annotations
@@ -11,28 +12,83 @@ import argparse
 import os
 import statistics
 import time
+from functools import partial
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
+import numpy as np
 import tensorflow as tf
 from peak_memory import peak_megabytes
 
+from tfpanoptic import PanopticSegmenter
+from tfpanoptic.backbones import BACKBONES
+from tfpanoptic.data.input_size import prepare_batch
+from tfpanoptic.inference import segmenting_function
 from tfpanoptic.layers.axial_attention import FURTHEST, AxisAttention
+from tfpanoptic.layers.norm import Norm
 
 HEADS = 8
 # Height, width, channels of the input (half of them keys), span: stages 5, 3 and 3 with the paper's span.
 CASES = {"65x129": (65, 129, 512, None), "129x257": (129, 257, 128, None), "129x257 span 65": (129, 257, 128, 65)}
+CONFIGS = Path(__file__).parents[1] / "configs"
+MODELS = {
+    "panoptic_deeplab_coco": "panoptic_deeplab/resnet50_os32_coco.yaml",
+    "panoptic_deeplab": "panoptic_deeplab/resnet50_os32_cityscapes.yaml",
+    "axial_deeplab_s": "axial_deeplab/axial_deeplab_s_cityscapes.yaml",
+    "max_deeplab_s_backbone": "axial_deeplab/max_deeplab_s_backbone_cityscapes.yaml",
+    "deeperlab": "deeperlab/xception71_cityscapes.yaml",
+}
+SIZES = ("641x641", "1025x2049")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--cases", nargs="*", choices=CASES, default=list(CASES), help="Of axial attention.")
+    parser.add_argument("--models", nargs="*", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--sizes", nargs="+", default=SIZES, help="HEIGHTxWIDTH of the photos.")
     arguments = parser.parse_args()
     print(f"TensorFlow {tf.__version__}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     for name in arguments.cases:
         print_case(name, *CASES[name], arguments.runs)
+    for name in arguments.models:
+        print_model(name, [tuple(map(int, size.split("x"))) for size in arguments.sizes], arguments.runs)
+
+
+def print_model(name: str, sizes: list[tuple[int, int]], runs: int) -> None:
+    keras.utils.set_random_seed(0)
+    # Photos keep the size that was asked for, but for the pixel or two that the grid adds.
+    model = PanopticSegmenter.from_yaml(CONFIGS / MODELS[name], ["input.long_side=null", "input.pad_to=null"])
+    experiment, network = model.experiment, model.infer_network
+    config = experiment.model
+    image = keras.Input((None, None, 3))
+    norm = Norm(**config.norm.model_dump())
+    backbone = keras.Model(image, BACKBONES[config.backbone.name].build(image, config.backbone, norm))
+    whole = segmenting_function(network, experiment, model.categories)
+    of_image = tf.function(backbone, input_signature=[tf.TensorSpec([1, None, None, 3])], autograph=False)
+    of_inputs = tf.function(
+        lambda image, valid_size: network({"image": image, "valid_size": valid_size}, training=False),
+        input_signature=[tf.TensorSpec([1, None, None, 3]), tf.TensorSpec([1, 2], tf.int32)],
+        autograph=False,
+    )
+    for size in sizes:
+        photo = tf.cast(tf.random.uniform((1, *size, 3), 0, 256, tf.int32), tf.uint8)
+        prepared = prepare_batch(photo, experiment.input, experiment.grid)
+        functions = {
+            "network": partial(of_inputs, *prepared),
+            "backbone": partial(of_image, prepared[0] / 127.5 - 1.0),
+            "whole": partial(whole, photo),
+        }
+        count = len(np.setdiff1d(whole(photo).segment_ids, 0))
+        times = rounds(functions, runs)
+        share, ratio = times["backbone"] / times["network"], times["whole"] / times["network"]
+        print(f"{name}, {size[0]} x {size[1]}, {count} segments:")
+        print(
+            f"  network {times['network'] / 1e3:7.2f} s, backbone {100 * share:4.0f} % of it, "
+            f"image to segments {ratio:5.2f} x the network"
+        )
 
 
 def print_case(name: str, height: int, width: int, channels: int, span: int | None, runs: int) -> None:
@@ -52,7 +108,7 @@ def print_case(name: str, height: int, width: int, channels: int, span: int | No
     for kind, of in (("forward", lambda f: f), ("forward and gradients", lambda f: gradients(f, layer))):
         functions = {"ours": tf.function(of(ours)), "plain sums": tf.function(of(plain))}
         memory = {key: peak_megabytes(function, (x,)) for key, function in functions.items()}
-        times = rounds(functions, x, runs)
+        times = rounds({key: partial(function, x) for key, function in functions.items()}, runs)
         for key, median in times.items():
             ratio = times["plain sums"] / median
             print(f"  {kind}, {key:12s} {median:8.1f} ms, {ratio:5.2f} x as fast as plain sums, {memory[key]:7.0f} MB")
@@ -113,15 +169,18 @@ def gradients(function, layer):
     return step
 
 
-def rounds(functions: dict, x, runs: int) -> dict[str, float]:
-    """Median time of each function in ms; every round calls each once, so that a busy machine slows all."""
+def rounds(functions: dict, runs: int) -> dict[str, float]:
+    """Median time of each function in ms; every round calls each once, so that a busy machine slows all.
+
+    A round before the first traces.
+    """
     times = {name: [] for name in functions}
-    for _ in range(runs):
+    for _ in range(runs + 1):
         for name, function in functions.items():
             start = time.perf_counter()
-            tf.nest.map_structure(lambda result: result.numpy().ravel()[:1], function(x))
+            tf.nest.map_structure(lambda result: result.numpy().ravel()[:1], function())
             times[name].append(1e3 * (time.perf_counter() - start))
-    return {name: statistics.median(values) for name, values in times.items()}
+    return {name: statistics.median(values[1:]) for name, values in times.items()}
 
 
 if __name__ == "__main__":

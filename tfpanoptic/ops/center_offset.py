@@ -19,7 +19,7 @@ def enlarge_offset(offset, size, align_corners: bool):
         float32 `[B, H, W, 2 * N]`.
     """
     factors = cell_sides(ops.shape(offset)[1:3], size, align_corners)
-    return resize_bilinear(offset, size, align_corners) * ops.tile(factors, (offset.shape[-1] // 2,))
+    return resize_bilinear(offset * ops.tile(factors, (offset.shape[-1] // 2,)), size, align_corners)
 
 
 def cell_sides(small, size, align_corners: bool):

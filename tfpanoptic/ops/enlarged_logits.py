@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from keras import ops
 
-from tfpanoptic.ops.argmax import argmax
+from tfpanoptic.ops.argmax import largest
+from tfpanoptic.ops.gather import gather
 from tfpanoptic.ops.resize import resize_bilinear, source_positions
 
 # Rows of one strip. Own choice: 8 rows of 640 pixels and 134 channels are 2.7 MB.
@@ -32,21 +33,21 @@ def best_channel(logits, size, align_corners: bool):
     strips = (height + (STRIP - 1)) // STRIP
     top, bottom, down = _neighbours(height, low_height, align_corners)
     lines = ops.reshape(logits, (-1, low_width, depth))  # [B * h, w, K]
+    # The last strip repeats the last row.
+    rows = ops.minimum(ops.arange(strips * STRIP, dtype="int32"), height - 1)
+    image = ops.reshape(ops.arange(batch, dtype="int32") * low_height, (-1, 1))
+    upper, lower = (ops.reshape(image + gather(line, rows), (-1, 1, STRIP)) for line in (top, bottom))
+    share = ops.tile(ops.reshape(gather(down, rows), (-1, 1, STRIP, 1, 1)), (batch, 1, 1, 1, 1))
 
-    def best_of_strip(index):
-        image, strip = index // strips, index % strips
-        # The last strip repeats the last row.
-        rows = ops.minimum(strip * STRIP + ops.arange(STRIP, dtype="int32"), height - 1)
-        share = ops.reshape(ops.take(down, rows, axis=0), (STRIP, 1, 1))
-        upper, lower = (
-            ops.take(lines, image * low_height + ops.take(line, rows, axis=0), axis=0) for line in (top, bottom)
-        )
-        mixed = upper * (1.0 - share) + lower * share  # [STRIP, w, K]
+    def best_of_strip(strip):
+        upper, lower, share = strip
+        mixed = _mixed(gather(lines, upper), gather(lines, lower), share)  # [1, STRIP, w, K]
         # The rows are in place already: this moves the columns alone.
-        wide = ops.squeeze(resize_bilinear(ops.expand_dims(mixed, 0), (STRIP, width), align_corners), 0)
-        return argmax(wide), ops.logsumexp(wide, axis=-1)
+        wide = resize_bilinear(mixed, (STRIP, width), align_corners)
+        logit, channel = largest(wide)  # [1, STRIP, W, 1]
+        return channel, logit + ops.log(ops.sum(ops.exp(wide - logit), axis=-1, keepdims=True))
 
-    channel, log_sum_exp = ops.map(best_of_strip, ops.arange(batch * strips, dtype="int32"))  # [B * strips, STRIP, W]
+    channel, log_sum_exp = ops.map(best_of_strip, (upper, lower, share))  # [B * strips, 1, STRIP, W, 1]
     return tuple(ops.reshape(maps, (batch, strips * STRIP, width))[:, :height] for maps in (channel, log_sum_exp))
 
 
@@ -63,16 +64,18 @@ def channel_logit(logits, channel, align_corners: bool):
     top, bottom, down = _neighbours(height, low_height, align_corners)
     left, right, across = _neighbours(width, low_width, align_corners)
     flat = ops.reshape(logits, (-1,))
-    image = ops.reshape(ops.arange(batch, dtype="int32") * low_height, (-1, 1, 1))
+    image = ops.reshape(ops.arange(batch, dtype="int32") * low_height, (-1, 1))
+    upper, lower = (ops.expand_dims((image + line) * (low_width * depth), 2) for line in (top, bottom))  # [B, H, 1]
+    west, east = (channel + line * depth for line in (left, right))  # [B, H, W]
 
-    def corner(rows, columns):
-        cell = (image + ops.reshape(rows, (1, -1, 1))) * low_width + columns  # [B, H, W]
-        return ops.take(flat, cell * depth + channel, axis=0)
+    def between(line):
+        return _mixed(gather(flat, line + west), gather(flat, line + east), across)
 
-    down = ops.reshape(down, (1, -1, 1))
-    upper = corner(top, left) * (1.0 - across) + corner(top, right) * across
-    lower = corner(bottom, left) * (1.0 - across) + corner(bottom, right) * across
-    return upper * (1.0 - down) + lower * down
+    return _mixed(between(upper), between(lower), ops.expand_dims(down, 1))
+
+
+def _mixed(first, second, share):
+    return first * (1.0 - share) + second * share
 
 
 def _neighbours(length, old, align_corners: bool):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from keras import ops
 
+from tfpanoptic.ops.gather import gather
+
 
 def count_keys(keys, size: int):
     """How often each key occurs in each image, int32 `[B, size]`.
@@ -23,7 +25,7 @@ def look_up(table, keys):
         table: `[B, size]`.
         keys: int32 `[B, M]`, 0..size - 1.
     """
-    return ops.take(ops.reshape(table, (-1,)), _apart(keys, ops.shape(table)[1]), axis=0)
+    return gather(ops.reshape(table, (-1,)), _apart(keys, ops.shape(table)[1]))
 
 
 def sum_by_segment(values, segment_ids, size: int):

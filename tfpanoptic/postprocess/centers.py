@@ -16,6 +16,7 @@ from keras import ops
 from tfpanoptic.architecture import Segments
 from tfpanoptic.ops.center_offset import enlarge_offset
 from tfpanoptic.ops.enlarged_logits import best_channel
+from tfpanoptic.ops.gather import gather
 from tfpanoptic.ops.nearest_point import nearest_point
 from tfpanoptic.ops.pooling import best_peaks
 from tfpanoptic.ops.resize import resize_bilinear
@@ -56,7 +57,7 @@ def panoptic_deeplab_postprocess(
     logits = ops.cast(outputs["semantic_logits"], "float32")
     valid = valid_pixels(valid_size, size)
     channel, log_sum_exp = best_channel(logits, size, align_corners)
-    semantic = ops.where(valid, ops.take(np.asarray(channels, np.int32), channel, axis=0), 0)
+    semantic = ops.where(valid, gather(np.asarray(channels, np.int32), channel), 0)
     heatmap = resize_bilinear(ops.cast(outputs["center_heatmap"], "float32"), size, align_corners)
     offset = enlarge_offset(ops.cast(outputs["center_offset"], "float32"), size, align_corners)
     segments = group_and_merge(
@@ -119,9 +120,11 @@ def _instance_of_pixels(position, exists, offset):
     """Index of the centre that each pixel's offset points to most nearly, int32 `[B, H*W]`."""
     batch, height, width = ops.shape(offset)[:3]
     middle = ops.cast(ops.stack([height // 2, width // 2]), "float32")
-    rows = ops.expand_dims(ops.arange(height, dtype="int32"), 1)
-    columns = ops.expand_dims(ops.arange(width, dtype="int32"), 0)
-    pixel = ops.stack([rows + columns * 0, rows * 0 + columns], axis=-1)  # [H, W, 2]
-    pointed = offset + (ops.cast(pixel, "float32") - middle)
+    down = ops.expand_dims(ops.arange(height, dtype="float32") - middle[0], 1)
+    across = ops.arange(width, dtype="float32") - middle[1]
+    # Pairs (y, x) side by side in rows of 2 * W: broadcasting along an axis of two is slow.
+    across = ops.reshape(ops.stack([ops.zeros_like(across), across], axis=1), (1, -1))
+    pixel = down * ops.tile(np.array([[1, 0]], np.float32), (1, width)) + across  # [H, 2 * W]
+    pointed = offset + ops.reshape(pixel, (height, width, 2))
     centers = ops.cast(ops.stack([position // width, position % width], axis=-1), "float32") - middle
     return nearest_point(ops.reshape(pointed, (batch, -1, 2)), centers, exists)

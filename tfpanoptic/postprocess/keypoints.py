@@ -16,6 +16,7 @@ from tfpanoptic.ops.argmax import argmax
 from tfpanoptic.ops.bilinear_points import cell_positions
 from tfpanoptic.ops.center_offset import cell_sides, enlarge_offset
 from tfpanoptic.ops.enlarged_logits import best_channel
+from tfpanoptic.ops.gather import gather
 from tfpanoptic.ops.keypoint_graph import one_by_one
 from tfpanoptic.ops.nearest_point import nearest_point
 from tfpanoptic.ops.valid import valid_pixels
@@ -91,7 +92,7 @@ def deeperlab_postprocess(
     instance = _instance_of_pixels(maps, keypoints, scores > 0, size, cell, align_corners, refinements)
 
     channel, log_sum_exp = best_channel(logits, size, align_corners)
-    category = ops.take(np.asarray(channels, np.int32), channel, axis=0)
+    category = gather(np.asarray(channels, np.int32), channel)
     semantic = ops.where(valid_pixels(valid_size, size), category, 0)
     segments = vote_and_merge(semantic, instance, scores, thing_ids, num_categories, stuff_area)
     ids, labels, areas = (segments[name] for name in ("segment_ids", "labels", "areas"))
@@ -111,7 +112,7 @@ def _on_the_grid(outputs: dict, logits, size, valid_size, channels: tuple[int, .
     heatmap, short, middle, long = (ops.cast(outputs[name], "float32") for name in names)
     probability = ops.sigmoid(heatmap) * ops.expand_dims(ops.cast(valid, "float32"), -1)
     heatmap, short, long = (one_by_one(part, KINDS) for part in (probability, short, long))
-    is_thing = ops.take(np.isin(np.asarray(channels), thing_ids), argmax(logits), axis=0)
+    is_thing = gather(np.isin(np.asarray(channels), thing_ids), argmax(logits))
     return KeypointMaps(heatmap, short, middle, long), ops.logical_and(valid, is_thing)
 
 

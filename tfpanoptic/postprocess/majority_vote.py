@@ -14,6 +14,7 @@ import numpy as np
 from keras import ops
 
 from tfpanoptic.ops.argmax import argmax
+from tfpanoptic.ops.gather import gather
 from tfpanoptic.ops.segments import count_keys, look_up
 from tfpanoptic.postprocess.instance_labels import labels_in_order
 from tfpanoptic.postprocess.stuff_rows import by_category, stuff_labels
@@ -50,7 +51,7 @@ def vote_and_merge(
     isthing = np.zeros(num_categories + 1, bool)
     isthing[list(thing_ids)] = True
     any_instance = instance_scores[:, :1] > 0
-    grouped = ops.logical_and(ops.take(isthing, semantic, axis=0), any_instance)
+    grouped = ops.logical_and(gather(isthing, semantic), any_instance)
     key = ops.where(grouped, instance, max_instances) * (num_categories + 1) + semantic
     counts = count_keys(key, (max_instances + 1) * (num_categories + 1))
     counts = ops.reshape(counts, (batch, max_instances + 1, num_categories + 1))

@@ -12,6 +12,7 @@ from keras import ops
 
 from tfpanoptic.architecture import Segments
 from tfpanoptic.ops.enlarged_logits import best_channel
+from tfpanoptic.ops.gather import gather
 from tfpanoptic.ops.mask_paste import paste_masks
 from tfpanoptic.ops.segments import count_keys, look_up
 from tfpanoptic.ops.valid import valid_pixels
@@ -56,7 +57,7 @@ def panoptic_fpn_postprocess(
     instance, kept = _paste_instances(outputs, size, valid_size, instance_score, overlap)
     logits = ops.cast(outputs["semantic_logits"], "float32")
     channel, log_sum_exp = best_channel(logits, size, align_corners=False)
-    semantic = ops.take(np.asarray(channels, np.int32), channel, axis=0)
+    semantic = gather(np.asarray(channels, np.int32), channel)
     free = ops.logical_and(valid, instance == 0)
     count = ops.shape(kept)[1]
     segment_ids, of_stuff, stuff_areas = _add_stuff(

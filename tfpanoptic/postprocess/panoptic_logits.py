@@ -18,6 +18,7 @@ from keras import ops
 from tfpanoptic.architecture import Segments
 from tfpanoptic.ops.argmax import argmax
 from tfpanoptic.ops.enlarged_logits import best_channel, channel_logit
+from tfpanoptic.ops.gather import gather
 from tfpanoptic.ops.segments import count_keys, look_up
 from tfpanoptic.ops.valid import valid_pixels
 from tfpanoptic.postprocess.instance_labels import labels_in_order
@@ -118,7 +119,7 @@ def _best_of(logits, group: np.ndarray, channels: tuple[int, ...], size):
     """
     logits = ops.take(logits, group, axis=-1)
     channel, log_sum_exp = best_channel(logits, size, align_corners=False)
-    category = ops.take(np.asarray(channels, np.int32)[group], channel, axis=0)
+    category = gather(np.asarray(channels, np.int32)[group], channel)
     return category, channel_logit(logits, channel, align_corners=False), log_sum_exp
 
 
