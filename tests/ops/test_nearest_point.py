@@ -96,10 +96,8 @@ def test_a_product_of_tensor_floats_gives_the_same_nearest_points(monkeypatch, d
     positions, exists = positions.astype(np.float32), np.ones((1, 200), bool)
     expected = plain_search(positions, points, exists)
     multiply_tensor_floats(monkeypatch)
-    # A rest of 11 bits is off by 2**-13 pixels at most. In ten dimensions whole pixels alone count.
-    assert np.mean(np.asarray(nearest_point(positions, points, exists)) != expected) <= (
-        1e-4 if dimensions == 2 else 1e-3
-    )
+    # A rest of 11 bits is off by 2**-13 pixels at most.
+    assert np.mean(np.asarray(nearest_point(positions, points, exists)) != expected) <= 1e-4
 
 
 def test_points_of_a_map_beyond_4096_pixels_are_told_apart_by_tensor_floats(monkeypatch):
@@ -109,8 +107,15 @@ def test_points_of_a_map_beyond_4096_pixels_are_told_apart_by_tensor_floats(monk
     np.testing.assert_array_equal(nearest_point(positions, points, np.ones((1, 2), bool)), [[0, 1]])
 
 
-def test_whole_pixels_alone_count_in_ten_dimensions():
-    points = np.zeros((1, 2, 10), np.float32)
+@pytest.mark.parametrize("dimensions", [2, 10])
+def test_parts_of_a_pixel_count(dimensions):
+    points = np.zeros((1, 2, dimensions), np.float32)
     points[0, 1] = 2048  # a step is a pixel
-    positions = np.full((1, 1, 10), 1024.4, np.float32)  # nearer to the second, and 1024 to both
-    np.testing.assert_array_equal(nearest_point(positions, points, np.ones((1, 2), bool)), [[0]])
+    positions = np.full((1, 2, dimensions), 1024.4, np.float32)
+    positions[0, 1] = 1023.6
+    np.testing.assert_array_equal(nearest_point(positions, points, np.ones((1, 2), bool)), [[1, 0]])
+
+
+def test_without_a_point_the_first_place_is_the_answer():
+    positions, points = np.ones((2, 5, 2), np.float32), np.zeros((2, 40, 2), np.float32)
+    np.testing.assert_array_equal(nearest_point(positions, points, np.zeros((2, 40), bool)), np.zeros((2, 5)))
