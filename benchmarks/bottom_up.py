@@ -65,7 +65,10 @@ def print_model(name: str, sizes: list[tuple[int, int]], runs: int) -> None:
     config = experiment.model
     image = keras.Input((None, None, 3))
     norm = Norm(**config.norm.model_dump())
-    backbone = keras.Model(image, BACKBONES[config.backbone.name].build(image, config.backbone, norm))
+    record, options = BACKBONES[config.backbone.name], config.backbone
+    if record.drops(options):  # in training alone
+        options = options.model_copy(update={"drop_path": 0.0})
+    backbone = keras.Model(image, record.build(image, options, norm))
     whole = segmenting_function(network, experiment, model.categories)
     of_image = tf.function(backbone, input_signature=[tf.TensorSpec([1, None, None, 3])], autograph=False)
     of_inputs = tf.function(

@@ -266,8 +266,8 @@ def test_views_give_the_outputs_of_the_heads_again(name):
     if architecture.views is None:
         pytest.skip(f"{name} has no views")
     outputs = model(np.random.default_rng(0).uniform(0, 255, (1, *CROPS[name], 3)))
-    values = architecture.views.values(outputs, np.ones(2, "float32"), False, config)
-    again = architecture.views.outputs(values, config)
+    values = architecture.views.values(outputs, np.ones(2, "float32"), False)
+    again = architecture.views.outputs(values)
     assert again.keys() == outputs.keys()
     size, valid_size = CROPS[name], np.array([CROPS[name]], "int32")
     ours, theirs = (architecture.postprocess(o, size, valid_size, config, model.categories) for o in (again, outputs))

@@ -9,7 +9,7 @@ import pytest
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 BRIEFLY = {
-    "bottom_up.py": ["--runs", "1", "--cases", "65x129", "--models", "panoptic_deeplab_coco", "--sizes", "65x97"],
+    "bottom_up.py": ["--runs", "1", "--cases", "65x129", "--models", "axial_deeplab_s", "--sizes", "65x97"],
     "batch_norm.py": ["--runs", "1", "--backbones", "resnet10"],
     "postprocess.py": ["--runs", "1"],
     "pq.py": ["--runs", "1", "--pairs", "4"],

@@ -30,7 +30,7 @@ def slow(*case):
 # Asserted by DeepLab2's own tests, or derived from its tables of blocks and those of TensorFlow's research/deeplab.
 BACKBONE_CASES = [
     ("resnet50", {}, RESNET, 23_508_032),
-    slow("resnet50", {"stem": "beta"}, BETA, 23_631_808),
+    ("resnet50", {"stem": "beta"}, BETA, 23_631_808),
     slow("resnet101", {}, RESNET, 42_500_160),
     ("resnet101", {"stem": "beta"}, BETA, 42_623_936),
     ("axial_resnet_s", {}, axial(0.5, 64), 11_466_912),

@@ -148,7 +148,7 @@ def test_without_views_the_network_sees_the_image_once_as_ever():
         assert oracle.seen == [((65, 65), (64, 64))]
 
 
-def test_without_views_the_graph_has_not_an_operation_more():
+def test_without_views_the_graph_has_none_of_their_operations():
     made = experiment("panoptic_deeplab")
     network = made.architecture.build(made.model, CATEGORIES).infer
 

@@ -88,10 +88,10 @@ class Views(NamedTuple):
     left to do.
 
     Attributes:
-        values: (outputs of the infer network for one view, growth float32 `[2]`, mirrored, config) -> dict of what is
-            averaged over the views. `growth` is how many cells of the image at scale 1 a cell of the view is high and
+        values: (outputs of the infer network for one view, growth float32 `[2]`, mirrored) -> dict of what is averaged
+            over the views. `growth` is how many cells of the image at scale 1 a cell of the view is high and
             wide; `mirrored` says whether left and right were exchanged.
-        outputs: (means of these values, config) -> outputs for `postprocess`.
+        outputs: (means of these values) -> outputs for `postprocess`.
     """
 
     values: Callable[..., dict[str, Any]]

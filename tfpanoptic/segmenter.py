@@ -155,7 +155,7 @@ class PanopticSegmenter(keras.Model):
 
         Args:
             split: "train", endless, shuffled and augmented, or "val", each image once as in inference; its last
-                batch may be smaller.
+                batch may be smaller. On replicas Keras needs a first batch that all of them share equally.
             batch_size: images of a batch, over all replicas; by default `training.batch_size`.
 
         Raises:
@@ -179,8 +179,8 @@ class PanopticSegmenter(keras.Model):
         Args:
             inputs: images `[B, H, W, 3]`, RGB 0..255, or a batch with `image` and `valid_size` (int32 `[B, 2]`, the
                 part that is not padding; all of it where absent). A batch that carries `targets` goes through the
-                train network, which takes by name what it needs of both; a replica that has no image of it gives
-                outputs of one all the same.
+                train network, which takes by name what it needs of both; outside training a replica that has no image
+                of it gives outputs of one all the same.
             training: batch statistics and dropout.
         """
         batch = dict(inputs) if isinstance(inputs, dict) else {"image": inputs}
@@ -190,7 +190,7 @@ class PanopticSegmenter(keras.Model):
             batch["valid_size"] = ops.tile(ops.expand_dims(size, 0), (ops.shape(batch["image"])[0], 1))
         network = self.infer_network
         if "targets" in batch:
-            network, batch = self.train_network, with_an_image(batch)
+            network, batch = self.train_network, batch if training else with_an_image(batch)
         given = {**batch.get("targets", {}), **batch}
         return network({name: given[name] for name in network.input}, training=training)
 
@@ -221,7 +221,8 @@ class PanopticSegmenter(keras.Model):
         if not isinstance(x, dict) or "targets" not in x:
             raise InputError('fit: expected batches with targets, as `batches("train")` and `batches("val")` give them')
         count = ops.shape(x["image"])[0]
-        shares = self.loss_shares(y_pred, with_an_image(x["targets"]), count)
+        targets = x["targets"] if training else with_an_image(x["targets"])
+        shares = self.loss_shares(y_pred, targets, count)
         images, replicas = ops.cast(count, "float32"), replicas_in_sync()
         # Keras' history is the mean over replicas by their images. These are parts of a sum, and the replicas of a
         # last batch may hold different numbers of images, or none.

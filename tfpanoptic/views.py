@@ -32,7 +32,7 @@ def averaged_outputs(network: keras.Model, images, experiment: Experiment) -> tu
     Returns:
         The outputs on the cells of the reference, its (height, width), and `valid_size` int32 `[B, 2]` in it.
     """
-    policy, grid, config = experiment.input, experiment.grid, experiment.model
+    policy, grid = experiment.input, experiment.grid
     rules: Any = experiment.architecture.views  # the configuration refuses views where there are none
     reference = _reference(images, experiment)
     # One function: tracing, and the graph of an export, do not grow with the number of views.
@@ -52,11 +52,11 @@ def averaged_outputs(network: keras.Model, images, experiment: Experiment) -> tu
                 for name, maps in outputs.items()
             }
         growth = cell_sides(view.valid, reference.valid, grid.align_corners)
-        values = rules.values(outputs, growth, mirrored, config)
+        values = rules.values(outputs, growth, mirrored)
         total = {name: total[name] + part for name, part in values.items()} if total else values
     means = {name: values / len(experiment.test_time.views) for name, values in total.items()}
     valid_size = tf.tile([tf.stack(reference.valid)], (tf.shape(images)[0], 1))
-    return rules.outputs(means, config), reference.size, valid_size
+    return rules.outputs(means), reference.size, valid_size
 
 
 def _reference(images, experiment: Experiment) -> View:

@@ -72,6 +72,7 @@ MODELS = {
             "stem_multiplier": 0.125,
             "layer_multiplier": 0.34,
             "spans": [None, None, 3, None],
+            "drop_path": 0.4,
         },
         "normalization": "per_image",
         "separable": False,

@@ -25,10 +25,10 @@ def places(counts, output_stride, stride=2):
 def test_blocks_of_a_network_that_never_dilates():
     found, endpoints = places((1, 2, 1), 32, stride=4)
     assert found == [
-        Place(3, 1, seen=4, stride=2),
-        Place(4, 1, seen=8, stride=2),
-        Place(4, 2, seen=16),
-        Place(5, 1, seen=16, stride=2),
+        Place(3, 1, input_stride=4, stride=2),
+        Place(4, 1, input_stride=8, stride=2),
+        Place(4, 2, input_stride=16),
+        Place(5, 1, input_stride=16, stride=2),
     ]
     assert endpoints == {"res3": (32, 48), "res4": (16, 24), "res5": (8, 12)}
 
@@ -36,15 +36,15 @@ def test_blocks_of_a_network_that_never_dilates():
 def test_blocks_after_a_stride_that_is_dropped_dilate():
     found, _ = places((1, 1, 2, 2), 8)
     assert found[2:] == [
-        Place(4, 1, seen=8, dilation=1, next_dilation=2),
-        Place(4, 2, seen=16, dilation=2, next_dilation=2),
-        Place(5, 1, seen=16, dilation=2, next_dilation=4),
-        Place(5, 2, seen=32, dilation=4, next_dilation=4),
+        Place(4, 1, input_stride=8, dilation=1, next_dilation=2),
+        Place(4, 2, input_stride=16, dilation=2, next_dilation=2),
+        Place(5, 1, input_stride=16, dilation=2, next_dilation=4),
+        Place(5, 2, input_stride=32, dilation=4, next_dilation=4),
     ]
 
 
 def test_a_first_stage_at_the_stride_of_the_stem_does_not_stride():
-    assert places((1, 1, 1, 1, 1), 32)[0][:2] == [Place(1, 1, seen=2), Place(2, 1, seen=2, stride=2)]
+    assert places((1, 1, 1, 1, 1), 32)[0][:2] == [Place(1, 1, input_stride=2), Place(2, 1, input_stride=2, stride=2)]
 
 
 def test_sums_are_the_maps_before_their_relu():
@@ -58,16 +58,16 @@ def test_sums_are_the_maps_before_their_relu():
 
 def test_paths_are_dropped_more_often_the_coarser_their_input():
     """DeepLab2's linear schedule: 0.2 at the last of four stages, whose input has stride 32."""
-    drop = DropPath(0.2, seen=4)
-    rates = [drop.of(Place(2, 1, seen)) for seen in (2, 4, 8, 16, 32)]
+    drop = DropPath(0.2, from_stride=4)
+    rates = [drop.of(Place(2, 1, stride)) for stride in (2, 4, 8, 16, 32)]
     np.testing.assert_allclose(rates, [0, 0.05, 0.1, 0.15, 0.2])
-    assert [DropPath(0.2, seen=16).of(Place(4, 1, seen)) for seen in (4, 8)] == [0, 0]
+    assert [DropPath(0.2, from_stride=16).of(Place(4, 1, stride)) for stride in (4, 8)] == [0, 0]
 
 
 def test_a_dropped_path_leaves_the_input_and_a_kept_one_is_scaled_up():
     x, seed = keras.Input((2, 2, 1)), keras.Input((2,), dtype="int32")
-    drop = DropPath(0.25, seen=2, seed=seed)
-    model = keras.Model([x, seed], residual_sum(3 * x, x, Place(5, 2, seen=32), Norm(), drop))
+    drop = DropPath(0.25, from_stride=2, seed=seed)
+    model = keras.Model([x, seed], residual_sum(3 * x, x, Place(5, 2, input_stride=32), Norm(), drop))
     ones = np.ones((400, 2, 2, 1), "float32")
     np.testing.assert_array_equal(model([ones, SEED], training=False), 4)
     found = np.asarray(model([ones, SEED], training=True))[..., 0]
@@ -80,7 +80,7 @@ def test_a_dropped_path_leaves_the_input_and_a_kept_one_is_scaled_up():
 def test_two_blocks_drop_other_images():
     x, seed = keras.Input((1, 1, 1)), keras.Input((2,), dtype="int32")
     drop = DropPath(0.5, seed=seed)
-    sums = [residual_sum(x, x, Place(5, number, seen=32), Norm(), drop) for number in (2, 3)]
+    sums = [residual_sum(x, x, Place(5, number, input_stride=32), Norm(), drop) for number in (2, 3)]
     first, second = keras.Model([x, seed], sums)([np.ones((400, 1, 1, 1), "float32"), SEED], training=True)
     # Independent coins agree in half of the images.
     np.testing.assert_allclose(np.mean(np.asarray(first) == np.asarray(second)), 0.5, atol=5 * 0.025)
@@ -110,9 +110,9 @@ def test_which_blocks_of_a_network_are_dropped(name, first):
     expected = {}
     for block in stages_of_blocks:
         stage, number = int(block[5]), int(block.rpartition("_block")[2])
-        seen = strides.get(stage, 2) // (2 if number == 1 and stage > 1 else 1)
-        if seen >= first:
-            expected[block] = {4: 0.05, 8: 0.1, 16: 0.15, 32: 0.2}[seen]
+        stride = strides.get(stage, 2) // (2 if number == 1 and stage > 1 else 1)
+        if stride >= first:
+            expected[block] = {4: 0.05, 8: 0.1, 16: 0.15, 32: 0.2}[stride]
     if name == "max_deeplab_l_backbone":
         expected |= {f"decoder_stage{n}_block1": rate for n, rate in ((1, 0.1), (2, 0.05), (3, 0.1), (4, 0.2))}
     assert rates == pytest.approx(expected)

@@ -92,8 +92,8 @@ class AxialResNetConfig(StrictConfig):
         layer_multiplier: of the number of blocks of each stage, 3, 4, 6 and 3, rounded down.
         spans: cells that a query of stages 2 to 5 sees along an axis, odd numbers; null for all. The paper's is 65
             where memory is short.
-        drop_path: how often training leaves out the branch of a block of the last stage; of earlier ones linearly
-            less, and of those before stride 16 never.
+        drop_path: how often training leaves out the branch of a block whose input has stride 32, had nothing been
+            dilated; linearly less per halving, and never before stride 16.
         weights: null; there are none of ImageNet.
     """
 
@@ -134,7 +134,7 @@ def build(image, config: AxialResNetConfig, norm: Norm, seed=None) -> dict[str, 
 
     def branch(x, place: Place):
         width = of_heads(STAGE_WIDTHS[place.stage] * kind.width_multiplier * config.width_multiplier)
-        if place.seen < kind.axial_from:
+        if place.input_stride < kind.axial_from:
             return bottleneck(x, width, place, norm)
         return axial_bottleneck(x, width, EXPANSION, place, spans[place.stage], norm)
 

@@ -46,8 +46,8 @@ class AxialSWideRNetConfig(StrictConfig):
         width_multiplier: of stages 2 to 5; widths of blocks that attend are multiples of the 8 heads.
         layer_multiplier: of the blocks of stages 2 to 5, rounded down.
         span: cells that a query sees along an axis, an odd number; null for all.
-        drop_path: how often training leaves out the branch of a block of the last stage; of earlier ones linearly
-            less, and of those before stride 4 never.
+        drop_path: how often training leaves out the branch of a block whose input has stride 32, had nothing been
+            dilated; linearly less per halving, and never before stride 4.
         weights: null; there are none of ImageNet.
     """
 
@@ -79,7 +79,7 @@ def build(image, config: AxialSWideRNetConfig, norm: Norm, seed=None) -> dict[st
     """
 
     def branch_of_width(x, width: int, place: Place):
-        if place.seen < AXIAL_FROM:
+        if place.input_stride < AXIAL_FROM:
             return basic(x, width, place, norm)
         return axial_bottleneck(x, of_heads(width), EXPANSION, place, config.span, norm)
 
@@ -110,8 +110,8 @@ def _stacked_decoder(sums: dict[str, Any], output_stride: int, branch: Callable,
         earlier = maps[stride][-EARLIER:]
         fused = _fuse(current, earlier, norm, f"decoder_stage{number}_resized_fuse")
         # The block at the output stride is one of the last stage.
-        seen = 2**LAST_STAGE if stride == output_stride else stride
-        place = Place(number, 1, seen, group="decoder_stage")
+        input_stride = 2**LAST_STAGE if stride == output_stride else stride
+        place = Place(number, 1, input_stride, group="decoder_stage")
         current = residual_sum(branch(fused, fused.shape[-1] // BLOCK_EXPANSION, place), fused, place, norm, drop)
         maps[stride].append(current)
     return keras.layers.ReLU(name="decoder_relu")(current)

@@ -26,7 +26,7 @@ class Place(NamedTuple):
 
     Attributes:
         stage, number: of the stage, and of the block in it, from 1 on.
-        seen: stride of its input, had nothing been dilated.
+        input_stride: of its input, had nothing been dilated.
         stride, dilation: of its first 3x3 convolution.
         next_dilation: of what follows in the stage.
         group: start of the stage's name.
@@ -34,7 +34,7 @@ class Place(NamedTuple):
 
     stage: int
     number: int
-    seen: int
+    input_stride: int
     stride: int = 1
     dilation: int = 1
     next_dilation: int = 1
@@ -50,18 +50,19 @@ class DropPath(NamedTuple):
     """Stochastic depth: training leaves out the branch of some blocks for some images.
 
     Attributes:
-        rate: how often in the last stage; earlier ones linearly less, down to 0 at stride 2.
-        seen: blocks whose input has a smaller stride, had nothing been dilated, are never left out.
+        rate: how often where the input of a block has stride 32, had nothing been dilated; linearly less per halving,
+            down to 0 at stride 2.
+        from_stride: blocks whose input has a smaller stride, had nothing been dilated, are never left out.
         seed: int32 `[B, 2]`, of each image; an architecture that gives none cannot leave out anything.
     """
 
     rate: float = 0.0
-    seen: int = 2
+    from_stride: int = 2
     seed: Any = None
 
     def of(self, place: Place) -> float:
         """The rate of a block. Stages are counted by the stride of the block's input, 32 being the last of four."""
-        return self.rate * (math.log2(place.seen) - 1) / 4 if place.seen >= self.seen else 0.0
+        return self.rate * (math.log2(place.input_stride) - 1) / 4 if place.input_stride >= self.from_stride else 0.0
 
 
 NO_DROP = DropPath()

@@ -46,8 +46,8 @@ class WideResNetConfig(StrictConfig):
         squeeze_excite: whether every block weighs its channels before the sum.
         switchable_stride: stages whose grid, without dilation, has at least this stride have switchable atrous
             convolutions; null has none. 32 is the last stage alone, as in SWideRNet-SAC.
-        drop_path: how often training leaves out the branch of a block of the last stage; of earlier ones linearly
-            less, and of those before stride 4 never.
+        drop_path: how often training leaves out the branch of a block whose input has stride 32, had nothing been
+            dilated; linearly less per halving, and never before stride 4.
         weights: null; there are none of ImageNet.
     """
 

@@ -24,7 +24,9 @@ def export(
 ) -> None:
     """Export a trained model with its post-processing, categories and configuration inside."""
     import_tensorflow()
+    from tfpanoptic.atomic import require_free
     from tfpanoptic.export import EXPORTERS
+    from tfpanoptic.export.saved_model import CONTENTS
     from tfpanoptic.export.verify import verify_saved_model
     from tfpanoptic.segmenter import PanopticSegmenter
 
@@ -32,8 +34,9 @@ def export(
         raise InputError(f"--format: expected one of {', '.join(EXPORTERS)}, found {format!r}")
     if out is None and not run.is_dir():
         raise InputError(f"--out: expected a folder to write, as {run} is no run folder of yours")
-    segmenter = PanopticSegmenter.from_preset(run, overrides or ())
     target = out or run / format
+    require_free(target, CONTENTS, overwrite)
+    segmenter = PanopticSegmenter.from_preset(run, overrides or ())
     EXPORTERS[format](segmenter, target, overwrite=overwrite)
     print(f"{target}: written")
     if verify:

@@ -236,14 +236,14 @@ def perfect_outputs(panoptic, config: DeeperLabConfig, categories: CategoryTable
     )
 
 
-def view_values(outputs, growth, mirrored: bool, config: DeeperLabConfig) -> dict[str, Any]:
+def view_values(outputs, growth, mirrored: bool) -> dict[str, Any]:
     """What is averaged over views of an image; see `postprocess/views.py`."""
     from tfpanoptic.postprocess.views import keypoint_values
 
     return keypoint_values(outputs, growth, mirrored)
 
 
-def view_outputs(means, config: DeeperLabConfig) -> dict[str, Any]:
+def view_outputs(means) -> dict[str, Any]:
     """Outputs of the heads from these averages."""
     from tfpanoptic.postprocess.views import keypoint_outputs
 

@@ -93,7 +93,8 @@ class PanopticDeepLabConfig(StrictConfig):
     align_corners: bool = True
     # () leaves one 1x1 projection instead of the pyramid.
     aspp_rates: tuple[PositiveInt, ...] = (3, 6, 9)
-    # Window of the image pooling, in cells of the backbone's output; null pools over everything.
+    # Window of the image pooling, in cells of the backbone's output, whatever the scale of a view; null pools over
+    # everything.
     aspp_pool_window: tuple[PositiveInt, PositiveInt] | None = None
     aspp_dropout: float = Field(0.1, ge=0, lt=1)
     # Depthwise separable 3x3 convolutions in the pyramids, as in the paper; DeepLab2's are plain.
@@ -271,14 +272,14 @@ def perfect_outputs(panoptic, config: PanopticDeepLabConfig, categories: Categor
     )
 
 
-def view_values(outputs, growth, mirrored: bool, config: PanopticDeepLabConfig) -> dict[str, Any]:
+def view_values(outputs, growth, mirrored: bool) -> dict[str, Any]:
     """What is averaged over views of an image; see `postprocess/views.py`."""
     from tfpanoptic.postprocess.views import center_values
 
     return center_values(outputs, growth, mirrored)
 
 
-def view_outputs(means, config: PanopticDeepLabConfig) -> dict[str, Any]:
+def view_outputs(means) -> dict[str, Any]:
     """Outputs of the heads from these averages."""
     from tfpanoptic.postprocess.views import center_outputs
 

@@ -37,7 +37,8 @@ def global_sums(values: dict) -> dict:
 def with_an_image(batch: dict) -> dict:
     """A batch of which this replica has no image as one with an image of zeros; any other as it is.
 
-    A strategy gives replicas an empty part where a last batch is too small, and many layers fail on it.
+    A strategy gives replicas an empty part where a last batch is too small, and many layers fail on it. Not for
+    training: the image would take part in the statistics of a batch.
 
     Args:
         batch: name -> tensor `[B, ...]`, or such a dict.

@@ -32,21 +32,21 @@ from tfpanoptic.segmenter import PanopticSegmenter
 PICTURES = 4
 
 
-def matched_dataset(model: CategoryTable, images: Path, annotations: Path, panoptic: Path) -> Dataset:
+def matched_dataset(categories: CategoryTable, images: Path, annotations: Path, panoptic: Path) -> Dataset:
     """Any COCO panoptic set for the evaluation of a model; categories are matched by name, images by file name.
 
     A category of the truth that the model lacks counts as missed. Segments of a category that the
     truth lacks are left out: nobody labelled them, so they can be neither right nor wrong.
 
     Args:
-        model: the model's categories.
+        categories: the model's.
         images, annotations, panoptic: as in `read_coco_panoptic`.
 
     Raises:
         InputError: the set cannot be read, or shares no category with the model.
     """
-    dataset = read_coco_panoptic(images, annotations, panoptic, categories=model)
-    if len(dataset.table_only) == len(model):
+    dataset = read_coco_panoptic(images, annotations, panoptic, categories=categories)
+    if len(dataset.table_only) == len(categories):
         ours, theirs = (", ".join(names[:4]) for names in (dataset.table_only, dataset.truth_only))
         raise InputError(f"{annotations}: no category in common: the truth has {theirs}, the model has {ours}")
     return dataset
