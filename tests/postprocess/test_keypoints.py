@@ -13,7 +13,10 @@ SETTINGS = {
     "align_corners": False,
     "radius": 3,
     "refinements": 2,
+    "refinement_weight": "probability",
+    "long_refinements": 0,
     "long_weight": 0.1,
+    "long_weight_per": "disk",
     "keypoint_threshold": 0.05,
     "keypoint_window": 3,
     "keypoint_distance": 2.0,
@@ -66,6 +69,55 @@ def test_perfect_outputs_give_the_scene_back(outputs):
 
 def test_without_long_votes_and_refinements_perfect_outputs_give_it_back_too(outputs):
     assert_same_segments(panoptic_of(segments(outputs, (32, 40), long_weight=0.0, refinements=0)), scene())
+
+
+@pytest.mark.parametrize("other", [{"refinement_weight": "one"}, {"long_refinements": 2}, {"long_weight_per": "pixel"}])
+def test_other_readings_of_the_paper_give_the_perfect_scene_back_too(outputs, other):
+    assert_same_segments(panoptic_of(segments(outputs, (32, 40), **other)), scene())
+
+
+@pytest.mark.parametrize(("weight", "expected"), [("probability", 0.8), ("one", 1.0)])
+def test_short_offsets_refine_as_much_as_they_are_probable_or_whole(outputs, weight, expected):
+    """Middle offsets lead 2 cells too far left, where the probability is 1/2; it is 1 at the keypoints alone.
+
+    By halves, 2 cells become 1 and then 1/2, between probabilities of 1/2 and 1; but for the one that proposes, all
+    keypoints of an instance are so: (1 + 4 * 3/4) / 5.
+    """
+    middle, logits = outputs["middle_offset"].copy(), outputs["keypoint_logits"].copy()
+    middle[..., 1::2] -= 2
+    logits[logits > 0] = 0
+    for instance in np.unique(scene()[scene() != 20_000]):
+        y, x = np.nonzero(scene() == instance)
+        points = [(down, across) for down in (y.min(), y.max()) for across in (x.min(), x.max())]
+        for kind, point in enumerate([*points, np.round([y.mean(), x.mean()]).astype(int)]):
+            logits[(0, *point, kind)] = 1000
+    made = segments({**outputs, "middle_offset": middle, "keypoint_logits": logits}, (32, 40), refinement_weight=weight)
+    things = np.isin(np.asarray(made.labels) // 10_000, THINGS)
+    np.testing.assert_allclose(np.asarray(made.scores)[things], [expected] * 4, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("times", "instance"), [(0, 10_001), (1, 10_003)])
+def test_a_pixel_that_leads_into_its_instance_is_led_on_by_long_offsets(outputs, times, instance):
+    """A pixel of the rectangle leads to its top left for all keypoints: nearer to all those of the disc above it."""
+    long = outputs["long_offset"].copy()
+    long[0, 24, 10] = np.tile((20 - 24, 4 - 10), 5)
+    made = panoptic_of(segments({**outputs, "long_offset": long}, (32, 40), long_refinements=times))
+    places = {10_001: (10, 9), 10_003: (27, 20)}
+    assert made[24, 10] == made[places[instance]]
+
+
+@pytest.mark.parametrize(("per", "weight", "instances"), [("disk", 2e-4, 0), ("pixel", 2e-4, 4), ("disk", 2e-2, 4)])
+def test_long_votes_weigh_by_disks_or_by_pixels(outputs, per, weight, instances):
+    """Short offsets of 0 of probability 1/2 leave 1/2 a cell, of the 28 of a disk: 0.018 votes of the 0.05 needed.
+
+    Cells have 4 pixels and disks 113. The smallest thing has 72 cells, so 288 pixels: 0.058 votes if one has 2e-4, and
+    0.051 if 113 have 2e-2. The largest has 832 pixels: 0.0015 votes if 113 have 2e-4.
+    """
+    flat = {name: np.zeros_like(outputs[name]) for name in ("keypoint_logits", "short_offset")}
+    made = segments(
+        {**outputs, **flat}, (64, 80), radius=6, keypoint_distance=4.0, long_weight=weight, long_weight_per=per
+    )
+    assert (np.asarray(made.labels) % 10_000 > 0).sum() == instances
 
 
 def test_a_keypoint_that_nobody_votes_for_does_not_lose_the_instance(outputs):
