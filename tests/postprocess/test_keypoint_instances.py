@@ -9,6 +9,7 @@ from tfpanoptic.postprocess.keypoint_instances import (
     best_instances,
     find_candidates,
     hough_votes,
+    instance_scores,
     keep_apart,
     proposed_keypoints,
     refined,
@@ -142,20 +143,24 @@ def test_instances_score_the_mean_probability_of_their_keypoints():
     for kind, (y, x) in enumerate(KEYPOINTS[1].astype(int)):
         probability[kind, y, x] = 0.1 * (kind + 1)
     probability[4, 6, 6] = 0.5
-    keypoints, scores = best_instances(candidates(*KEYPOINTS), np.ones((1, 2), bool), probability, 2, 0.05, 0.5, CELL)
-    np.testing.assert_allclose(scores, [[0.3, 0.1]], rtol=1e-5)
+    np.testing.assert_allclose(instance_scores(KEYPOINTS[None], probability), [[0.1, 0.3]], rtol=1e-5)
+
+
+def test_instances_are_ordered_by_their_scores_and_those_of_0_are_left_out():
+    scores = np.array([[0.1, 0.3]], np.float32)
+    keypoints, ordered = best_instances(candidates(*KEYPOINTS), scores, 2, 0.5, CELL)
+    np.testing.assert_array_equal(ordered, scores[:, ::-1])
     np.testing.assert_array_equal(keypoints, KEYPOINTS[None, ::-1])
-    _, scores = best_instances(candidates(*KEYPOINTS), np.ones((1, 2), bool), probability, 2, 0.2, 0.5, CELL)
-    np.testing.assert_allclose(scores, [[0.3, 0]], rtol=1e-5)
+    _, ordered = best_instances(candidates(*KEYPOINTS), np.array([[0, 0.3]], np.float32), 2, 0.5, CELL)
+    np.testing.assert_allclose(ordered, [[0.3, 0]])
 
 
 def test_of_two_instances_in_one_box_the_better_stays_and_moves_up():
-    probability = np.zeros((5, 16, 24, 1), np.float32)
-    probability[4, 6, :, 0] = np.linspace(0.1, 0.9, 24)
+    scores = np.array([[0.1, 0.2, 0.9]], np.float32)
     some = candidates(KEYPOINTS[0], moved(0, 1), moved(0, 13))
     # Boxes of 6 x 8 pixels, one pixel apart: 7 / 9 of their union is common.
-    keypoints, scores = best_instances(some, np.ones((1, 3), bool), probability, 3, 0.0, 0.7, CELL)
+    keypoints, left = best_instances(some, scores, 3, 0.7, CELL)
     np.testing.assert_array_equal(np.asarray(keypoints)[0, :2, 4], [(6, 19), (6, 7)])
-    assert (np.asarray(scores)[0] > 0).tolist() == [True, True, False]
-    _, scores = best_instances(some, np.ones((1, 3), bool), probability, 3, 0.0, 0.8, CELL)
-    assert (np.asarray(scores)[0] > 0).all()
+    assert (np.asarray(left)[0] > 0).tolist() == [True, True, False]
+    _, left = best_instances(some, scores, 3, 0.8, CELL)
+    assert (np.asarray(left)[0] > 0).all()

@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from tests.postprocess.keypoint_scenes import OTHER_THING, THING, perfect_outputs, random_outputs, targets_of
+from tfpanoptic.ops.keypoint_graph import CENTER, EDGES
 from tfpanoptic.postprocess.keypoints import deeperlab_postprocess
 
 CHANNELS, THINGS = (1, 2, 3), (THING, OTHER_THING)
@@ -126,6 +127,25 @@ def test_a_keypoint_that_nobody_votes_for_does_not_lose_the_instance(outputs):
     made = segments({**outputs, "keypoint_logits": logits}, (32, 40))
     assert_same_segments(panoptic_of(made), scene())
     np.testing.assert_allclose(np.asarray(made.scores)[0, :4], 0.2, rtol=1e-5)  # one of five
+
+
+def test_a_candidate_that_scores_too_little_is_in_nobodys_way(outputs):
+    """Top left corners alone are voted for. Two cells beside the disc's, more votes meet at a cell of probability 0.
+
+    The disc's has the 29 cells of its disk. The 40 of the last row lead beside it, from where the instance goes to the
+    bottom right, where no keypoint is: its score is 0, while the disc's is 1/5.
+    """
+    logits, short, middle = (outputs[name].copy() for name in ("keypoint_logits", "short_offset", "middle_offset"))
+    logits[..., 1:] = -1000
+    corner, beside = (4, 3), (4, 5)
+    logits[0, 31, :, 0] = 1000
+    short[0, 31, :, :2] = np.stack([np.full(40, beside[0] - 31), beside[1] - np.arange(40)], axis=-1)
+    logits[(0, *beside, 0)] = -1000
+    to_center = EDGES.index((0, CENTER))
+    middle[(0, *beside)][2 * to_center : 2 * to_center + 2] = 30 - beside[0], 34 - beside[1]
+    changed = {**outputs, "keypoint_logits": logits, "short_offset": short, "middle_offset": middle}
+    assert np.linalg.norm(np.subtract(corner, beside)) <= SETTINGS["keypoint_distance"]
+    assert_same_segments(panoptic_of(segments(changed, (32, 40), long_weight=0.0)), scene())
 
 
 def test_without_votes_things_are_void(outputs):

@@ -17,6 +17,7 @@ Without a setting:
   mean is that point again; the cell with the most votes is up to half a cell away.
 - Peaks are taken by their votes, and an instance scores the mean probability of the heatmap at its keypoints. The
   paper's Expected-OKS needs a tolerance of each keypoint, which is not known.
+- Candidates that score too little go first: having the most votes, they would be in the way of better ones.
 
 All candidates are looked at together; the greedy rule is a fixed point (`ops.nms.keep_greedily`). Positions are (y, x)
 in cells of the heads' grid.
@@ -190,6 +191,18 @@ def proposed_keypoints(points, kind, middle, steps, refinements: int):
     return ops.where(ops.expand_dims(is_kind, -1), ops.expand_dims(points, 2), keypoints)
 
 
+def instance_scores(keypoints, probability):
+    """Mean probability at the keypoints of each instance, float32 `[B, M]`.
+
+    Args:
+        keypoints: float32 `[B, M, 5, 2]`.
+        probability: float32 `[B * 5, h, w, 1]`, of the heatmap.
+    """
+    places = ops.transpose(keypoints, (0, 2, 1, 3))  # [B, 5, M, 2]
+    at_keypoints = read_at(probability, ops.reshape(places, (-1, places.shape[2], 2)))
+    return ops.mean(ops.reshape(at_keypoints, (-1, KINDS, places.shape[2])), axis=1)
+
+
 def keep_apart(candidates: Candidates, distance: float, cell):
     """Which candidates stay, bool `[B, M]`, if none may lie where a kept one has the same keypoint.
 
@@ -208,27 +221,19 @@ def keep_apart(candidates: Candidates, distance: float, cell):
     return keep_greedily(near, candidates.exists)
 
 
-def best_instances(
-    candidates: Candidates, kept, probability, count: int, least_score: float, box_overlap: float, cell
-) -> tuple[Any, Any]:
+def best_instances(candidates: Candidates, scores, count: int, box_overlap: float, cell) -> tuple[Any, Any]:
     """The instances that score best, without those whose boxes better ones cover.
 
     Args:
         candidates: M of them.
-        kept: bool `[B, M]`, which of them are left.
-        probability: float32 `[B * 5, h, w, 1]`, of the heatmap.
+        scores: float32 `[B, M]`, 0 for those that are not left.
         count: N, at most M.
-        least_score: mean probability at its keypoints that an instance is above.
         box_overlap: intersection over union from which on, exclusive, the worse of two goes.
         cell: float32 `[2]`, sides of a cell in pixels.
 
     Returns:
         keypoints float32 `[B, N, 5, 2]` and scores float32 `[B, N]`, falling, 0 in empty places.
     """
-    places = ops.transpose(candidates.keypoints, (0, 2, 1, 3))  # [B, 5, M, 2]
-    at_keypoints = read_at(probability, ops.reshape(places, (-1, places.shape[2], 2)))
-    scores = ops.mean(ops.reshape(at_keypoints, (-1, KINDS, places.shape[2])), axis=1)
-    scores = ops.where(ops.logical_and(kept, scores > least_score), scores, 0.0)
     keypoints, scores = _highest(candidates.keypoints, scores, count)
     low, high = ops.min(keypoints, axis=2), ops.max(keypoints, axis=2)
     boxes = ops.concatenate([low * cell, (high + 1.0) * cell], axis=-1)

@@ -27,6 +27,7 @@ from tfpanoptic.postprocess.keypoint_instances import (
     best_instances,
     find_candidates,
     hough_votes,
+    instance_scores,
     keep_apart,
     refined_long_offsets,
     short_steps,
@@ -76,8 +77,8 @@ def deeperlab_postprocess(
         long_weight_per: what has that weight, as many pixels as a `disk` has or each `pixel`.
         keypoint_threshold: votes that a keypoint has more than, as a share of those of a whole disk.
         keypoint_window: side of the window, in cells of the heads, of which a keypoint has the most votes.
-        keypoint_distance: in pixels; a keypoint so near to the same one of an instance proposes none.
-        instance_score: mean probability at its keypoints that an instance is above.
+        keypoint_distance: in pixels; a keypoint so near to the same one of a kept instance proposes none.
+        instance_score: mean probability at its keypoints that an instance is above; others are left out before that.
         box_overlap: intersection over union of boxes above which the worse instance goes.
         max_instances: N of an image, and peaks of each keypoint.
         stuff_area: stuff categories with fewer pixels become void.
@@ -96,10 +97,10 @@ def deeperlab_postprocess(
     candidates = find_candidates(
         votes, maps.middle, steps, keypoint_threshold, keypoint_window, max_instances, refinements
     )
+    scores = instance_scores(candidates.keypoints, maps.probability)
+    candidates = candidates._replace(exists=ops.logical_and(candidates.exists, scores > instance_score))
     kept = keep_apart(candidates, keypoint_distance, cell)
-    keypoints, scores = best_instances(
-        candidates, kept, maps.probability, max_instances, instance_score, box_overlap, cell
-    )
+    keypoints, scores = best_instances(candidates, ops.where(kept, scores, 0.0), max_instances, box_overlap, cell)
     long = refined_long_offsets(maps, steps, long_refinements, refinements)
     instance = _instance_of_pixels(long, keypoints, scores > 0, size, cell, align_corners)
 
