@@ -60,6 +60,7 @@ def test_heads_at_stride_4_are_relaxed_to_2_and_to_none():
 
 def test_settings_of_the_grouping_are_relaxed_one_at_a_time():
     settings = {
+        "long_refinements": 2,
         "keypoint_threshold": 0.1,
         "keypoint_window": 5,
         "keypoint_distance": 8.0,
@@ -71,6 +72,7 @@ def test_settings_of_the_grouping_are_relaxed_one_at_a_time():
     made = config(postprocess=settings)
     found = by_setting(made, 10)
     relaxed = {
+        "long_refinements": 0,
         "keypoint_threshold": 0.0,
         "keypoint_window": 1,
         "keypoint_distance": 4.0,

@@ -9,9 +9,11 @@ from tfpanoptic.postprocess.keypoint_instances import (
     best_instances,
     find_candidates,
     hough_votes,
+    instance_scores,
     keep_apart,
     proposed_keypoints,
     refined,
+    refined_long_offsets,
     short_steps,
 )
 
@@ -72,17 +74,31 @@ def test_a_refinement_adds_the_short_offset_where_it_is_probable():
     np.testing.assert_allclose(ends, [[[1.5, 0.5]]] + 4 * [[[1, 1]]])
 
 
+@pytest.mark.parametrize(
+    ("by_itself", "by_short", "expected"),
+    [(0, 0, 2), (1, 0, 3), (2, 0, 3), (0, 1, 2.5), (1, 1, 4)],
+)
+def test_long_offsets_refine_themselves_before_short_ones_do(by_itself, by_short, expected):
+    """One row, the centre, across: cell 0 leads to 2, cell 2 on to 3. The steps lead from 2 to 2.5 and from 3 to 4."""
+    maps, steps = empty_maps(1, 6), np.zeros((5, 1, 6, 2), np.float32)
+    maps.long[4, 0, :, 1] = [2, 0, 1, 0, 0, 0]
+    steps[4, 0, :, 1] = [0, 0, 0.5, 1, 0, 0]
+    offsets = np.asarray(refined_long_offsets(maps, steps, by_itself, by_short))
+    np.testing.assert_array_equal(offsets[4, 0, 0], (0, expected))
+    assert not offsets[:4].any()
+
+
 def test_any_keypoint_proposes_the_whole_instance(perfect):
     points = KEYPOINTS.reshape(1, 10, 2)
     kind = np.tile(np.arange(5, dtype=np.int32), 2)[None]
-    proposed = np.asarray(proposed_keypoints(points, kind, perfect, 2))
+    proposed = np.asarray(proposed_keypoints(points, kind, perfect.middle, short_steps(perfect), 2))
     np.testing.assert_allclose(proposed[0], np.repeat(KEYPOINTS, 5, axis=0), atol=1e-5)
 
 
 def test_candidates_are_the_peaks_with_the_most_votes_first():
     maps, votes = empty_maps(), np.zeros((5, 4, 6), np.float32)
     votes[2, 1, 1], votes[2, 3, 4], votes[0, 2, 2], votes[4, 0, 5] = 0.9, 0.2, 0.5, 0.05
-    found = find_candidates(votes, maps, 0.1, 3, 2, 0)
+    found = find_candidates(votes, maps.middle, maps.short, 0.1, 3, 2, 0)
     np.testing.assert_array_equal(found.kind[0, :3], [2, 0, 2])
     np.testing.assert_array_equal(found.exists[0], [True] * 3 + [False] * 7)
     # Without middle offsets all keypoints are where the peak is.
@@ -90,9 +106,9 @@ def test_candidates_are_the_peaks_with_the_most_votes_first():
 
 
 def test_a_peak_lies_at_the_mean_of_its_votes():
-    votes = np.zeros((5, 4, 6), np.float32)
+    maps, votes = empty_maps(), np.zeros((5, 4, 6), np.float32)
     votes[0, 1, 1], votes[0, 1, 2] = 0.6, 0.2
-    found = find_candidates(votes, empty_maps(), 0.1, 3, 1, 0)
+    found = find_candidates(votes, maps.middle, maps.short, 0.1, 3, 1, 0)
     np.testing.assert_allclose(np.asarray(found.keypoints)[0, 0, 0], (1, 1.25), atol=1e-6)
 
 
@@ -127,20 +143,24 @@ def test_instances_score_the_mean_probability_of_their_keypoints():
     for kind, (y, x) in enumerate(KEYPOINTS[1].astype(int)):
         probability[kind, y, x] = 0.1 * (kind + 1)
     probability[4, 6, 6] = 0.5
-    keypoints, scores = best_instances(candidates(*KEYPOINTS), np.ones((1, 2), bool), probability, 2, 0.05, 0.5, CELL)
-    np.testing.assert_allclose(scores, [[0.3, 0.1]], rtol=1e-5)
+    np.testing.assert_allclose(instance_scores(KEYPOINTS[None], probability), [[0.1, 0.3]], rtol=1e-5)
+
+
+def test_instances_are_ordered_by_their_scores_and_those_of_0_are_left_out():
+    scores = np.array([[0.1, 0.3]], np.float32)
+    keypoints, ordered = best_instances(candidates(*KEYPOINTS), scores, 2, 0.5, CELL)
+    np.testing.assert_array_equal(ordered, scores[:, ::-1])
     np.testing.assert_array_equal(keypoints, KEYPOINTS[None, ::-1])
-    _, scores = best_instances(candidates(*KEYPOINTS), np.ones((1, 2), bool), probability, 2, 0.2, 0.5, CELL)
-    np.testing.assert_allclose(scores, [[0.3, 0]], rtol=1e-5)
+    _, ordered = best_instances(candidates(*KEYPOINTS), np.array([[0, 0.3]], np.float32), 2, 0.5, CELL)
+    np.testing.assert_allclose(ordered, [[0.3, 0]])
 
 
 def test_of_two_instances_in_one_box_the_better_stays_and_moves_up():
-    probability = np.zeros((5, 16, 24, 1), np.float32)
-    probability[4, 6, :, 0] = np.linspace(0.1, 0.9, 24)
+    scores = np.array([[0.1, 0.2, 0.9]], np.float32)
     some = candidates(KEYPOINTS[0], moved(0, 1), moved(0, 13))
     # Boxes of 6 x 8 pixels, one pixel apart: 7 / 9 of their union is common.
-    keypoints, scores = best_instances(some, np.ones((1, 3), bool), probability, 3, 0.0, 0.7, CELL)
+    keypoints, left = best_instances(some, scores, 3, 0.7, CELL)
     np.testing.assert_array_equal(np.asarray(keypoints)[0, :2, 4], [(6, 19), (6, 7)])
-    assert (np.asarray(scores)[0] > 0).tolist() == [True, True, False]
-    _, scores = best_instances(some, np.ones((1, 3), bool), probability, 3, 0.0, 0.8, CELL)
-    assert (np.asarray(scores)[0] > 0).all()
+    assert (np.asarray(left)[0] > 0).tolist() == [True, True, False]
+    _, left = best_instances(some, scores, 3, 0.8, CELL)
+    assert (np.asarray(left)[0] > 0).all()

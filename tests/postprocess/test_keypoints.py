@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from tests.postprocess.keypoint_scenes import OTHER_THING, THING, perfect_outputs, random_outputs, targets_of
+from tfpanoptic.ops.keypoint_graph import CENTER, EDGES
 from tfpanoptic.postprocess.keypoints import deeperlab_postprocess
 
 CHANNELS, THINGS = (1, 2, 3), (THING, OTHER_THING)
@@ -13,7 +14,10 @@ SETTINGS = {
     "align_corners": False,
     "radius": 3,
     "refinements": 2,
+    "refinement_weight": "probability",
+    "long_refinements": 0,
     "long_weight": 0.1,
+    "long_weight_per": "disk",
     "keypoint_threshold": 0.05,
     "keypoint_window": 3,
     "keypoint_distance": 2.0,
@@ -68,12 +72,80 @@ def test_without_long_votes_and_refinements_perfect_outputs_give_it_back_too(out
     assert_same_segments(panoptic_of(segments(outputs, (32, 40), long_weight=0.0, refinements=0)), scene())
 
 
+@pytest.mark.parametrize("other", [{"refinement_weight": "one"}, {"long_refinements": 2}, {"long_weight_per": "pixel"}])
+def test_other_readings_of_the_paper_give_the_perfect_scene_back_too(outputs, other):
+    assert_same_segments(panoptic_of(segments(outputs, (32, 40), **other)), scene())
+
+
+@pytest.mark.parametrize(("weight", "expected"), [("probability", 0.8), ("one", 1.0)])
+def test_short_offsets_refine_as_much_as_they_are_probable_or_whole(outputs, weight, expected):
+    """Middle offsets lead 2 cells too far left, where the probability is 1/2; it is 1 at the keypoints alone.
+
+    By halves, 2 cells become 1 and then 1/2, between probabilities of 1/2 and 1; but for the one that proposes, all
+    keypoints of an instance are so: (1 + 4 * 3/4) / 5.
+    """
+    middle, logits = outputs["middle_offset"].copy(), outputs["keypoint_logits"].copy()
+    middle[..., 1::2] -= 2
+    logits[logits > 0] = 0
+    for instance in np.unique(scene()[scene() != 20_000]):
+        y, x = np.nonzero(scene() == instance)
+        points = [(down, across) for down in (y.min(), y.max()) for across in (x.min(), x.max())]
+        for kind, point in enumerate([*points, np.round([y.mean(), x.mean()]).astype(int)]):
+            logits[(0, *point, kind)] = 1000
+    made = segments({**outputs, "middle_offset": middle, "keypoint_logits": logits}, (32, 40), refinement_weight=weight)
+    things = np.isin(np.asarray(made.labels) // 10_000, THINGS)
+    np.testing.assert_allclose(np.asarray(made.scores)[things], [expected] * 4, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("times", "instance"), [(0, 10_001), (1, 10_003)])
+def test_a_pixel_that_leads_into_its_instance_is_led_on_by_long_offsets(outputs, times, instance):
+    """A pixel of the rectangle leads to its top left for all keypoints: nearer to all those of the disc above it."""
+    long = outputs["long_offset"].copy()
+    long[0, 24, 10] = np.tile((20 - 24, 4 - 10), 5)
+    made = panoptic_of(segments({**outputs, "long_offset": long}, (32, 40), long_refinements=times))
+    places = {10_001: (10, 9), 10_003: (27, 20)}
+    assert made[24, 10] == made[places[instance]]
+
+
+@pytest.mark.parametrize(("per", "weight", "instances"), [("disk", 2e-4, 0), ("pixel", 2e-4, 4), ("disk", 2e-2, 4)])
+def test_long_votes_weigh_by_disks_or_by_pixels(outputs, per, weight, instances):
+    """Short offsets of 0 of probability 1/2 leave 1/2 a cell, of the 28 of a disk: 0.018 votes of the 0.05 needed.
+
+    Cells have 4 pixels and disks 113. The smallest thing has 72 cells, so 288 pixels: 0.058 votes if one has 2e-4, and
+    0.051 if 113 have 2e-2. The largest has 832 pixels: 0.0015 votes if 113 have 2e-4.
+    """
+    flat = {name: np.zeros_like(outputs[name]) for name in ("keypoint_logits", "short_offset")}
+    made = segments(
+        {**outputs, **flat}, (64, 80), radius=6, keypoint_distance=4.0, long_weight=weight, long_weight_per=per
+    )
+    assert (np.asarray(made.labels) % 10_000 > 0).sum() == instances
+
+
 def test_a_keypoint_that_nobody_votes_for_does_not_lose_the_instance(outputs):
     logits = outputs["keypoint_logits"].copy()
     logits[..., 1:] = -1000
     made = segments({**outputs, "keypoint_logits": logits}, (32, 40))
     assert_same_segments(panoptic_of(made), scene())
     np.testing.assert_allclose(np.asarray(made.scores)[0, :4], 0.2, rtol=1e-5)  # one of five
+
+
+def test_a_candidate_that_scores_too_little_is_in_nobodys_way(outputs):
+    """Top left corners alone are voted for. Two cells beside the disc's, more votes meet at a cell of probability 0.
+
+    The disc's has the 29 cells of its disk. The 40 of the last row lead beside it, from where the instance goes to the
+    bottom right, where no keypoint is: its score is 0, while the disc's is 1/5.
+    """
+    logits, short, middle = (outputs[name].copy() for name in ("keypoint_logits", "short_offset", "middle_offset"))
+    logits[..., 1:] = -1000
+    corner, beside = (4, 3), (4, 5)
+    logits[0, 31, :, 0] = 1000
+    short[0, 31, :, :2] = np.stack([np.full(40, beside[0] - 31), beside[1] - np.arange(40)], axis=-1)
+    logits[(0, *beside, 0)] = -1000
+    to_center = EDGES.index((0, CENTER))
+    middle[(0, *beside)][2 * to_center : 2 * to_center + 2] = 30 - beside[0], 34 - beside[1]
+    changed = {**outputs, "keypoint_logits": logits, "short_offset": short, "middle_offset": middle}
+    assert np.linalg.norm(np.subtract(corner, beside)) <= SETTINGS["keypoint_distance"]
+    assert_same_segments(panoptic_of(segments(changed, (32, 40), long_weight=0.0)), scene())
 
 
 def test_without_votes_things_are_void(outputs):

@@ -166,7 +166,9 @@ def test_merging_of_instances_gives_the_segments_of_the_graph():
 
 def test_keypoints_at_one_size_give_the_segments_of_the_graph():
     names = ("semantic_logits", "keypoint_logits", "short_offset", "middle_offset", "long_offset")
-    settings = {"align_corners": False, "radius": 6, "refinements": 2, "long_weight": 0.1, "keypoint_threshold": 0.05}
+    settings = {"align_corners": False, "radius": 6, "keypoint_threshold": 0.05}
+    settings |= {"refinements": 2, "refinement_weight": "probability", "long_refinements": 1}
+    settings |= {"long_weight": 0.1, "long_weight_per": "disk"}
     settings |= {"keypoint_window": 3, "keypoint_distance": 5.0, "instance_score": 0.1, "box_overlap": 0.7}
 
     @tf.function(input_signature=[tf.TensorSpec([1, 9, 11, depth]) for depth in (4, 5, 10, 16, 10)], autograph=False)

@@ -1,9 +1,14 @@
 """The five losses of DeeperLab, at input size.
 
-Source: Yang et al. 2019, sections 3.2 and 3.3. Own choices, as the paper's are not known in detail: offsets count in
-radii of the disks, which keeps the terms of small and large images alike (Papandreou et al. 2018, PersonLab, divides
-short offsets so); the heatmap teaches where it is 0 as well, but not on void and crowds; the semantic term is the mean
-over its kept pixels that cost anything, as in DeepLab2.
+Source: Yang et al. 2019, sections 3.2 and 3.3. Own choices, as the paper's are not known in detail:
+
+- Offsets count in radii of the disks, which keeps the terms of small and large images alike (Papandreou et al. 2018,
+  PersonLab, divides short offsets so). `keypoint` and `long` are means over the five keypoints, as `short` and `middle`
+  are over theirs. Neither is a setting: another unit, or a sum in place of a mean, multiplies a term by a constant, as
+  its weight in `loss_weights` does: a weight for pixels is multiplied by the radius here, one for sums by five.
+- Offsets are taught as the heads give them: the paper refines them in inference.
+- The heatmap teaches where it is 0 as well, but not on void and crowds.
+- The semantic term is the mean over its kept pixels that cost anything, as in DeepLab2.
 """
 
 from __future__ import annotations

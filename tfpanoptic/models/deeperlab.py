@@ -54,7 +54,10 @@ class TargetsConfig(StrictConfig):
 
 
 class LossWeights(StrictConfig):
-    """Weights of the loss terms. The paper does not give them: those of PersonLab's re-implementations."""
+    """Weights of the loss terms. The paper does not give them: those of PersonLab's re-implementations.
+
+    They hold for offsets in radii of the disks and for means over the keypoints; see `losses/keypoints.py`.
+    """
 
     semantic: float = Field(1.0, ge=0)
     keypoint: float = Field(4.0, ge=0)
@@ -64,14 +67,20 @@ class LossWeights(StrictConfig):
 
 
 class PostprocessConfig(StrictConfig):
-    """Grouping and merging; see `postprocess/keypoints.py`.
+    """Grouping and merging; see `postprocess/keypoints.py`, and `postprocess/keypoint_instances.py` for the reasons.
 
     Twice refining and a distance of 10 pixels are PersonLab's; the paper filters no stuff by its area. All other values
     are an own choice.
     """
 
+    # By short offsets, times the heatmap's probability or times one.
     refinements: int = Field(2, ge=0)
+    refinement_weight: Literal["probability", "one"] = "probability"
+    # Of long offsets by themselves, before; re-implementations of PersonLab have 2.
+    long_refinements: int = Field(0, ge=0)
+    # Of votes by long offsets: of as many as a disk has pixels, or of each pixel's.
     long_weight: float = Field(0.25, ge=0)
+    long_weight_per: Literal["disk", "pixel"] = "disk"
     keypoint_threshold: float = Field(0.05, ge=0)
     # In cells of the heads.
     keypoint_window: int = Field(3, ge=1)

@@ -57,6 +57,8 @@ def _finer_heads(config: Any) -> tuple[Relaxation, ...]:
 def _post_processing(config: Any, most_instances: int) -> tuple[Relaxation, ...]:
     settings = config.postprocess
     found: list[tuple[str, Any, str]] = []
+    if settings.long_refinements > 0:
+        found.append(("long_refinements", 0, "lower it: corners that lie in a neighbour are led to the neighbour's"))
     if settings.keypoint_threshold > 0:
         found.append(("keypoint_threshold", 0.0, "lower it: keypoints get fewer votes"))
     if settings.keypoint_window > 1:

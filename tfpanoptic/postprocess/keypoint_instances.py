@@ -1,14 +1,23 @@
 """Instances from keypoints: Hough votes, their peaks, and a greedy choice among the instances that peaks propose.
 
 Source: Yang et al. 2019 (DeeperLab), section 3.4; Papandreou et al. 2018 (PersonLab), section 3. Own choices, where the
-first does not say, or says it for a sequential program:
+first does not say, or says it for a sequential program. Settings, `model.postprocess`, by their defaults:
 
-- Positions are refined by the short offset times the heatmap's probability there: outside the disks, where the
-  probability is low, short offsets were never taught. Long offsets are not refined by themselves: corners of a box
-  mostly lie outside of its instance, where long offsets were never taught.
-- A peak is placed at the mean of the votes of its 3 x 3 cells.
-- Votes of long offsets have the weight of the configuration and are divided by the area of a disk, too.
-- Peaks are taken by their votes; an instance scores the mean probability of the heatmap at its keypoints.
+- `refinement_weight`: positions are refined by the short offset times the heatmap's probability there. Outside the
+  disks, where the probability is low, short offsets were never taught. Re-implementations of PersonLab add all of it.
+- `long_refinements`: long offsets do not refine themselves. Corners of a box mostly lie outside of its instance, where
+  long offsets were never taught. Re-implementations of PersonLab refine them so twice, before the short ones do.
+- `long_weight_per`: votes of long offsets are divided by the area of a disk like the others. So a threshold means the
+  same for any radius. Without, as the paper may mean it, a pixel's vote has the weight itself.
+
+Without a setting:
+
+- Long offsets vote as the heads give them. Where short offsets would refine such a vote, they vote themselves.
+- A peak is placed at the mean of the votes of its 3 x 3 cells. A vote is shared by the cells around its point, so the
+  mean is that point again; the cell with the most votes is up to half a cell away.
+- Peaks are taken by their votes, and an instance scores the mean probability of the heatmap at its keypoints. The
+  paper's Expected-OKS needs a tolerance of each keypoint, which is not known.
+- Candidates that score too little go first: having the most votes, they would be in the way of better ones.
 
 All candidates are looked at together; the greedy rule is a fixed point (`ops.nms.keep_greedily`). Positions are (y, x)
 in cells of the heads' grid.
@@ -64,6 +73,20 @@ def short_steps(maps: KeypointMaps):
     return maps.short * maps.probability
 
 
+def refined_long_offsets(maps: KeypointMaps, steps, long_refinements: int, refinements: int):
+    """Long offsets of all cells, refined by themselves and then by short ones; float32 `[B * 5, h, w, 2]`.
+
+    Args:
+        maps: of the heads.
+        steps: float32 `[B * 5, h, w, 2]`, of the short offsets.
+        long_refinements, refinements: how often each.
+    """
+    size = ops.shape(maps.long)[1:3]
+    offset, cells = ops.reshape(maps.long, (-1, size[0] * size[1], 2)), ops.expand_dims(cell_positions(size), 0)
+    offset = refined(refined(offset, cells, maps.long, long_refinements), cells, steps, refinements)
+    return ops.reshape(offset, (-1, *size, 2))
+
+
 def refined(offset, positions, steps, times: int):
     """Offsets that lead more exactly to a keypoint: several times, the step there is added; float32 `[G, M, 2]`.
 
@@ -85,7 +108,7 @@ def hough_votes(maps: KeypointMaps, is_thing, disk_area, long_weight: float):
         maps: of the heads.
         is_thing: bool `[B, h, w]`, cells whose long offsets vote.
         disk_area: of a keypoint's disk, in cells.
-        long_weight: of a vote of a long offset.
+        long_weight: of a cell's vote by its long offset, where one of a short offset has the heatmap's probability.
     """
     size = ops.shape(is_thing)[1:]
     cells = cell_positions(size)
@@ -98,12 +121,13 @@ def hough_votes(maps: KeypointMaps, is_thing, disk_area, long_weight: float):
     return (votes(maps.short, maps.probability) + long_weight * votes(maps.long, thing)) / disk_area
 
 
-def find_candidates(votes, maps: KeypointMaps, threshold: float, window: int, count: int, refinements: int):
+def find_candidates(votes, middle, steps, threshold: float, window: int, count: int, refinements: int):
     """The peaks of all keypoints and what they propose, `Candidates` with M = 5 * `count`.
 
     Args:
         votes: float32 `[B * 5, h, w]`.
-        maps: of the heads.
+        middle: float32 `[B, h, w, 16]`, of the heads.
+        steps: float32 `[B * 5, h, w, 2]`, of the short offsets.
         threshold, window: of a peak; see `ops.pooling.best_peaks`.
         count: peaks of one keypoint.
         refinements: of the middle-range offsets.
@@ -113,7 +137,7 @@ def find_candidates(votes, maps: KeypointMaps, threshold: float, window: int, co
     height, order = ops.top_k(ops.reshape(height, (-1, KINDS * count)), KINDS * count)
     order = ops.cast(order, "int32")
     points, kind = ops.take_along_axis(points, ops.expand_dims(order, -1), axis=1), order // count
-    return Candidates(kind, proposed_keypoints(points, kind, maps, refinements), height > 0)
+    return Candidates(kind, proposed_keypoints(points, kind, middle, steps, refinements), height > 0)
 
 
 def _centers_of_votes(votes, position):
@@ -131,24 +155,25 @@ def _centers_of_votes(votes, position):
     return cell + moment / ops.expand_dims(ops.maximum(total, 1e-6), -1)
 
 
-def proposed_keypoints(points, kind, maps: KeypointMaps, refinements: int):
+def proposed_keypoints(points, kind, middle, steps, refinements: int):
     """All five keypoints of an instance from one: along the star to the centre, and on to the corners.
 
     Args:
         points: float32 `[B, M, 2]`.
         kind: int32 `[B, M]`, which keypoint each point is.
-        maps: of the heads.
-        refinements: how often short offsets refine each step.
+        middle: float32 `[B, h, w, 16]`, of the heads.
+        steps: float32 `[B * 5, h, w, 2]`, of the short offsets.
+        refinements: how often they refine each middle-range offset.
 
     Returns:
         float32 `[B, M, 5, 2]`.
     """
     count = points.shape[1]
-    size = ops.shape(maps.middle)[1:3]
-    steps = ops.reshape(short_steps(maps), (-1, KINDS, *size, 2))
+    size = ops.shape(middle)[1:3]
+    steps = ops.reshape(steps, (-1, KINDS, *size, 2))
     is_kind = ops.expand_dims(kind, -1) == np.arange(KINDS, dtype=np.int32)  # [B, M, 5]
 
-    offsets = read_at(maps.middle, points)
+    offsets = read_at(middle, points)
     to_center = ops.zeros_like(points)
     for corner in CORNERS:
         from_corner = offsets_of(offsets, EDGES.index((corner, CENTER)))
@@ -156,7 +181,7 @@ def proposed_keypoints(points, kind, maps: KeypointMaps, refinements: int):
     to_center = refined(to_center, points, steps[:, CENTER], refinements)
     center = ops.where(is_kind[..., CENTER:], points, points + to_center)
 
-    offsets = read_at(maps.middle, center)
+    offsets = read_at(middle, center)
     to_corners = [offsets_of(offsets, EDGES.index((CENTER, corner))) for corner in CORNERS]
     to_corners = one_by_one(ops.concatenate(to_corners, axis=-1), len(CORNERS))  # [B * 4, M, 2]
     start = ops.repeat(center, len(CORNERS), axis=0)
@@ -164,6 +189,18 @@ def proposed_keypoints(points, kind, maps: KeypointMaps, refinements: int):
     corners = ops.reshape(start + refined(to_corners, start, steps, refinements), (-1, len(CORNERS), count, 2))
     keypoints = ops.concatenate([ops.transpose(corners, (0, 2, 1, 3)), ops.expand_dims(center, 2)], axis=2)
     return ops.where(ops.expand_dims(is_kind, -1), ops.expand_dims(points, 2), keypoints)
+
+
+def instance_scores(keypoints, probability):
+    """Mean probability at the keypoints of each instance, float32 `[B, M]`.
+
+    Args:
+        keypoints: float32 `[B, M, 5, 2]`.
+        probability: float32 `[B * 5, h, w, 1]`, of the heatmap.
+    """
+    places = ops.transpose(keypoints, (0, 2, 1, 3))  # [B, 5, M, 2]
+    at_keypoints = read_at(probability, ops.reshape(places, (-1, places.shape[2], 2)))
+    return ops.mean(ops.reshape(at_keypoints, (-1, KINDS, places.shape[2])), axis=1)
 
 
 def keep_apart(candidates: Candidates, distance: float, cell):
@@ -184,27 +221,19 @@ def keep_apart(candidates: Candidates, distance: float, cell):
     return keep_greedily(near, candidates.exists)
 
 
-def best_instances(
-    candidates: Candidates, kept, probability, count: int, least_score: float, box_overlap: float, cell
-) -> tuple[Any, Any]:
+def best_instances(candidates: Candidates, scores, count: int, box_overlap: float, cell) -> tuple[Any, Any]:
     """The instances that score best, without those whose boxes better ones cover.
 
     Args:
         candidates: M of them.
-        kept: bool `[B, M]`, which of them are left.
-        probability: float32 `[B * 5, h, w, 1]`, of the heatmap.
+        scores: float32 `[B, M]`, 0 for those that are not left.
         count: N, at most M.
-        least_score: mean probability at its keypoints that an instance is above.
         box_overlap: intersection over union from which on, exclusive, the worse of two goes.
         cell: float32 `[2]`, sides of a cell in pixels.
 
     Returns:
         keypoints float32 `[B, N, 5, 2]` and scores float32 `[B, N]`, falling, 0 in empty places.
     """
-    places = ops.transpose(candidates.keypoints, (0, 2, 1, 3))  # [B, 5, M, 2]
-    at_keypoints = read_at(probability, ops.reshape(places, (-1, places.shape[2], 2)))
-    scores = ops.mean(ops.reshape(at_keypoints, (-1, KINDS, places.shape[2])), axis=1)
-    scores = ops.where(ops.logical_and(kept, scores > least_score), scores, 0.0)
     keypoints, scores = _highest(candidates.keypoints, scores, count)
     low, high = ops.min(keypoints, axis=2), ops.max(keypoints, axis=2)
     boxes = ops.concatenate([low * cell, (high + 1.0) * cell], axis=-1)

@@ -7,6 +7,7 @@ choice: everything but the assignment of pixels is done on the heads' grid.
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 from keras import ops
@@ -26,8 +27,9 @@ from tfpanoptic.postprocess.keypoint_instances import (
     best_instances,
     find_candidates,
     hough_votes,
+    instance_scores,
     keep_apart,
-    refined,
+    refined_long_offsets,
     short_steps,
 )
 from tfpanoptic.postprocess.majority_vote import vote_and_merge
@@ -44,7 +46,10 @@ def deeperlab_postprocess(
     align_corners: bool,
     radius: int,
     refinements: int,
+    refinement_weight: Literal["probability", "one"],
+    long_refinements: int,
     long_weight: float,
+    long_weight_per: Literal["disk", "pixel"],
     keypoint_threshold: float,
     keypoint_window: int,
     keypoint_distance: float,
@@ -66,11 +71,14 @@ def deeperlab_postprocess(
         align_corners: the grid rule of the enlargement.
         radius: of the disks, in pixels.
         refinements: how often short offsets refine the others.
-        long_weight: of a vote of a long offset, where one of a short offset has the heatmap's probability.
+        refinement_weight: of a short offset that refines, the heatmap's probability where it is, or one.
+        long_refinements: how often long offsets refine themselves before.
+        long_weight: of votes by long offsets; those by short ones have the heatmap's probability, per disk.
+        long_weight_per: what has that weight, as many pixels as a `disk` has or each `pixel`.
         keypoint_threshold: votes that a keypoint has more than, as a share of those of a whole disk.
         keypoint_window: side of the window, in cells of the heads, of which a keypoint has the most votes.
-        keypoint_distance: in pixels; a keypoint so near to the same one of an instance proposes none.
-        instance_score: mean probability at its keypoints that an instance is above.
+        keypoint_distance: in pixels; a keypoint so near to the same one of a kept instance proposes none.
+        instance_score: mean probability at its keypoints that an instance is above; others are left out before that.
         box_overlap: intersection over union of boxes above which the worse instance goes.
         max_instances: N of an image, and peaks of each keypoint.
         stuff_area: stuff categories with fewer pixels become void.
@@ -82,14 +90,19 @@ def deeperlab_postprocess(
     logits = ops.cast(outputs["semantic_logits"], "float32")
     maps, is_thing = _on_the_grid(outputs, logits, size, valid_size, channels, thing_ids)
     cell = cell_sides(ops.shape(logits)[1:3], size, align_corners)
-    disk_area = math.pi * radius**2 / (cell[0] * cell[1])
-    votes = hough_votes(maps, is_thing, disk_area, long_weight)
-    candidates = find_candidates(votes, maps, keypoint_threshold, keypoint_window, max_instances, refinements)
-    kept = keep_apart(candidates, keypoint_distance, cell)
-    keypoints, scores = best_instances(
-        candidates, kept, maps.probability, max_instances, instance_score, box_overlap, cell
+    disk_pixels = math.pi * radius**2
+    weight = long_weight * disk_pixels if long_weight_per == "pixel" else long_weight
+    votes = hough_votes(maps, is_thing, disk_pixels / (cell[0] * cell[1]), weight)
+    steps = maps.short if refinement_weight == "one" else short_steps(maps)
+    candidates = find_candidates(
+        votes, maps.middle, steps, keypoint_threshold, keypoint_window, max_instances, refinements
     )
-    instance = _instance_of_pixels(maps, keypoints, scores > 0, size, cell, align_corners, refinements)
+    scores = instance_scores(candidates.keypoints, maps.probability)
+    candidates = candidates._replace(exists=ops.logical_and(candidates.exists, scores > instance_score))
+    kept = keep_apart(candidates, keypoint_distance, cell)
+    keypoints, scores = best_instances(candidates, ops.where(kept, scores, 0.0), max_instances, box_overlap, cell)
+    long = refined_long_offsets(maps, steps, long_refinements, refinements)
+    instance = _instance_of_pixels(long, keypoints, scores > 0, size, cell, align_corners)
 
     channel, log_sum_exp = best_channel(logits, size, align_corners)
     category = gather(np.asarray(channels, np.int32), channel)
@@ -116,22 +129,19 @@ def _on_the_grid(outputs: dict, logits, size, valid_size, channels: tuple[int, .
     return KeypointMaps(heatmap, short, middle, long), ops.logical_and(valid, is_thing)
 
 
-def _instance_of_pixels(maps: KeypointMaps, keypoints, exists, size, cell, align_corners: bool, refinements: int):
+def _instance_of_pixels(long, keypoints, exists, size, cell, align_corners: bool):
     """Index of the instance whose keypoints are nearest to where a pixel's long offsets point, int32 `[B, H * W]`.
 
     Args:
-        maps: of the heads.
+        long: float32 `[B * 5, h, w, 2]`, in cells.
         keypoints: float32 `[B, N, 5, 2]`, in cells.
         exists: bool `[B, N]`, True first.
         size: (H, W).
         cell: float32 `[2]`, sides of a cell in pixels.
         align_corners: the grid rule of the enlargement.
-        refinements: of the long offsets.
     """
-    small = ops.shape(maps.middle)[1:3]
-    offset = ops.reshape(maps.long, (-1, small[0] * small[1], 2))
-    offset = refined(offset, ops.expand_dims(cell_positions(small), 0), short_steps(maps), refinements)
-    offset = ops.transpose(ops.reshape(offset, (-1, KINDS, *small, 2)), (0, 2, 3, 1, 4))
+    small = ops.shape(long)[1:3]
+    offset = ops.transpose(ops.reshape(long, (-1, KINDS, *small, 2)), (0, 2, 3, 1, 4))
     offset = enlarge_offset(ops.reshape(offset, (-1, *small, 2 * KINDS)), size, align_corners)
     offset = ops.reshape(offset, (-1, size[0] * size[1], 2 * KINDS))
     middle = ops.cast(ops.stack(list(size)), "float32") / 2
