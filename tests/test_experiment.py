@@ -31,7 +31,7 @@ def test_the_resolved_configuration_holds_the_defaults(tiny_experiment):
         (("training", "optimizer", "name"), "lion", "training.optimizer.name.*found 'lion'"),
         (("training", "schedule"), {"warmup_steps": 9}, "warmup_steps 9 must be below steps 6"),
         (("training", "optimizer", "name"), "adam", "adamw does"),
-        (("test_time",), {"scales": [0]}, "test_time.scales.0: .*greater than 0, found 0"),
+        (("test_time",), {"scales": [0]}, "test_time.scales.0: .*greater than or equal to 0.1, found 0"),
         (("trainig",), {}, "unknown key trainig"),
     ],
 )
