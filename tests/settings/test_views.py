@@ -25,6 +25,7 @@ def test_every_scale_has_a_mirrored_view():
         ({"scales": []}, r"scales: .*found \[\]"),
         ({"scales": [1, 0]}, "scales.1: .*greater than or equal to 0.1, found 0"),
         ({"scales": [-1]}, "scales.0: .*greater than or equal to 0.1, found -1"),
+        ({"scales": [0.01]}, r"^[^;]*scales\.0: .*found 0\.01$"),
         ({"scales": [11]}, "scales.0: .*less than or equal to 10, found 11"),
         ({"scales": [1, 2, 1.0]}, r"scales: .*expected scales that differ .*, found \[1, 2, 1.0\]"),
         ({"scales": [1, 1.0001]}, "scales: .*differ by a thousandth"),

@@ -19,11 +19,13 @@ class ViewsConfig(StrictConfig):
     flip: bool = False
     # Factors of the size that the input policy gives; 1 need not be among them. Cheng et al. 2020 take 0.5, 0.75, 1,
     # 1.25, 1.5, 1.75 and 2 with flips on Cityscapes, and those up to 1.5 on COCO.
-    scales: tuple[Annotated[float, Field(ge=0.1, le=10, strict=True)], ...] = Field((1.0,), min_length=1)
+    scales: tuple[Annotated[float, Field(ge=0.1, le=10, strict=True)], ...] = (1.0,)
 
     @field_validator("scales")
     @classmethod
     def _scales_differ(cls, scales: tuple[float, ...]) -> tuple[float, ...]:
+        if not scales:
+            raise ValueError("expected a scale or more")
         if len({round(1_000 * scale) for scale in scales}) < len(scales):
             raise ValueError("a scale counts once; expected scales that differ by a thousandth or more")
         return scales
