@@ -48,6 +48,16 @@ TINY = {
 }
 
 
+@pytest.fixture
+def no_random_weights(monkeypatch):
+    """Weights of 0, so that hundreds of millions of random numbers need not be drawn to be counted."""
+    import keras
+
+    initializers = keras.initializers
+    for kind in (initializers.VarianceScaling, initializers.RandomNormal, initializers.TruncatedNormal):
+        monkeypatch.setattr(kind, "__call__", lambda self, shape, dtype=None: keras.ops.zeros(shape, dtype))
+
+
 @pytest.fixture(scope="session")
 def two_replicas():
     """A strategy of two replicas."""

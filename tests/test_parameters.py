@@ -12,6 +12,8 @@ from tfpanoptic.experiment import Experiment
 from tfpanoptic.layers.norm import Norm
 from tfpanoptic.models import ARCHITECTURES
 
+pytestmark = pytest.mark.usefixtures("no_random_weights")
+
 CONFIGS = Path(__file__).parents[1] / "configs"
 RESNET = [64, 256, 512, 1024, 2048]
 BETA = [128, *RESNET[1:]]
@@ -62,14 +64,6 @@ BACKBONE_CASES = [
     # normalisation, and 1280 * 1000 + 1000 in the classifier.
     ("mobilenet_v2", {}, [16, 24, 32, 96, 320], 1_811_712),
 ]
-
-
-@pytest.fixture(autouse=True)
-def no_random_weights(monkeypatch):
-    """Weights of 0, so that hundreds of millions of random numbers need not be drawn to be counted."""
-    initializers = keras.initializers
-    for kind in (initializers.VarianceScaling, initializers.RandomNormal, initializers.TruncatedNormal):
-        monkeypatch.setattr(kind, "__call__", lambda self, shape, dtype=None: keras.ops.zeros(shape, dtype))
 
 
 def trainable(network):

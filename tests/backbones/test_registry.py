@@ -35,7 +35,7 @@ def test_a_resolved_configuration_gives_itself_back():
 
 @pytest.mark.parametrize("name", ONE_EACH)
 @pytest.mark.parametrize("output_stride", [8, 16, 32])
-def test_endpoints_have_the_strides_of_the_record(no_random_kernels, name, output_stride):
+def test_endpoints_have_the_strides_of_the_record(no_random_weights, name, output_stride):
     backbone = BACKBONES[name]
     smaller = {"width_multiplier": 0.125, "layer_multiplier": 0.4}
     smaller = {key: value for key, value in smaller.items() if key in backbone.config.model_fields}

@@ -104,7 +104,7 @@ def test_max_pooling_sees_three_cells_about_every_second(size):
     np.testing.assert_array_equal(result["pooled"], np.max(windows, axis=0))
 
 
-def test_frozen_normalisation_trains_the_kernels_alone(no_random_kernels):
+def test_frozen_normalisation_trains_the_kernels_alone(no_random_weights):
     model = keras.Model(*endpoints("resnet50", norm=Norm("frozen", epsilon=1e-5), **DETECTRON2))
     # Normalised channels: stem 64; stages 3 * (64 + 64 + 256) + 256 = 1,408, 4 * (128 + 128 + 512) + 512 = 3,584,
     # 6 * (256 + 256 + 1024) + 1024 = 10,240 and 3 * (512 + 512 + 2048) + 2048 = 11,264; 26,560 in all, with gamma and

@@ -1,4 +1,3 @@
-import keras
 import numpy as np
 import pytest
 
@@ -59,11 +58,7 @@ def test_only_training_with_dropout_takes_a_seed():
     assert networks.train is networks.infer and set(networks.infer.input) == {"image", "valid_size"}
 
 
-def test_the_published_widths(monkeypatch):
-    """Kernels of 0, so that millions of random numbers need not be drawn to be looked at."""
-    zeros = lambda self, shape, dtype=None: keras.ops.zeros(shape, dtype)  # noqa: E731
-    monkeypatch.setattr(keras.initializers.VarianceScaling, "__call__", zeros)
-    monkeypatch.setattr(keras.initializers.RandomNormal, "__call__", zeros)
+def test_the_published_widths(no_random_weights):
     network = build(DeeperLabConfig(backbone={"name": "resnet10", "output_stride": 16}), TABLE).infer
     shapes = {weight.path: tuple(weight.shape) for weight in network.weights}
     # Yang et al. 2019: depthwise 7x7, 4096 channels, opened to 256; heads of 256 and 64.

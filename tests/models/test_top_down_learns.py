@@ -2,8 +2,7 @@
 
 import pytest
 
-from tfpanoptic.experiment import Experiment
-from tfpanoptic.train.loop import train
+from tests.models.eight_scenes import pq_of_eight_scenes
 
 # Own choice, narrow enough for minutes on two cores.
 MODEL = {
@@ -43,18 +42,5 @@ MODELS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_eight_scenes_are_learned_to_a_pq_above_nine_tenths(name, tmp_path):
-    settings = {
-        "data": {"name": "shapes", "train_images": 8, "val_images": 1, "folder": str(tmp_path / "shapes")},
-        "augment": {"crop": [128, 128], "flip_horizontal": False},
-        "model": {"name": name, **MODEL, **MODELS[name]},
-        "training": {
-            "steps": 500,
-            "batch_size": 8,
-            "optimizer": {"name": "adamw", "learning_rate": 1e-3, "weight_decay": 1e-4, "clip_norm": 5.0},
-            "schedule": {"name": "cosine", "warmup_steps": 20},
-            "evaluate_every": 500,
-            "checkpoint_every": 500,
-        },
-    }
-    model = train(Experiment.from_dict(settings), tmp_path / "run")
-    assert model.evaluate_panoptic("train")["all"]["pq"] > 0.9
+    model = {"name": name, **MODEL, **MODELS[name]}
+    assert pq_of_eight_scenes(model, tmp_path, steps=500, learning_rate=1e-3) > 0.9

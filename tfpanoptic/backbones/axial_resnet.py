@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 from pydantic import AfterValidator, Field
 
 from tfpanoptic.backbones.backbone import Backbone, NoWeights
+from tfpanoptic.backbones.dilated import stage_strides
 from tfpanoptic.backbones.residual import DropPath, Place, stages
 from tfpanoptic.backbones.resnet import (
     BOTTLENECK,
@@ -117,11 +118,6 @@ class AxialResNetConfig(StrictConfig):
     weights: NoWeights = None
 
 
-def strides(config: AxialResNetConfig) -> dict[str, int]:
-    """Stride of the stem's output, `res1`, and of stages 2 to 5."""
-    return {f"res{number}": min(2**number, config.output_stride) for number in range(1, 6)}
-
-
 def build(image, config: AxialResNetConfig, norm: Norm, seed=None) -> dict[str, keras.KerasTensor]:
     """Endpoints `res1` to `res5` of a normalised image [B, H, W, 3], after their ReLU.
 
@@ -143,7 +139,7 @@ def build(image, config: AxialResNetConfig, norm: Norm, seed=None) -> dict[str, 
     return {"res1": x, **stages(x, counts, config.output_stride, branch, norm, drop)[0]}
 
 
-AXIAL_RESNET = Backbone(AxialResNetConfig, build, strides)
+AXIAL_RESNET = Backbone(AxialResNetConfig, build, stage_strides)
 
 
 def of_heads(width: float) -> int:

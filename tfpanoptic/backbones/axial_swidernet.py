@@ -17,7 +17,9 @@ from pydantic import Field
 
 from tfpanoptic.backbones.axial_resnet import Expansion, Span, axial_bottleneck, of_heads
 from tfpanoptic.backbones.backbone import Backbone, NoWeights
+from tfpanoptic.backbones.dilated import stage_strides
 from tfpanoptic.backbones.residual import LAST_STAGE, DropPath, Place, residual_sum, stages
+from tfpanoptic.backbones.resnet import BOTTLENECK_EXPANSION
 from tfpanoptic.backbones.wide_resnet import DROPPED_FROM, basic, blocks, stage_width, stem
 from tfpanoptic.settings.config import StrictConfig
 
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
 WITH_DECODER = "max_deeplab_l_backbone"
 # Stride of a block's input from which blocks attend.
 AXIAL_FROM = 16
-# Channels of a block, relative to its width.
-BLOCK_EXPANSION = 4
 EXPANSION = Expansion(input=4, key=2, value=4)
 # How many earlier maps of its stride a block of the stacked decoder takes.
 EARLIER = 2
@@ -63,8 +63,8 @@ class AxialSWideRNetConfig(StrictConfig):
 
 def strides(config: AxialSWideRNetConfig) -> dict[str, int]:
     """Stride of stages 1 to 5, and of the decoder's last map where there is one."""
-    found = {f"res{stage}": min(2**stage, config.output_stride) for stage in range(1, LAST_STAGE + 1)}
-    return found | ({"res5_decoded": config.output_stride} if config.name == WITH_DECODER else {})
+    decoded = {"res5_decoded": config.output_stride} if config.name == WITH_DECODER else {}
+    return stage_strides(config) | decoded
 
 
 def build(image, config: AxialSWideRNetConfig, norm: Norm, seed=None) -> dict[str, keras.KerasTensor]:
@@ -112,7 +112,7 @@ def _stacked_decoder(sums: dict[str, Any], output_stride: int, branch: Callable,
         # The block at the output stride is one of the last stage.
         input_stride = 2**LAST_STAGE if stride == output_stride else stride
         place = Place(number, 1, input_stride, group="decoder_stage")
-        current = residual_sum(branch(fused, fused.shape[-1] // BLOCK_EXPANSION, place), fused, place, norm, drop)
+        current = residual_sum(branch(fused, fused.shape[-1] // BOTTLENECK_EXPANSION, place), fused, place, norm, drop)
         maps[stride].append(current)
     return keras.layers.ReLU(name="decoder_relu")(current)
 

@@ -1,8 +1,9 @@
-"""Which blocks of a network stride and which dilate, for an output stride."""
+"""Which blocks of a network stride and which dilate, for an output stride, and what strides its endpoints have."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 
 def dilated(strides: Iterable[int], output_stride: int, stride: int = 2) -> Iterator[tuple[int, int]]:
@@ -23,3 +24,8 @@ def dilated(strides: Iterable[int], output_stride: int, stride: int = 2) -> Iter
             stride *= own
         else:
             dilation *= wanted
+
+
+def stage_strides(config: Any) -> dict[str, int]:
+    """Stride of the endpoints `res1` to `res5`, for a configuration with an `output_stride`."""
+    return {f"res{stage}": min(2**stage, config.output_stride) for stage in range(1, 6)}

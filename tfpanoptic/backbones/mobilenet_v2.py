@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, model_validator
 
 from tfpanoptic.backbones.backbone import Backbone, ImageNet, require_for_imagenet
+from tfpanoptic.backbones.dilated import stage_strides
 from tfpanoptic.backbones.inverted_bottleneck import Block, inverted_bottlenecks, make_divisible
 from tfpanoptic.settings.config import StrictConfig
 
@@ -70,11 +71,6 @@ class MobileNetV2Config(StrictConfig):
         return self
 
 
-def strides(config: MobileNetV2Config) -> dict[str, int]:
-    """Stride of `res1` to `res5`."""
-    return {f"res{number}": min(2**number, config.output_stride) for number in range(1, 6)}
-
-
 def build(image, config: MobileNetV2Config, norm: Norm, seed=None) -> dict[str, keras.KerasTensor]:
     """Endpoints `res1` to `res5` of a normalised image [B, H, W, 3]: 16, 24, 32, 96 and 320 channels at full width."""
     from tfpanoptic.layers.conv import ConvNorm
@@ -118,4 +114,4 @@ IMAGENET = ImageNet(
     divisor=127.5,
     bundled=lambda config: BUNDLED if config.width_multiplier == 1.0 else None,
 )
-MOBILENET_V2 = Backbone(MobileNetV2Config, build, strides, IMAGENET)
+MOBILENET_V2 = Backbone(MobileNetV2Config, build, stage_strides, IMAGENET)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import model_validator
 
 from tfpanoptic.backbones.backbone import Backbone, ImageNet, require_for_imagenet
+from tfpanoptic.backbones.dilated import stage_strides
 from tfpanoptic.backbones.inverted_bottleneck import Block, inverted_bottlenecks
 from tfpanoptic.settings.config import StrictConfig
 
@@ -80,11 +81,6 @@ class MobileNetV3Config(StrictConfig):
         return self
 
 
-def strides(config: MobileNetV3Config) -> dict[str, int]:
-    """Stride of `res1` to `res5`."""
-    return {f"res{number}": min(2**number, config.output_stride) for number in range(1, 6)}
-
-
 def build(image, config: MobileNetV3Config, norm: Norm, seed=None) -> dict[str, keras.KerasTensor]:
     """Endpoints `res1` to `res5` of a normalised image [B, H, W, 3], activated.
 
@@ -122,4 +118,4 @@ def _application_layers(config: MobileNetV3Config) -> dict[str, tuple[str, str |
 
 
 IMAGENET = ImageNet(_application, _application_layers, epsilon=1e-3, mean=(127.5, 127.5, 127.5), divisor=127.5)
-MOBILENET_V3 = Backbone(MobileNetV3Config, build, strides, IMAGENET)
+MOBILENET_V3 = Backbone(MobileNetV3Config, build, stage_strides, IMAGENET)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, model_validator
 
 from tfpanoptic.backbones.backbone import Backbone, ImageNet, require_for_imagenet
+from tfpanoptic.backbones.dilated import stage_strides
 from tfpanoptic.backbones.residual import Place, stages
 from tfpanoptic.settings.config import StrictConfig
 
@@ -68,11 +69,6 @@ class ResNetConfig(StrictConfig):
         return self
 
 
-def strides(config: ResNetConfig) -> dict[str, int]:
-    """Stride of the stem's output, `res1`, and of stages 2 to 5."""
-    return {f"res{number}": min(2**number, config.output_stride) for number in range(1, 6)}
-
-
 def build(image, config: ResNetConfig, norm: Norm, seed=None) -> dict[str, keras.KerasTensor]:
     """Endpoints `res1` to `res5` of a normalised image [B, H, W, 3], after their ReLU.
 
@@ -117,7 +113,7 @@ IMAGENET = ImageNet(
     divisor=1.0,
     channels="BGR",
 )
-RESNET = Backbone(ResNetConfig, build, strides, IMAGENET)
+RESNET = Backbone(ResNetConfig, build, stage_strides, IMAGENET)
 
 
 def stem(image, kind: str, width_multiplier: float, norm: Norm):

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from tfpanoptic.backbones.backbone import Backbone, NoWeights
+from tfpanoptic.backbones.dilated import stage_strides
 from tfpanoptic.backbones.residual import DropPath, Place, stages
-from tfpanoptic.backbones.resnet import conv, last_conv
+from tfpanoptic.backbones.resnet import BOTTLENECK_EXPANSION, conv, last_conv
 from tfpanoptic.settings.config import StrictConfig
 
 # Keras and the layers on it are imported where they are used: configurations are read without them.
@@ -62,11 +63,6 @@ class WideResNetConfig(StrictConfig):
     weights: NoWeights = None
 
 
-def strides(config: WideResNetConfig) -> dict[str, int]:
-    """Stride of stages 1 to 5."""
-    return {f"res{number}": min(2**number, config.output_stride) for number in STAGE_WIDTHS}
-
-
 def build(image, config: WideResNetConfig, norm: Norm, seed=None) -> dict[str, keras.KerasTensor]:
     """Endpoints `res1` to `res5` of a normalised image [B, H, W, 3], after their ReLU.
 
@@ -88,7 +84,7 @@ def build(image, config: WideResNetConfig, norm: Norm, seed=None) -> dict[str, k
     return stages(x, blocks(config.layer_multiplier), config.output_stride, branch, norm, drop)[0]
 
 
-WIDE_RESNET = Backbone(WideResNetConfig, build, strides)
+WIDE_RESNET = Backbone(WideResNetConfig, build, stage_strides)
 
 
 def stem(image, width_multiplier: float, norm: Norm):
@@ -108,11 +104,11 @@ def stage_width(stage: int, stem_multiplier: float, width_multiplier: float) -> 
 
 def basic(x, width: int, place: Place, norm: Norm, switchable: bool = False):
     """Two 3x3 convolutions to four times the width, each with its dilation."""
-    convolution = _convolution(switchable)
-    y = convolution(4 * width, 3, place.stride, dilation=place.dilation, norm=norm, name=f"{place.name}_conv1")(x)
+    convolution, channels = _convolution(switchable), BOTTLENECK_EXPANSION * width
+    y = convolution(channels, 3, place.stride, dilation=place.dilation, norm=norm, name=f"{place.name}_conv1")(x)
     # Not `conv2`, which is activated.
     end = {"activation": None, "gamma_initializer": "zeros", "norm": norm, "name": f"{place.name}_conv2_linear"}
-    return convolution(4 * width, 3, dilation=place.next_dilation, **end)(y)
+    return convolution(channels, 3, dilation=place.next_dilation, **end)(y)
 
 
 def _bottleneck(x, width: int, place: Place, norm: Norm, switchable: bool):
@@ -120,7 +116,7 @@ def _bottleneck(x, width: int, place: Place, norm: Norm, switchable: bool):
     y = conv(x, width, 1, f"{place.name}_conv1", norm)
     convolution = _convolution(switchable)
     y = convolution(2 * width, 3, place.stride, dilation=place.dilation, norm=norm, name=f"{place.name}_conv2")(y)
-    return last_conv(y, 4 * width, 1, f"{place.name}_conv3", norm)
+    return last_conv(y, BOTTLENECK_EXPANSION * width, 1, f"{place.name}_conv3", norm)
 
 
 def _convolution(switchable: bool):

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tfpanoptic.backbones.backbone import Backbone, NoWeights
-from tfpanoptic.backbones.dilated import dilated
+from tfpanoptic.backbones.dilated import dilated, stage_strides
 from tfpanoptic.settings.config import StrictConfig
 
 # Keras and the layers on it are imported where they are used: configurations are read without them.
@@ -77,11 +77,6 @@ class XceptionConfig(StrictConfig):
     weights: NoWeights = None
 
 
-def strides(config: XceptionConfig) -> dict[str, int]:
-    """Stride of `res1` to `res5`."""
-    return {f"res{number}": min(2**number, config.output_stride) for number in range(1, 6)}
-
-
 def build(image, config: XceptionConfig, norm: Norm, seed=None) -> dict[str, keras.KerasTensor]:
     """Endpoints `res1` to `res5` of a normalised image [B, H, W, 3]: 64, 256, 728, 728 and 2048 channels.
 
@@ -104,7 +99,7 @@ def build(image, config: XceptionConfig, norm: Norm, seed=None) -> dict[str, ker
     return endpoints
 
 
-XCEPTION = Backbone(XceptionConfig, build, strides)
+XCEPTION = Backbone(XceptionConfig, build, stage_strides)
 
 
 def _modules(config: XceptionConfig) -> tuple[Module, ...]:

@@ -45,7 +45,12 @@ class SeededDropout(keras.layers.Layer):
 
 
 def without_seed(network: keras.Model) -> keras.Model:
-    """The network that infers: the layers of a train network, which take None where they took its input `seed`."""
+    """The network that infers: the layers of a train network, which take None where they took its input `seed`.
+
+    A network without that input is its own.
+    """
+    if "seed" not in network.input:
+        return network
     inputs = {name: tensor for name, tensor in network.input.items() if name != "seed"}
     seed = network.input["seed"]
 

@@ -154,8 +154,7 @@ def build(config: DeeperLabConfig, categories: CategoryTable) -> Networks:
         "valid_size": keras.Input((2,), dtype="int32", name="valid_size"),
     }
     backbone = BACKBONES[config.backbone.name]
-    drops = backbone.drops(config.backbone) or config.aspp_dropout > 0
-    if drops:
+    if backbone.drops(config.backbone) or config.aspp_dropout > 0:
         inputs["seed"] = keras.Input((2,), dtype="int32", name="seed")
     normalized = NormalizeImage(config.normalization, name="normalize")(inputs["image"], inputs["valid_size"])
     block = block_side(config)
@@ -181,7 +180,7 @@ def build(config: DeeperLabConfig, categories: CategoryTable) -> Networks:
         head = DenseHead(config.heads.instance_channels, width, **form, name=f"{name.split('_')[0]}_head")
         predicted[name] = head(joined)
     train = keras.Model(inputs, predicted, name="deeperlab")
-    return Networks(train, without_seed(train) if drops else train)
+    return Networks(train, without_seed(train))
 
 
 def targets(example: dict[str, Any], config: DeeperLabConfig, categories: CategoryTable) -> dict[str, Any]:

@@ -144,8 +144,7 @@ def build(config: PanopticDeepLabConfig, categories: CategoryTable) -> Networks:
         "valid_size": keras.Input((2,), dtype="int32", name="valid_size"),
     }
     backbone = BACKBONES[config.backbone.name]
-    drops = backbone.drops(config.backbone) or bool(config.aspp_rates and config.aspp_dropout)
-    if drops:
+    if backbone.drops(config.backbone) or bool(config.aspp_rates and config.aspp_dropout):
         inputs["seed"] = keras.Input((2,), dtype="int32", name="seed")
     normalized = NormalizeImage(config.normalization, name="normalize")(inputs["image"], inputs["valid_size"])
     endpoints = backbone.build(normalized, config.backbone, _norm(config), inputs.get("seed"))
@@ -157,7 +156,7 @@ def build(config: PanopticDeepLabConfig, categories: CategoryTable) -> Networks:
         "center_offset": _head("offset_head", config.instance, 2, config)(instance_map),
     }
     train = keras.Model(inputs, outputs, name=config.name)
-    return Networks(train, without_seed(train) if drops else train)
+    return Networks(train, without_seed(train))
 
 
 def _norm(config: PanopticDeepLabConfig) -> Norm:
