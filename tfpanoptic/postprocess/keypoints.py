@@ -144,7 +144,7 @@ def _instance_of_pixels(long, keypoints, exists, size, cell, align_corners: bool
     offset = ops.transpose(ops.reshape(long, (-1, KINDS, *small, 2)), (0, 2, 3, 1, 4))
     offset = enlarge_offset(ops.reshape(offset, (-1, *small, 2 * KINDS)), size, align_corners)
     offset = ops.reshape(offset, (-1, size[0] * size[1], 2 * KINDS))
-    middle = ops.cast(ops.stack(list(size)), "float32") / 2
+    middle = ops.cast(ops.stack([size[0] // 2, size[1] // 2]), "float32")
     pixels = ops.tile(cell_positions(size) - middle, (1, KINDS))  # [H * W, 10]
     first = 0.0 if align_corners else (cell - 1.0) / 2  # the pixel at the middle of cell 0
     points = ops.reshape(keypoints * cell + (first - middle), (-1, exists.shape[1], 2 * KINDS))
