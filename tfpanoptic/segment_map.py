@@ -18,9 +18,9 @@ from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import InputError
 from tfpanoptic.panoptic_map import MAX_INSTANCE, category_of, encode, instance_of
 
-# One row a segment. `area` in pixels; `score` is 1 for truth.
+# One row a segment. `area` in pixels, which files may give with a fraction; `score` is 1 for truth.
 SEGMENT = np.dtype(
-    [("id", np.int32), ("category", np.int32), ("iscrowd", np.bool_), ("area", np.int64), ("score", np.float32)]
+    [("id", np.int32), ("category", np.int32), ("iscrowd", np.bool_), ("area", np.float64), ("score", np.float32)]
 )
 
 
@@ -112,8 +112,9 @@ def panoptic_labels(segments: np.ndarray, categories: CategoryTable) -> np.ndarr
     instance 0, so several stuff segments or crowds of one category share a label.
 
     Raises:
-        InputError: more than 9,999 instances of one category.
+        InputError: more than 9,999 instances of one category, or more than 1,676 categories.
     """
+    categories.require_panoptic_map()
     labels = np.zeros(len(segments), np.int32)
     counts: dict[int, int] = {}
     things = set(categories.thing_ids)

@@ -129,19 +129,21 @@ def count_maps(
     """The counters of one image.
 
     Raises:
-        SideError: see `matching.pair_segments`; or an area of the truth's table is so much below its pixels that an
-            IoU is above 1.
+        SideError: see `matching.pair_segments`; or an area of the truth's table is below half of its pixels and makes
+            an IoU above 1. A smaller difference, as areas of polygons have it, is counted as the official tool does.
     """
     pairs = pair_segments(truth, prediction, len(categories))
     rows = measure_pairs(pairs, categories, measures)
     true_pixels = sum_by_row(pairs.true_row, pairs.area, len(truth.segments))
-    too_large = np.flatnonzero(pairs.matches.iou > 1)
-    if too_large.size:
-        row = pairs.matches.true_row[too_large[0]]
+    matched = pairs.matches.true_row
+    too_small = np.flatnonzero((pairs.matches.iou > 1) & (2 * truth.segments["area"] < true_pixels)[matched])
+    if too_small.size:
+        row = matched[too_small[0]]
         raise SideError(
             "truth",
-            f"gives segment {truth.segments['id'][row]} an area of {truth.segments['area'][row]}, "
-            f"but it has {true_pixels[row]} pixels, which makes an IoU above 1; correct the areas",
+            f"gives segment {truth.segments['id'][row]} an area of {truth.segments['area'][row]:.12g}, but it has "
+            f"{true_pixels[row]} pixels, which makes an IoU above 1; expected areas in pixels (--pixel-areas counts "
+            "them)",
         )
     wrong_areas = int(np.sum(true_pixels != truth.segments["area"]))
     return ImageCounts(name, rows, columns, wrong_areas=wrong_areas)

@@ -48,7 +48,7 @@ def _print_warnings(summary: dict[str, Any]) -> None:
     if summary["wrong_areas"]:
         print(
             f"{summary['wrong_areas']} segments of the truth have an area in the annotation that is not the number of "
-            "their pixels; the official rules take the annotation's"
+            "their pixels; the official rules take the annotation's, --pixel-areas counts the pixels"
         )
     quality = summary.get("pq", {}).get("per_category", {}).values()
     if any(row["fn"] for row in quality) and not any(row["tp"] for row in quality):

@@ -66,7 +66,7 @@ def test_an_empty_list_is_a_result_without_detections(tmp_path):
         ({"image_id": [7]}, r"image_id must be an integer .*found \[7\]"),
         ({"category_id": 4}, r"category_id 4 is of no thing; things have \[3\]"),
         ({"category_id": 9}, "category_id 9 is of no thing"),
-        ({"category_id": True}, "category_id must be an integer"),
+        ({"category_id": "3"}, "category_id must be an integer"),
         ({"score": None}, "score must be a finite number, found None"),
         ({"score": float("nan")}, "score must be a finite number, found nan"),
         ({"score": float("-inf")}, "score must be a finite number, found -inf"),
