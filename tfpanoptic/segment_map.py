@@ -223,6 +223,29 @@ def relabel(ids: np.ndarray, old, new) -> np.ndarray:
     return np.repeat(values, length).reshape(ids.shape)
 
 
+def relabel_some(ids: np.ndarray, old, new) -> np.ndarray:
+    """A map with `new` in place of `old`, int32 `[H, W]`; an id that is not among the old ones stays.
+
+    Arguments are those of `relabel`.
+    """
+    start, length = _runs(ids)
+    values = ids.reshape(-1)[start]
+    row = rows_of(old, values)
+    values = np.where(row >= 0, np.asarray(new)[row], values).astype(np.int32)
+    return np.repeat(values, length).reshape(ids.shape)
+
+
+def without_segments(segment_map: SegmentMap, dropped: np.ndarray) -> SegmentMap:
+    """The map with some of its segments turned into void; ids without a row stay.
+
+    Args:
+        segment_map: the map.
+        dropped: bool `[N]`, which rows of its table.
+    """
+    gone = segment_map.segments["id"][dropped]
+    return SegmentMap(relabel_some(segment_map.ids, gone, np.zeros(len(gone))), segment_map.segments[~dropped])
+
+
 def rows_of_pixels(segment_map: SegmentMap) -> np.ndarray:
     """Row of the segment table + 1 of each pixel, int32 `[H, W]`; 0 where void or of no row."""
     ids = segment_map.segments["id"]

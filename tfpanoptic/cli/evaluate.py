@@ -10,6 +10,7 @@ import typer
 
 from tfpanoptic.cli.quiet_tensorflow import import_tensorflow
 from tfpanoptic.evaluation.options import Also, EvaluateOptions, Format, check_options
+from tfpanoptic.evaluation.rules import Rules
 from tfpanoptic.settings.overrides import is_override
 
 if TYPE_CHECKING:
@@ -49,6 +50,34 @@ def evaluate(
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Count the segments of images without a prediction as missed.")
     ] = False,
+    subset: Annotated[
+        bool,
+        typer.Option(
+            "--subset",
+            help="Pass over predictions of images that the truth does not annotate, and over its images without truth.",
+        ),
+    ] = False,
+    void_background: Annotated[
+        bool,
+        typer.Option(
+            "--void-background",
+            help="Count void of the truth as background: what is predicted there is wrong, nobody misses it.",
+        ),
+    ] = False,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(help="Void in the truth and removed from the prediction: a category, by name or id; repeatable."),
+    ] = None,
+    min_area: Annotated[
+        int,
+        typer.Option(min=0, help="Segments of fewer pixels are void in the truth and removed from the prediction."),
+    ] = 0,
+    class_agnostic: Annotated[
+        bool, typer.Option("--class-agnostic", help="Compare no categories: all segments are of one.")
+    ] = False,
+    pixel_areas: Annotated[
+        bool, typer.Option("--pixel-areas", help="Count areas of the truth in its pixels, not in its JSON.")
+    ] = False,
     shard: Annotated[str | None, typer.Option(help="Only the I-th of N parts of the images: I/N, from 1.")] = None,
     state: Annotated[
         list[Path] | None,
@@ -75,6 +104,8 @@ def evaluate(
         by=by,
         workers=workers,
         allow_missing=allow_missing,
+        subset=subset,
+        rules=Rules(pixel_areas, void_background, tuple(ignore or ()), min_area, class_agnostic),
         shard=shard,
         states=tuple(state or ()),
         json_file=json_file,
@@ -103,11 +134,11 @@ def _evaluate_files(options: EvaluateOptions) -> tuple[Evaluation, Scenes]:
     from tfpanoptic.report.file_scenes import scenes_of_files
 
     files = read_files(options)
-    scenes = scenes_of_files(files, options.images)
+    scenes = scenes_of_files(files, options.images, options.rules)
     for note in files.notes:
         print(note, file=sys.stderr)
     workers = options.workers or sensible_workers(len(files.pairs))
-    return evaluate_files(files, (*FAST, *options.measures), workers, options.state), scenes
+    return evaluate_files(files, (*FAST, *options.measures), workers, options.state, options.rules), scenes
 
 
 def _tell(evaluation: Evaluation, options: EvaluateOptions, scenes: Scenes | None) -> None:

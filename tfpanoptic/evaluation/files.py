@@ -36,10 +36,14 @@ def _read_format(options: EvaluateOptions) -> FileSet:
     if options.gt_dir is None or options.pred_dir is None:
         raise InputError(f"files need --gt-dir and --pred-dir: {FORMS}")
     if options.file_format is Format.CITYSCAPES:
-        return read_cityscapes_files(options.gt, options.gt_dir, options.pred, options.pred_dir, options.allow_missing)
+        return read_cityscapes_files(
+            options.gt, options.gt_dir, options.pred, options.pred_dir, options.allow_missing, options.subset
+        )
     if options.gt is None or options.pred is None:
         raise InputError(f"files in COCO format need --gt and --pred, their panoptic JSONs: {FORMS}")
-    return read_coco_files(options.gt, options.gt_dir, options.pred, options.pred_dir, options.allow_missing)
+    return read_coco_files(
+        options.gt, options.gt_dir, options.pred, options.pred_dir, options.allow_missing, options.subset
+    )
 
 
 def _with_instances(files: FileSet, options: EvaluateOptions) -> FileSet:
