@@ -237,3 +237,19 @@ def test_void_is_told_and_counts_as_background_on_request(run, tmp_path):
     assert "not the official rules: void counts as background" in run("evaluate", "--state", state)[1]
     code, _, err = run("evaluate", *options, "--state", state)
     assert code == 2 and "an evaluation of other rules" in err
+
+
+def test_label_maps_are_evaluated_without_a_json_of_segments(run, tmp_path):
+    (tmp_path / "c.json").write_text(json.dumps([{"id": 1, "name": "cell", "isthing": 1}]))
+    for side in ("gt", "pred"):
+        (tmp_path / side).mkdir()
+        Image.fromarray(np.eye(8, dtype=np.uint8).repeat(4, 1)).save(tmp_path / side / "a.png")
+    options = ["--format", "label-maps", "--gt-dir", tmp_path / "gt", "--pred-dir", tmp_path / "pred"]
+    code, _, err = run("evaluate", *options)
+    assert code == 2 and "label maps need --categories" in err
+    code, out, _ = run("evaluate", *options, "--categories", tmp_path / "c.json", "--components")
+    assert code == 0 and out.splitlines()[4].split() == ["cell", "100.0", "100.0", "100.0", "1", "0", "0"]
+    code, _, err = run("evaluate", *options, "--categories", tmp_path / "c.json", "--json", tmp_path / "c.json")
+    assert code == 2 and "c.json: is read by this evaluation" in err
+    code, _, err = run("evaluate", *options[2:], "--components")
+    assert code == 2 and "--categories and --components are for --format label-maps" in err

@@ -35,8 +35,21 @@ def evaluate(
         Path | None, typer.Option(help="Folder of the photos: for a run; for files, in the report.")
     ] = None,
     file_format: Annotated[
-        Format, typer.Option("--format", help="cityscapes: without --gt and --pred, PNGs of instance ids.")
+        Format,
+        typer.Option(
+            "--format",
+            help="cityscapes: without --gt and --pred, PNGs of instance ids. label-maps: without JSONs, in each folder "
+            "semantic/NAME.png (category ids) and instance/NAME.png, or NAME.png of two channels (red: category id, "
+            "green + 256 blue: instance); 0 and 255 are void where no category has them.",
+        ),
     ] = Format.COCO,
+    categories: Annotated[
+        Path | None, typer.Option(help="For label maps: JSON with a list of categories, id, name and isthing.")
+    ] = None,
+    components: Annotated[
+        bool,
+        typer.Option("--components", help="For label maps: instances are the connected parts of a thing category."),
+    ] = False,
     also: Annotated[list[Also] | None, typer.Option(help="Measure this, too; once or several times.")] = None,
     instances: Annotated[
         Path | None,
@@ -98,6 +111,8 @@ def evaluate(
         pred_dir=pred_dir,
         images=images,
         file_format=file_format,
+        categories=categories,
+        components=components,
         also=tuple(also or ()),
         instances=instances,
         gt_instances=gt_instances,

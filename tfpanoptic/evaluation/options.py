@@ -21,6 +21,7 @@ class Format(StrEnum):
 
     COCO = "coco"
     CITYSCAPES = "cityscapes"
+    LABEL_MAPS = "label-maps"
 
 
 class Also(StrEnum):
@@ -42,6 +43,8 @@ class EvaluateOptions:
         pred, pred_dir: prediction as files.
         images: folder of the photos.
         file_format: of truth and prediction.
+        categories: JSON with a list of categories, for label maps.
+        components: whether connected components of label maps are their instances.
         also: measures beside the fast ones.
         instances, gt_instances: instance results beside the files, and their truth.
         by: column of the images' table that slices PQ.
@@ -62,6 +65,8 @@ class EvaluateOptions:
     pred_dir: Path | None = None
     images: Path | None = None
     file_format: Format = Format.COCO
+    categories: Path | None = None
+    components: bool = False
     also: tuple[Also, ...] = ()
     instances: Path | None = None
     gt_instances: Path | None = None
@@ -117,6 +122,8 @@ def check_options(options: EvaluateOptions) -> None:
             "--workers, --allow-missing, --subset, --instances and --gt-instances are for files, with --pred and "
             "--pred-dir"
         )
+    if options.file_format is not Format.LABEL_MAPS and (options.categories is not None or options.components):
+        raise InputError("--categories and --components are for --format label-maps")
     _check_rules(options, evaluates)
     if evaluates and len(options.states) > 1:
         raise InputError("several --state files are for reading saved counters alone; give one")
@@ -164,7 +171,10 @@ def _check_outputs(options: EvaluateOptions, evaluates: bool) -> None:
         require_file_place(path)
         if resolved.count(path.resolve()) > 1:
             raise InputError(f"{path}: given for two outputs")
-    inputs = (options.gt, options.pred, options.instances, options.gt_instances, *options.states)
+    inputs = (
+        *(options.gt, options.pred, options.instances, options.gt_instances, options.categories),
+        *options.states,
+    )
     read = [path.resolve() for path in inputs if path is not None]
     for path in reports:
         if path.resolve() in read:

@@ -65,7 +65,7 @@ class Rules:
         Raises:
             InputError: a category to ignore is none of them, or all are ignored.
         """
-        if len(set(self._ignored_ids(categories))) == len(categories):
+        if self.ignored and len(set(self._ignored_ids(categories))) == len(categories):
             raise InputError("every category is ignored; nothing is left to evaluate")
         return ANY if self.class_agnostic else categories
 

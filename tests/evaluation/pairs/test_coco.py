@@ -391,12 +391,17 @@ def test_an_empty_set_is_told(files):
         ("[]", "expected a COCO panoptic JSON with the list annotations, found a list"),
         ('[{"image_id": 1, "segmentation": {}}]', "a list is the format of instance results"),
         ('{"images": []}', "expected a COCO panoptic JSON with the list annotations"),
+        ("null", "expected a COCO panoptic JSON with the list annotations"),
         ("[" * 100_000, "not valid JSON"),
+        ("9" * 5_000, "not valid JSON"),
+        ('{"annotations": [{"image_id": 1, "fi', "not valid JSON"),
+        ('{"annotations": "\xe9"}'.encode("latin-1"), "not valid JSON"),
+        (b"\x00\x01\xff", "not valid JSON"),
     ],
 )
 def test_a_prediction_that_is_no_panoptic_json_is_told(files, content, words):
     paths = files.paths()
-    paths[2].write_text(content)
+    paths[2].write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(InputError, match=words):
         read_coco_files(*paths)
 

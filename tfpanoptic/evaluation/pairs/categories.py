@@ -31,7 +31,7 @@ def evaluated_categories(entries: list[Any], origin: str) -> tuple[CategoryTable
     counts = Counter(entry["name"] for entry in usable if isinstance(entry, dict))
     for entry in usable:
         if isinstance(entry, dict) and counts[entry["name"]] > 1 and "id" in entry:
-            entry["name"] = f"{entry['name']} ({reprlib.repr(entry['id'])})"
+            entry["name"] = f"{entry['name']} ({_id_text(entry)})"
     table = CategoryTable.from_coco(usable, origin)
     changed = [
         f"{reprlib.repr(before.get('name'))} of id {after['id']} is {after['name']!r}"
@@ -50,9 +50,15 @@ def _with_text_and_color(entry: dict[str, Any]) -> dict[str, Any]:
     try:
         text({"name": name}, "name")
     except InputError:
-        name = f"category {reprlib.repr(entry.get('id'))}"
+        name = f"category {_id_text(entry)}"
     try:
         color_of(color)
     except InputError:
         color = None
     return {**entry, "name": name, "color": color}
+
+
+def _id_text(entry: dict[str, Any]) -> str:
+    source_id = entry.get("id")
+    whole = isinstance(source_id, float) and source_id.is_integer()
+    return reprlib.repr(int(source_id) if whole or isinstance(source_id, bool) else source_id)

@@ -80,6 +80,7 @@ class FilePair:
         prediction: None where it is missing; its segments then count as missed.
         columns: what the table of images says of it: values of JSON that are no list or object.
         instances: separate instance results, see `pairs.instances`.
+        more_files: what truth and prediction are read from beside their `path`.
     """
 
     name: str
@@ -90,6 +91,7 @@ class FilePair:
     prediction: Any
     columns: Mapping[str, Any] = field(default_factory=dict)
     instances: Any = None
+    more_files: tuple[Path, ...] = ()
 
     def stamp(self) -> str:
         """Sizes and times of the files; it differs if one was changed.
@@ -97,7 +99,7 @@ class FilePair:
         Raises:
             InputError: a file is missing.
         """
-        files = [side.path for side in (self.truth, self.prediction) if side is not None]
+        files = [side.path for side in (self.truth, self.prediction) if side is not None] + list(self.more_files)
         return file_stamp(files + ([] if self.instances is None else self.instances.files()))
 
     def read(self) -> tuple[SegmentMap, SegmentMap]:

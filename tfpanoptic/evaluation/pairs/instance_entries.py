@@ -281,7 +281,8 @@ def _named_things(path: Path, entries: list[Any], categories: CategoryTable) -> 
         try:
             require_keys(entry, frozenset(("id", "name")))
             source_id, name = integer(entry, "id", 0, MAX_INT32), text(entry, "name")
-            if source_id in things and things[source_id].name != name:
+            # Of one name for several categories, `evaluated_categories` makes names with the ids beside it.
+            if source_id in things and things[source_id].name not in (name, f"{name} ({source_id})"):
                 raise InputError(f"category {source_id} is {name}, in the panoptic truth {things[source_id].name}")
         except InputError as error:
             raise InputError(f"{path}: categories[{place}]: {error}") from None
