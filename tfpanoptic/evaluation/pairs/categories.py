@@ -60,5 +60,6 @@ def _with_text_and_color(entry: dict[str, Any]) -> dict[str, Any]:
 
 def _id_text(entry: dict[str, Any]) -> str:
     source_id = entry.get("id")
-    whole = isinstance(source_id, float) and source_id.is_integer()
-    return reprlib.repr(int(source_id) if whole or isinstance(source_id, bool) else source_id)
+    if isinstance(source_id, bool) or (isinstance(source_id, float) and source_id.is_integer()):
+        source_id = int(source_id)
+    return reprlib.repr(source_id)
