@@ -65,4 +65,4 @@ def _with_instances(files: FileSet, options: EvaluateOptions) -> FileSet:
         return with_panoptic_things(files) if "cityscapes_ap" in options.measures else files
     if options.instances.is_dir():
         return with_cityscapes_instances(files, options.instances, options.allow_missing)
-    return with_coco_instances(files, options.instances, options.gt_instances)
+    return with_coco_instances(files, options.instances, options.gt_instances, options.subset)

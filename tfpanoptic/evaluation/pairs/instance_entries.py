@@ -35,7 +35,10 @@ ImageId = int | str
 
 
 def read_coco_results(
-    path: str | Path, images: Mapping[ImageId, tuple[int, int]], categories: CategoryTable
+    path: str | Path,
+    images: Mapping[ImageId, tuple[int, int]],
+    categories: CategoryTable,
+    beyond: set[ImageId] | None = None,
 ) -> dict[ImageId, list[dict[str, Any]]]:
     """The detections of a COCO results JSON for each image, in the file's order.
 
@@ -43,6 +46,7 @@ def read_coco_results(
         path: the JSON: a list of objects with `image_id`, `category_id`, `segmentation` and `score`.
         images: id -> (height, width) of all images that are evaluated.
         categories: the file's category ids are their source ids.
+        beyond: gets the ids of other images, whose detections are passed over; None to refuse them.
 
     Returns:
         id -> dicts with `category` (our id), `segmentation` (compressed RLE) and `score`; every id of `images` is
@@ -62,7 +66,12 @@ def read_coco_results(
     for place, entry in enumerate(content):
         try:
             require_keys(entry, RESULT_KEYS)
-            image_id = _known_image(entry, images)
+            image_id = image_id_of(entry, "image_id")
+            if image_id not in images and beyond is not None:
+                beyond.add(image_id)
+                continue
+            if image_id not in images:
+                raise InputError(f"unknown image_id {image_id!r}, not in images; --subset passes over it")
             instance = {
                 "category": _known_category(entry, things).id,
                 "segmentation": checked_rle(entry["segmentation"], images[image_id]),
