@@ -70,7 +70,6 @@ def test_categories_without_a_color_get_different_ones():
         ([COCO[0], 7], r"gt\.json: categories\[1\]: expected an object with id, isthing, name, found 7"),
         ([COCO[0], {**COCO[1], "id": "7"}], r"categories\[1\]: id must be an integer 0\.\.2147483647, found '7'"),
         ([{**COCO[0], "id": 1.7}], "id must be an integer 0..2147483647, found 1.7"),
-        ([{**COCO[0], "id": True}], "id must be an integer 0..2147483647, found True"),
         ([{**COCO[0], "isthing": "0"}], "isthing must be 0 or 1, found '0'"),
         ([{**COCO[0], "isthing": 2}], "isthing must be 0 or 1, found 2"),
         ([{**COCO[0], "name": 5}], "name must be a text of one line, found 5"),
@@ -88,9 +87,20 @@ def test_things_may_be_marked_by_true_and_false():
     assert [c.isthing for c in table] == [True, False]
 
 
-def test_an_integral_float_is_an_id():
-    table = CategoryTable.from_coco([{**COCO[1], "id": 7.0}])
-    assert table[1].source_id == 7 and type(table[1].source_id) is int
+def test_whole_numbers_pass_in_any_form():
+    table = CategoryTable.from_coco([{"id": 7.0, "name": "train", "isthing": 1.0, "color": [4.0, True, 6]}])
+    assert table[1] == Category(1, "train", True, (4, 1, 6), 7)
+    assert {type(value) for value in (table[1].source_id, *table[1].color)} == {int}
+    assert CategoryTable.from_coco([{"id": True, "name": "train", "isthing": 1}])[1].source_id == 1
+
+
+def test_a_table_larger_than_a_panoptic_map_holds_is_refused_only_where_one_is_made():
+    table = CategoryTable.from_coco([{"id": i, "name": str(i), "isthing": 1} for i in range(1, 1_678)])
+    assert len(CategoryTable.from_json(table.to_json())) == 1_677
+    with pytest.raises(InputError, match=r"own\.json: at most 1676 categories fit a panoptic map, found 1677"):
+        table.require_panoptic_map("own.json")
+    smaller = CategoryTable(table.categories[:-1])
+    assert smaller.require_panoptic_map() is smaller
 
 
 @pytest.mark.parametrize("content", ["", "{", "{}", "5", "null", "[5]", "[]", '[{"id": 1}]', "[" * 100_000])

@@ -83,6 +83,7 @@ def test_save_into_a_file_is_an_input_error_that_names_it(tmp_path):
 def test_save_results_writes_one_coco_set(tmp_path):
     assert save_results((result(name) for name in ("a.jpg", "b.png")), tmp_path / "out") == 2
     written = json.loads((tmp_path / "out" / "panoptic.json").read_text())
+    assert written["info"] == {"image_ids": "counted"}  # who reads it pairs images by name
     assert [i["file_name"] for i in written["images"]] == ["a.jpg", "b.png"]
     assert [(a["image_id"], a["file_name"]) for a in written["annotations"]] == [(1, "a.png"), (2, "b.png")]
     files = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.*"))

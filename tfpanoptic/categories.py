@@ -5,6 +5,7 @@ from __future__ import annotations
 import colorsys
 import json
 import reprlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -41,7 +42,7 @@ class CategoryTable:
     """All categories of a dataset, in the order of their ids 1..C.
 
     Raises:
-        InputError: no category, ids with gaps, a name or a source id twice, too many categories.
+        InputError: no category, ids with gaps, a name or a source id twice.
     """
 
     categories: tuple[Category, ...]
@@ -51,11 +52,9 @@ class CategoryTable:
             raise InputError("a category table needs at least one category, found none")
         if [c.id for c in self.categories] != list(range(1, len(self.categories) + 1)):
             raise InputError(f"category ids must be 1..{len(self.categories)} in order, found {[c.id for c in self]}")
-        if len(self.categories) > MAX_CATEGORY:
-            raise InputError(f"at most {MAX_CATEGORY} categories fit a panoptic map, found {len(self.categories)}")
         for field in ("name", "source_id"):
-            values = [getattr(c, field) for c in self.categories]
-            twice = sorted({str(v) for v in values if values.count(v) > 1})
+            counts = Counter(getattr(c, field) for c in self.categories)
+            twice = sorted(str(value) for value, count in counts.items() if count > 1)
             if twice:
                 raise InputError(f"category {field} used twice: {', '.join(twice)}")
 
@@ -69,6 +68,19 @@ class CategoryTable:
         if not 1 <= category_id <= len(self.categories):
             raise KeyError(f"category id {category_id} is not in 1..{len(self.categories)}")
         return self.categories[category_id - 1]
+
+    def require_panoptic_map(self, origin: str = "categories") -> CategoryTable:
+        """The table itself, if the labels of a panoptic map can hold its categories.
+
+        Files of segments and their evaluation need no such map, so a table may have more.
+
+        Raises:
+            InputError: there are more than 1,676; the message names `origin`.
+        """
+        if len(self.categories) > MAX_CATEGORY:
+            found = len(self.categories)
+            raise InputError(f"{origin}: at most {MAX_CATEGORY} categories fit a panoptic map, found {found}")
+        return self
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -149,7 +161,7 @@ class CategoryTable:
         if not isinstance(entries, list):
             raise InputError(f"expected a category table, a list, found {reprlib.repr(entries)}")
         fields = [_fields(entry, "source_id", number) for number, entry in enumerate(entries)]
-        ids = [integer(entry, "id", 1, MAX_CATEGORY) for entry in entries]
+        ids = [integer(entry, "id", 1, MAX_INT32) for entry in entries]
         return cls(tuple(map(_category, ids, fields)))
 
 
@@ -189,7 +201,7 @@ def _fields(entry: Any, id_key: str, number: int) -> dict[str, Any]:
         return {
             "name": text(entry, "name"),
             "isthing": flag(entry, "isthing"),
-            "color": _color(entry.get("color")),
+            "color": color_of(entry.get("color")),
             "source_id": integer(entry, id_key, 0, MAX_INT32),
         }
     except InputError as error:
@@ -206,13 +218,18 @@ def _category(number: int, fields: dict[str, Any]) -> Category:
     return Category(id=number, **fields)
 
 
-def _color(color: Any) -> tuple[int, int, int] | None:
+def color_of(color: Any) -> tuple[int, int, int] | None:
+    """The colour that a JSON file's entry holds; None for null.
+
+    Raises:
+        InputError: not three integers 0..255.
+    """
     if color is None:
         return None
-    if not isinstance(color, list | tuple) or len(color) != 3 or not all(_is_channel(value) for value in color):
-        raise InputError(f"color must be three integers 0..255, found {reprlib.repr(color)}")
-    return tuple(color)  # type: ignore[return-value]
-
-
-def _is_channel(value: Any) -> bool:
-    return type(value) is int and 0 <= value <= 255
+    try:
+        if not isinstance(color, list | tuple) or len(color) != 3:
+            raise InputError("expected three")
+        red, green, blue = (integer({"channel": value}, "channel", 0, 255) for value in color)
+    except InputError:
+        raise InputError(f"color must be three integers 0..255, found {reprlib.repr(color)}") from None
+    return red, green, blue

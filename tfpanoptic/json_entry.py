@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 import reprlib
+import sys
 from typing import Any
 
 from tfpanoptic.errors import InputError
 
 MAX_INT32 = (1 << 31) - 1
+# `info.image_ids` of a COCO JSON whose image ids are a mere count of its own: file names say which images they are.
+COUNTED_IDS = "counted"
+MOST = sys.float_info.max
 # No control character, line break or half of a surrogate pair: it stays one line, and any file system takes it.
 TEXT = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
@@ -26,28 +30,47 @@ def require_keys(entry: Any, keys: frozenset[str]) -> None:
 
 
 def integer(entry: dict, key: str, low: int, high: int) -> int:
-    """The integer `low..high` under a key of a JSON file's entry; 64.0 is one, too.
+    """The integer `low..high` under a key of a JSON file's entry; 64.0 and true, which is 1, are integers, too.
 
     Raises:
         InputError: another type, a fraction, not finite, or out of range; the caller adds the entry's place.
     """
-    value = entry[key]
-    whole = int(value) if type(value) is float and value.is_integer() else value
-    if type(whole) is not int or not low <= whole <= high:
-        raise InputError(f"{key} must be an integer {low}..{high}, found {reprlib.repr(value)}")
+    whole = _whole(entry[key])
+    if whole is None or not low <= whole <= high:
+        raise InputError(f"{key} must be an integer {low}..{high}, found {reprlib.repr(entry[key])}")
     return whole
 
 
+def _whole(value: Any) -> int | None:
+    """The whole number that a value of JSON is, in any form; None where it is none."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
+    return int(value) if isinstance(value, int) else None
+
+
+def finite_number(entry: dict, key: str, low: float = -MOST, high: float = MOST) -> float:
+    """The number `low..high` under a key of a JSON file's entry.
+
+    Raises:
+        InputError: another type, not finite, or out of range; the caller adds the entry's place.
+    """
+    value = entry[key]
+    if not isinstance(value, int | float) or not low <= value <= high:
+        least = f" of at least {low:g}" if low > -MOST else ""
+        raise InputError(f"{key} must be a finite number{least}, found {reprlib.repr(value)}")
+    return float(value)
+
+
 def flag(entry: dict, key: str) -> bool:
-    """The 0, 1, false or true under a key of a JSON file's entry.
+    """The 0, 1, false or true under a key of a JSON file's entry; 0.0 and 1.0 are 0 and 1, too.
 
     Raises:
         InputError: anything else; the caller adds the entry's place.
     """
-    value = entry[key]
-    if type(value) not in (int, bool) or value not in (0, 1):
-        raise InputError(f"{key} must be 0 or 1, found {reprlib.repr(value)}")
-    return bool(value)
+    whole = _whole(entry[key])
+    if whole not in (0, 1):
+        raise InputError(f"{key} must be 0 or 1, found {reprlib.repr(entry[key])}")
+    return bool(whole)
 
 
 def text(entry: dict, key: str) -> str:

@@ -17,6 +17,7 @@ from PIL import Image
 from tfpanoptic.atomic import new_folder, replace_file
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import InputError
+from tfpanoptic.json_entry import COUNTED_IDS
 from tfpanoptic.segment_map import SegmentMap, ids_to_rgb, to_coco_segments
 
 # What `save_results` writes.
@@ -220,7 +221,8 @@ def save_results(results: Iterable[PanopticResult], folder: str | Path, overwrit
 
 
 def _coco_json(images: list[dict], annotations: list[dict], categories: CategoryTable) -> str:
-    return json.dumps({"images": images, "annotations": annotations, "categories": categories.to_coco()})
+    lists = {"images": images, "annotations": annotations, "categories": categories.to_coco()}
+    return json.dumps({"info": {"image_ids": COUNTED_IDS}, **lists})
 
 
 def _png(picture: np.ndarray) -> bytes:

@@ -18,9 +18,9 @@ from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import InputError
 from tfpanoptic.panoptic_map import MAX_INSTANCE, category_of, encode, instance_of
 
-# One row a segment. `area` in pixels; `score` is 1 for truth.
+# One row a segment. `area` in pixels, which files may give with a fraction; `score` is 1 for truth.
 SEGMENT = np.dtype(
-    [("id", np.int32), ("category", np.int32), ("iscrowd", np.bool_), ("area", np.int64), ("score", np.float32)]
+    [("id", np.int32), ("category", np.int32), ("iscrowd", np.bool_), ("area", np.float64), ("score", np.float32)]
 )
 
 
@@ -112,8 +112,9 @@ def panoptic_labels(segments: np.ndarray, categories: CategoryTable) -> np.ndarr
     instance 0, so several stuff segments or crowds of one category share a label.
 
     Raises:
-        InputError: more than 9,999 instances of one category.
+        InputError: more than 9,999 instances of one category, or more than 1,676 categories.
     """
+    categories.require_panoptic_map()
     labels = np.zeros(len(segments), np.int32)
     counts: dict[int, int] = {}
     things = set(categories.thing_ids)
@@ -220,6 +221,29 @@ def relabel(ids: np.ndarray, old, new) -> np.ndarray:
     row = rows_of(old, ids.reshape(-1)[start])
     values = np.append(new, 0)[row].astype(np.int32)  # row -1 is the 0 at the end
     return np.repeat(values, length).reshape(ids.shape)
+
+
+def relabel_some(ids: np.ndarray, old, new) -> np.ndarray:
+    """A map with `new` in place of `old`, int32 `[H, W]`; an id that is not among the old ones stays.
+
+    Arguments are those of `relabel`.
+    """
+    start, length = _runs(ids)
+    values = ids.reshape(-1)[start]
+    row = rows_of(old, values)
+    values = np.where(row >= 0, np.asarray(new)[row], values).astype(np.int32)
+    return np.repeat(values, length).reshape(ids.shape)
+
+
+def without_segments(segment_map: SegmentMap, dropped: np.ndarray) -> SegmentMap:
+    """The map with some of its segments turned into void; ids without a row stay.
+
+    Args:
+        segment_map: the map.
+        dropped: bool `[N]`, which rows of its table.
+    """
+    gone = segment_map.segments["id"][dropped]
+    return SegmentMap(relabel_some(segment_map.ids, gone, np.zeros(len(gone))), segment_map.segments[~dropped])
 
 
 def rows_of_pixels(segment_map: SegmentMap) -> np.ndarray:

@@ -49,6 +49,7 @@ class PanopticSegmenter(keras.Model):
         super().__init__(**kwargs)
         self.experiment = experiment if isinstance(experiment, Experiment) else Experiment.from_dict(experiment)
         self.categories = categories if isinstance(categories, CategoryTable) else CategoryTable.from_json(categories)
+        self.categories.require_panoptic_map()
         policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy(self.experiment.training.precision)
         try:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from tests.evaluation.conftest import FIXTURE, PanopticFiles
 from tfpanoptic.evaluation.state_file import load_state
+from tfpanoptic.segment_map import ids_to_rgb
 
 
 @pytest.fixture
@@ -171,7 +172,10 @@ def test_a_runs_evaluation_has_a_state_that_is_continued(run, tiny_run, tmp_path
         (["--gt", "a"], "nothing to evaluate"),
         (["--pred", "a"], "files need --gt-dir and --pred-dir"),
         (["--pred-dir", "a", "--gt-dir", "b"], "files in COCO format need --gt and --pred"),
-        (["run", "--workers", "2"], "--workers, --allow-missing, --instances and --gt-instances are for files"),
+        (
+            ["run", "--workers", "2"],
+            "--workers, --allow-missing, --subset, --instances and --gt-instances are for files",
+        ),
         (["run", "--pred", "a"], "a run folder makes its own predictions"),
         (["--state", "no.jsonl"], "no.jsonl: no such file"),
         (["--state", "no.jsonl", "--shard", "1/2"], "--state alone reads saved counters"),
@@ -200,3 +204,52 @@ def test_scores_that_ap_lacks_are_noted(run, files):
 def test_a_wrong_shard_is_told(run, files, shard):
     code, _, err = run("evaluate", *files.options(), f"--shard={shard}")
     assert code == 2 and f"--shard {shard!r}: expected I/N" in err
+
+
+def test_void_is_told_and_counts_as_background_on_request(run, tmp_path):
+    """One nucleus and no background in the truth; the prediction finds it and five more: PQ 1 or 1 / (1 + 5 / 2)."""
+    ids = np.zeros((8, 64), np.int32)
+    ids[:, :32] = np.repeat(np.arange(8), 4)  # void and 1..7
+    sides = {"gt": np.where(ids == 1, 1, 0), "pred": np.where(ids < 7, ids, 0)}
+    for side, values in sides.items():
+        rows = [
+            {"id": i, "category_id": 1, "area": int((values == i).sum())}
+            for i in np.unique(values[values > 0]).tolist()
+        ]
+        (tmp_path / side).mkdir()
+        Image.fromarray(ids_to_rgb(values)).save(tmp_path / side / "a.png")
+        lists = {
+            "images": [{"id": 1, "file_name": "a.jpg", "height": 8, "width": 64}],
+            "annotations": [{"image_id": 1, "file_name": "a.png", "segments_info": rows}],
+            "categories": [{"id": 1, "name": "nucleus", "isthing": 1}],
+        }
+        (tmp_path / f"{side}.json").write_text(json.dumps(lists))
+    options = [
+        word for side in sides for word in (f"--{side}", tmp_path / f"{side}.json", f"--{side}-dir", tmp_path / side)
+    ]
+    _, out, _ = run("evaluate", *options)
+    assert "passed over: 93.8 % of the truth is void; 5 of 6 predicted segments lie mostly in void" in out
+    assert out.splitlines()[1].split()[:2] == ["all", "100.0"]
+    state, report = tmp_path / "s.jsonl", tmp_path / "r.html"
+    code, out, _ = run("evaluate", *options, "--void-background", "--state", state, "--report", report)
+    assert code == 0 and out.splitlines()[1].split()[:2] == ["all", "28.6"] and report.is_file()
+    assert "not the official rules: void counts as background" in out and "passed over" not in out
+    assert "not the official rules: void counts as background" in run("evaluate", "--state", state)[1]
+    code, _, err = run("evaluate", *options, "--state", state)
+    assert code == 2 and "an evaluation of other rules" in err
+
+
+def test_label_maps_are_evaluated_without_a_json_of_segments(run, tmp_path):
+    (tmp_path / "c.json").write_text(json.dumps([{"id": 1, "name": "cell", "isthing": 1}]))
+    for side in ("gt", "pred"):
+        (tmp_path / side).mkdir()
+        Image.fromarray(np.eye(8, dtype=np.uint8).repeat(4, 1)).save(tmp_path / side / "a.png")
+    options = ["--format", "label-maps", "--gt-dir", tmp_path / "gt", "--pred-dir", tmp_path / "pred"]
+    code, _, err = run("evaluate", *options)
+    assert code == 2 and "label maps need --categories" in err
+    code, out, _ = run("evaluate", *options, "--categories", tmp_path / "c.json", "--components")
+    assert code == 0 and out.splitlines()[4].split() == ["cell", "100.0", "100.0", "100.0", "1", "0", "0"]
+    code, _, err = run("evaluate", *options, "--categories", tmp_path / "c.json", "--json", tmp_path / "c.json")
+    assert code == 2 and "c.json: is read by this evaluation" in err
+    code, _, err = run("evaluate", *options[2:], "--components")
+    assert code == 2 and "--categories and --components are for --format label-maps" in err

@@ -217,6 +217,7 @@ BREAKS = {
 # What follows from the break, beside the finding that it is for.
 ALSO = {
     "no-images": {"category-unseen"},
+    "file-name-twice": {"image-without-annotation"},
     "no-category": {"category-unknown"},
     "no-segment": {"much-void"},
     "id-unlisted": {"tiny"},

@@ -4,6 +4,7 @@ import pytest
 
 from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.options import Also, EvaluateOptions, check_options, shard_slice
+from tfpanoptic.evaluation.rules import Rules
 
 FILES = {"gt": Path("gt.json"), "gt_dir": Path("gt"), "pred": Path("pred.json"), "pred_dir": Path("pred")}
 
@@ -16,8 +17,12 @@ FILES = {"gt": Path("gt.json"), "gt_dir": Path("gt"), "pred": Path("pred.json"),
         ({**FILES, "run": Path("runs/a")}, "leave it out with --pred"),
         (
             {"run": Path("runs/a"), "allow_missing": True},
-            "--allow-missing, --instances and --gt-instances are for files",
+            "--allow-missing, --subset, --instances and --gt-instances are for files",
         ),
+        ({"run": Path("runs/a"), "subset": True}, "--subset, --instances and --gt-instances are for files"),
+        ({"states": (Path("s"),), "rules": Rules(least_area=9)}, "counted by the rules of their evaluation"),
+        ({**FILES, "instances": Path("r.json"), "rules": Rules(void_background=True)}, "leave --instances"),
+        ({**FILES, "also": (Also.CITYSCAPES_AP,), "rules": Rules(ignored=("a",))}, "leave --instances and cit"),
         (
             {**FILES, "overrides": ("model.postprocess.stuff_area=9",)},
             "'model.postprocess.stuff_area=9' changes a setting",
@@ -43,6 +48,8 @@ def test_options_that_do_not_go_together_are_refused(options, words):
         {"run": Path("runs/a"), "also": (Also.BOUNDARY,), "shard": "1/2"},
         {"run": Path("runs/a"), "images": Path("photos"), "gt": Path("gt.json"), "gt_dir": Path("gt")},
         {"states": (Path("a"), Path("b")), "by": "city"},
+        {**FILES, "subset": True, "also": (Also.AP,), "rules": Rules(class_agnostic=True)},
+        {"run": Path("runs/a"), "rules": Rules(void_background=True)},
     ],
 )
 def test_options_that_go_together_pass(options):

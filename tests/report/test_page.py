@@ -25,6 +25,14 @@ HOSTILE = (
 )
 
 
+def test_rules_that_are_not_the_official_ones_are_in_the_headline(tmp_path):
+    evaluation, _ = random_set(measures=("pq",))
+    words = "not the official rules: void counts as background"
+    assert words not in Page(written(tmp_path / "r.html", evaluation)).text
+    other = replace(evaluation, rules=("void counts as background",))
+    assert words in Page(written(tmp_path / "r.html", other)).text
+
+
 def test_headline_tells_pq_its_interval_and_every_measure(tmp_path):
     evaluation, _ = random_set(measures=("pq", "miou", "covering", "boundary"))
     summary = summarize(evaluation)

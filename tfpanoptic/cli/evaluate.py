@@ -10,6 +10,7 @@ import typer
 
 from tfpanoptic.cli.quiet_tensorflow import import_tensorflow
 from tfpanoptic.evaluation.options import Also, EvaluateOptions, Format, check_options
+from tfpanoptic.evaluation.rules import Rules
 from tfpanoptic.settings.overrides import is_override
 
 if TYPE_CHECKING:
@@ -34,8 +35,21 @@ def evaluate(
         Path | None, typer.Option(help="Folder of the photos: for a run; for files, in the report.")
     ] = None,
     file_format: Annotated[
-        Format, typer.Option("--format", help="cityscapes: without --gt and --pred, PNGs of instance ids.")
+        Format,
+        typer.Option(
+            "--format",
+            help="cityscapes: without --gt and --pred, PNGs of instance ids. label-maps: without JSONs, in each folder "
+            "semantic/NAME.png (category ids) and instance/NAME.png, or NAME.png of two channels (red: category id, "
+            "green + 256 blue: instance); 0 and 255 are void where no category has them.",
+        ),
     ] = Format.COCO,
+    categories: Annotated[
+        Path | None, typer.Option(help="For label maps: JSON with a list of categories, id, name and isthing.")
+    ] = None,
+    components: Annotated[
+        bool,
+        typer.Option("--components", help="For label maps: instances are the connected parts of a thing category."),
+    ] = False,
     also: Annotated[list[Also] | None, typer.Option(help="Measure this, too; once or several times.")] = None,
     instances: Annotated[
         Path | None,
@@ -48,6 +62,34 @@ def evaluate(
     workers: Annotated[int, typer.Option(min=0, help="Processes for files; 0: one a core, for many images.")] = 0,
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Count the segments of images without a prediction as missed.")
+    ] = False,
+    subset: Annotated[
+        bool,
+        typer.Option(
+            "--subset",
+            help="Pass over predictions of images that the truth does not annotate, and over its images without truth.",
+        ),
+    ] = False,
+    void_background: Annotated[
+        bool,
+        typer.Option(
+            "--void-background",
+            help="Count void of the truth as background: what is predicted there is wrong, nobody misses it.",
+        ),
+    ] = False,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(help="Void in the truth and removed from the prediction: a category, by name or id; repeatable."),
+    ] = None,
+    min_area: Annotated[
+        int,
+        typer.Option(min=0, help="Segments of fewer pixels are void in the truth and removed from the prediction."),
+    ] = 0,
+    class_agnostic: Annotated[
+        bool, typer.Option("--class-agnostic", help="Compare no categories: all segments are of one.")
+    ] = False,
+    pixel_areas: Annotated[
+        bool, typer.Option("--pixel-areas", help="Count areas of the truth in its pixels, not in its JSON.")
     ] = False,
     shard: Annotated[str | None, typer.Option(help="Only the I-th of N parts of the images: I/N, from 1.")] = None,
     state: Annotated[
@@ -69,12 +111,16 @@ def evaluate(
         pred_dir=pred_dir,
         images=images,
         file_format=file_format,
+        categories=categories,
+        components=components,
         also=tuple(also or ()),
         instances=instances,
         gt_instances=gt_instances,
         by=by,
         workers=workers,
         allow_missing=allow_missing,
+        subset=subset,
+        rules=Rules(pixel_areas, void_background, tuple(ignore or ()), min_area, class_agnostic),
         shard=shard,
         states=tuple(state or ()),
         json_file=json_file,
@@ -103,11 +149,11 @@ def _evaluate_files(options: EvaluateOptions) -> tuple[Evaluation, Scenes]:
     from tfpanoptic.report.file_scenes import scenes_of_files
 
     files = read_files(options)
-    scenes = scenes_of_files(files, options.images)
+    scenes = scenes_of_files(files, options.images, options.rules)
     for note in files.notes:
         print(note, file=sys.stderr)
     workers = options.workers or sensible_workers(len(files.pairs))
-    return evaluate_files(files, (*FAST, *options.measures), workers, options.state), scenes
+    return evaluate_files(files, (*FAST, *options.measures), workers, options.state, options.rules), scenes
 
 
 def _tell(evaluation: Evaluation, options: EvaluateOptions, scenes: Scenes | None) -> None:

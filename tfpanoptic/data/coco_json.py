@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from tfpanoptic.errors import InputError, Sink
-from tfpanoptic.json_entry import MAX_INT32, flag, integer, require_keys, text
+from tfpanoptic.json_entry import MAX_INT32, finite_number, flag, integer, require_keys, text
 from tfpanoptic.segment_map import SEGMENT
 
 LISTS = ("images", "annotations", "categories")
@@ -32,9 +32,9 @@ MAX_SEGMENT_ID = (1 << 24) - 1
 # Longest side of a PNG. Source: PNG specification, section 11.2.1 (IHDR).
 MAX_SIDE = (1 << 31) - 1
 MAX_INT64 = (1 << 63) - 1
+MAX_FLOAT32 = float(np.finfo(np.float32).max)
 # More pixels than this Pillow refuses to decode, twice its `MAX_IMAGE_PIXELS`.
 MAX_PIXELS = 178_956_970
-MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +111,8 @@ def read_images(lists: dict[str, list[Any]], category_ids: dict[int, int], sink:
     Args:
         lists: of `read_lists`.
         category_ids: the file's category id -> ours.
-        sink: gets "image-without-annotation", "annotation-without-image" and what the functions below give it.
+        sink: gets "image-without-annotation", "annotation-without-image" and what the functions below give it. If it
+            goes on after "file-name-twice", both images come: ids tell them apart.
     """
     annotations = read_annotations(lists["annotations"], sink)
     for image in _images(lists["images"], sink):
@@ -149,12 +150,12 @@ def _images(entries: list[Any], sink: Sink) -> Iterator[dict[str, Any]]:
         image_id, name = image["id"], image["file_name"]
         if image_id in ids:
             sink("image-id-twice", f"{_place('images', number, entry)}: id {image_id!r} used twice")
-        elif name in names:
+            continue
+        if name in names:
             sink("file-name-twice", f"{_place('images', number, entry)}: file_name {name} used twice")
-        else:
-            ids.add(image_id)
-            names.add(name)
-            yield image
+        ids.add(image_id)
+        names.add(name)
+        yield image
 
 
 def _image(entry: Any) -> dict[str, Any]:
@@ -215,58 +216,69 @@ def true_segments(
         sink: gets "segment-invalid", "segment-twice", "category-unknown" and, for a segment that is kept,
             "area-differs".
     """
-    return _segments(annotation, _true_columns, category_ids, pixels, sink)
+    return _segments(annotation, _true_columns, 1, category_ids, pixels, sink)
 
 
 def predicted_segments(annotation: dict[str, Any], category_ids: dict[int, int], sink: Sink) -> np.ndarray:
     """The segments of one annotation of a prediction, dtype `SEGMENT`; areas are left 0, a score is optional.
 
+    The id 0 may be among them: where it is listed, the official tool takes its pixels for a segment.
     Arguments are those of `true_segments`.
     """
-    return _segments(annotation, _predicted_columns, category_ids, 0, sink)[0]
+    return _segments(annotation, _predicted_columns, 0, category_ids, 0, sink)[0]
 
 
-def _true_columns(entry: Any) -> tuple[bool, int, float]:
+def _true_columns(entry: Any) -> tuple[bool, float, float]:
     require_keys(entry, TRUE_KEYS)
-    return "iscrowd" in entry and flag(entry, "iscrowd"), integer(entry, "area", 0, MAX_INT32), 1.0
+    return "iscrowd" in entry and flag(entry, "iscrowd"), finite_number(entry, "area", low=0), 1.0
 
 
-def _predicted_columns(entry: Any) -> tuple[bool, int, float]:
+def _predicted_columns(entry: Any) -> tuple[bool, float, float]:
     require_keys(entry, PREDICTED_KEYS)
-    score = entry.get("score", 1.0)
-    if type(score) not in (int, float) or not abs(score) <= MAX_FLOAT32:
-        raise InputError(f"score must be a finite number, found {reprlib.repr(score)}")
-    return False, 0, score
+    return False, 0, _score(entry) if has_score(entry) else 1.0
+
+
+def _score(entry: dict[str, Any]) -> float:
+    score = finite_number(entry, "score")
+    if abs(score) > MAX_FLOAT32:
+        raise InputError(f"score must be a finite number in float32, found {score}")
+    return score
+
+
+def has_score(entry: dict[str, Any]) -> bool:
+    """Whether a predicted segment has a score; null is none."""
+    return entry.get("score") is not None
 
 
 def _segments(
     annotation: dict[str, Any],
-    columns: Callable[[Any], tuple[bool, int, float]],
+    columns: Callable[[Any], tuple[bool, float, float]],
+    least_id: int,
     category_ids: dict[int, int],
     pixels: int,
     sink: Sink,
 ) -> tuple[np.ndarray, list[Any]]:
     """As `true_segments`; `columns` checks an entry and gives its (iscrowd, area, score)."""
-    rows: dict[int, tuple[int, int, bool, int, float]] = {}
+    rows: dict[int, tuple[int, int, bool, float, float]] = {}
     boxes = []
     key = f"annotation {annotation['file_name']}, segments_info"
-    for number, entry in enumerate(annotation["segments_info"]):
+    for place, entry in enumerate(annotation["segments_info"]):
         try:
             iscrowd, area, score = columns(entry)
-            segment_id = integer(entry, "id", 1, MAX_SEGMENT_ID)
+            segment_id = integer(entry, "id", least_id, MAX_SEGMENT_ID)
             category_id = integer(entry, "category_id", 0, MAX_INT32)
         except InputError as error:
-            sink("segment-invalid", f"{key}[{number}]: {error}")
+            sink("segment-invalid", f"{key}[{place}]: {error}")
             continue
         if segment_id in rows:
-            sink("segment-twice", f"{key}[{number}]: id {segment_id} used twice")
+            sink("segment-twice", f"{key}[{place}]: id {segment_id} used twice")
             continue
         if category_id not in category_ids:
             known = f"categories, which have {reprlib.repr(sorted(category_ids))}"
-            sink("category-unknown", f"{key}[{number}]: unknown category_id {category_id}, not in {known}")
+            sink("category-unknown", f"{key}[{place}]: unknown category_id {category_id}, not in {known}")
             continue
         if area > pixels:
-            sink("area-differs", f"{key}[{number}]: area must be an integer 0..{pixels}, found {area}")
+            sink("area-differs", f"{key}[{place}]: area must be at most {pixels} pixels, found {area:.12g}")
         rows[segment_id] = (segment_id, category_ids[category_id], iscrowd, area, score)
         boxes.append(entry.get("bbox"))
     return np.array(list(rows.values()), SEGMENT), boxes
@@ -276,6 +288,6 @@ def image_id_of(entry: dict[str, Any], key: str) -> int | str:
     """An image's id: an integer, as in COCO, or a text, as in Cityscapes."""
     if isinstance(entry[key], str):
         return text(entry, key)
-    if type(entry[key]) not in (int, float):
+    if not isinstance(entry[key], int | float):
         raise InputError(f"{key} must be an integer or a text, found {reprlib.repr(entry[key])}")
     return integer(entry, key, -MAX_INT64 - 1, MAX_INT64)

@@ -101,7 +101,7 @@ def _categories_of_file(path: Path) -> CategoryTable:
     entries = content.get("categories") if isinstance(content, dict) else content
     if not isinstance(entries, list):
         raise InputError(f"{path}: expected a list of categories, or a JSON with one under categories")
-    return CategoryTable.from_coco(entries, str(path))
+    return CategoryTable.from_coco(entries, str(path)).require_panoptic_map(str(path))
 
 
 def _require(setting: str, path: str, expected: str) -> None:
@@ -142,6 +142,7 @@ def read_coco_panoptic(
     lists = read_lists(annotation_json, sink)
     own = CategoryTable.from_coco(lists["categories"], str(annotation_json))
     table = own if categories is None else join_categories(categories, own, str(annotation_json))
+    table.require_panoptic_map(str(annotation_json))
     by_name = table.by_name()
     category_ids = {c.source_id: by_name[c.name].id for c in own}
     entries = list(read_images(lists, category_ids, sink))

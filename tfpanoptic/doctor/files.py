@@ -89,7 +89,7 @@ def _check_segments(entry: ImageEntry, pixels: dict[int, int], findings: Finding
         # An area larger than the image was found already, by the JSON alone.
         elif area != listed[segment_id] <= entry.height * entry.width:
             said = listed[segment_id]
-            findings.add("area-differs", f"{entry.png_name}: segment {segment_id}: area {said}, {area} pixels")
+            findings.add("area-differs", f"{entry.png_name}: segment {segment_id}: area {said:.12g}, {area} pixels")
         if area < TINY_AREA:
             findings.add("tiny", f"{entry.png_name}: segment {segment_id}, {area} pixels")
     for segment_id in listed:

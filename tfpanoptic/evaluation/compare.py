@@ -58,6 +58,9 @@ def compare(a: Evaluation, b: Evaluation, resamples: int = bootstrap.RESAMPLES, 
     """
     if top < 0:
         raise InputError(f"top: expected 0 or more, found {top}")
+    if a.rules != b.rules:
+        sides = (f"{side}: {'; '.join(each.rules) or 'the official rules'}" for side, each in (("A", a), ("B", b)))
+        raise InputError(f"counted by other rules, {', '.join(sides)}; expected the same on both sides")
     order = _matching_categories(a.categories, b.categories)
     a, b, images = _on_common_images(a, b)
     tables = bootstrap.image_counters(a, "A"), bootstrap.image_counters(b, "B")[:, order]

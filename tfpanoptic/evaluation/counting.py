@@ -24,6 +24,7 @@ from tfpanoptic.errors import InputError, Problems, WorkFailed
 from tfpanoptic.evaluation.measures import FAST, check_measures, measure_pairs
 from tfpanoptic.evaluation.measures.matching import SideError, pair_segments, sum_by_row
 from tfpanoptic.evaluation.pairs.coco import FilePair, FileSet
+from tfpanoptic.evaluation.rules import OFFICIAL, Rules
 from tfpanoptic.evaluation.state import Evaluation, ImageCounts
 from tfpanoptic.evaluation.state_file import StateFile
 from tfpanoptic.progress import progress
@@ -43,6 +44,7 @@ def evaluate_files(
     measures: Sequence[str] = FAST,
     workers: int = 1,
     state: str | Path | None = None,
+    rules: Rules = OFFICIAL,
 ) -> Evaluation:
     """The evaluation of pairs of files; progress is shown on standard error.
 
@@ -52,16 +54,18 @@ def evaluate_files(
         workers: processes; they are started anew and import the program, so with more than one a script needs
             its `if __name__ == "__main__"`.
         state: a file that gets each image's counters as it is done. One that exists is continued.
+        rules: what to count otherwise than the official evaluation does.
 
     Raises:
         InputError: an unknown measure; a state of another evaluation; or, told together, files that cannot
             be read or contradict their annotations.
         WorkFailed: a worker died.
     """
-    start = Evaluation(files.categories, tuple(measures), files.source, total=files.total)
+    table = rules.table(files.categories)
+    start = Evaluation(table, tuple(measures), files.source, total=files.total, rules=rules.lines())
 
     def counts(pairs: list[FilePair]) -> Iterator[ImageCounts | str]:
-        return _counts(pairs, files.categories, start.measures, workers)
+        return _counts(pairs, files.categories, start.measures, workers, rules)
 
     pairs = {pair.name: pair for pair in files.pairs}
     stamps = {name: pair.stamp() if state is not None else "" for name, pair in pairs.items()}
@@ -125,29 +129,44 @@ def count_maps(
     categories: CategoryTable,
     measures: Iterable[str],
     columns: Mapping[str, Any],
+    rules: Rules = OFFICIAL,
 ) -> ImageCounts:
     """The counters of one image.
 
+    Args:
+        name: of the image.
+        truth, prediction: of one size.
+        categories: of both; the rows are in those of `rules.table`.
+        measures: names in `MEASURES`.
+        columns: what the dataset's table of images says of it.
+        rules: what to count otherwise than the official evaluation does.
+
     Raises:
-        SideError: see `matching.pair_segments`; or an area of the truth's table is so much below its pixels that an
-            IoU is above 1.
+        SideError: see `matching.pair_segments`; or an area of the truth's table is below half of its pixels and makes
+            an IoU above 1. A smaller difference, as areas of polygons have it, is counted as the official tool does.
     """
+    truth, prediction = rules.apply(truth, prediction, categories)
+    categories = rules.table(categories)
     pairs = pair_segments(truth, prediction, len(categories))
     rows = measure_pairs(pairs, categories, measures)
     true_pixels = sum_by_row(pairs.true_row, pairs.area, len(truth.segments))
-    too_large = np.flatnonzero(pairs.matches.iou > 1)
-    if too_large.size:
-        row = pairs.matches.true_row[too_large[0]]
+    matched = pairs.matches.true_row
+    too_small = np.flatnonzero((pairs.matches.iou > 1) & (2 * truth.segments["area"] < true_pixels)[matched])
+    if too_small.size:
+        row = matched[too_small[0]]
         raise SideError(
             "truth",
-            f"gives segment {truth.segments['id'][row]} an area of {truth.segments['area'][row]}, "
-            f"but it has {true_pixels[row]} pixels, which makes an IoU above 1; correct the areas",
+            f"gives segment {truth.segments['id'][row]} an area of {truth.segments['area'][row]:.12g}, but it has "
+            f"{true_pixels[row]} pixels, which makes an IoU above 1; expected areas in pixels (--pixel-areas counts "
+            "them)",
         )
     wrong_areas = int(np.sum(true_pixels != truth.segments["area"]))
     return ImageCounts(name, rows, columns, wrong_areas=wrong_areas)
 
 
-def count_image(pair: FilePair, categories: CategoryTable, measures: tuple[str, ...]) -> ImageCounts:
+def count_image(
+    pair: FilePair, categories: CategoryTable, measures: tuple[str, ...], rules: Rules = OFFICIAL
+) -> ImageCounts:
     """The counters of one pair of files.
 
     Raises:
@@ -157,7 +176,7 @@ def count_image(pair: FilePair, categories: CategoryTable, measures: tuple[str, 
     separate = {pair.instances.measure} & set(measures) if pair.instances is not None else set()
     try:
         from_pairs = [measure for measure in measures if measure not in separate]
-        counts = count_maps(pair.name, truth, prediction, categories, from_pairs, pair.columns)
+        counts = count_maps(pair.name, truth, prediction, categories, from_pairs, pair.columns, rules)
     except SideError as error:
         place = pair.truth.path if error.side == "truth" or pair.prediction is None else pair.prediction.path
         raise InputError(f"{place}: {error}{palette_hint(place)}") from None
@@ -165,19 +184,21 @@ def count_image(pair: FilePair, categories: CategoryTable, measures: tuple[str, 
     return replace(counts, rows={**counts.rows, **own_rows}, missing=pair.prediction is None)
 
 
-def _count_or_say(pair: FilePair, categories: CategoryTable, measures: tuple[str, ...]) -> ImageCounts | str:
+def _count_or_say(
+    pair: FilePair, categories: CategoryTable, measures: tuple[str, ...], rules: Rules
+) -> ImageCounts | str:
     """The counters, or the line that says why there are none: an exception would end the pass."""
     try:
-        return count_image(pair, categories, measures)
+        return count_image(pair, categories, measures, rules)
     except InputError as error:
         return str(error)
 
 
 def _counts(
-    pairs: list[FilePair], categories: CategoryTable, measures: tuple[str, ...], workers: int
+    pairs: list[FilePair], categories: CategoryTable, measures: tuple[str, ...], workers: int, rules: Rules
 ) -> Iterator[ImageCounts | str]:
     """The counters of each pair, in order."""
-    count = partial(_count_or_say, categories=categories, measures=measures)
+    count = partial(_count_or_say, categories=categories, measures=measures, rules=rules)
     workers = min(workers, max(1, len(pairs) // CHUNK))
     if workers <= 1:
         yield from map(count, pairs)

@@ -14,6 +14,7 @@ from tfpanoptic.evaluation.counting import collect, count_maps
 from tfpanoptic.evaluation.measures import FAST
 from tfpanoptic.evaluation.measures.matching import SideError
 from tfpanoptic.evaluation.pairs.coco import file_stamp
+from tfpanoptic.evaluation.rules import OFFICIAL, Rules
 from tfpanoptic.evaluation.state import Evaluation, ImageCounts, plain_columns
 from tfpanoptic.segment_map import SegmentMap, relabel
 
@@ -26,6 +27,7 @@ def evaluate_dataset(
     state: str | Path | None = None,
     source: str = "",
     total: int = 0,
+    rules: Rules = OFFICIAL,
 ) -> Evaluation:
     """The evaluation of a dataset, truth and prediction at the files' own size; progress is shown on standard error.
 
@@ -37,19 +39,22 @@ def evaluate_dataset(
         state: a file that gets each image's counters as it is done. One that exists is continued.
         source: what predicts, so that a state of something else is not continued.
         total: images of the whole evaluation, if the dataset is a part of it.
+        rules: what to count otherwise than the official evaluation does.
 
     Raises:
         InputError: the dataset has other categories, a file cannot be read, or the state is of another evaluation.
     """
     if dataset.categories.categories[: len(known)] != known.categories:
         raise InputError(f"{dataset.name}: not this model's categories; `matched_dataset` matches them by name")
-    start = Evaluation(dataset.categories, tuple(measures), source, total=total or len(dataset))
+    categories = dataset.categories
+    table = rules.table(categories)
+    start = Evaluation(table, tuple(measures), source, total=total or len(dataset), rules=rules.lines())
 
     def count(record: ImageRecord) -> ImageCounts:
         prediction = without_unlabelled(predict(record), dataset)
         truth, columns = read_segment_map(record), plain_columns(record.extra)
         try:
-            return count_maps(record.file_name, truth, prediction, start.categories, start.measures, columns)
+            return count_maps(record.file_name, truth, prediction, categories, start.measures, columns, rules)
         except SideError as error:
             place = record.panoptic_path if error.side == "truth" else record.image_path
             raise InputError(f"{place}: {error}") from None

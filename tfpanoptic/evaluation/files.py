@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.options import FORMS, EvaluateOptions, Format, shard_slice
 from tfpanoptic.evaluation.pairs.cityscapes import read_cityscapes_files
 from tfpanoptic.evaluation.pairs.coco import FileSet, read_coco_files
 from tfpanoptic.evaluation.pairs.instances import with_cityscapes_instances, with_coco_instances, with_panoptic_things
+from tfpanoptic.evaluation.pairs.label_maps import read_label_maps
 from tfpanoptic.evaluation.state import require_column
 
 
@@ -36,10 +38,26 @@ def _read_format(options: EvaluateOptions) -> FileSet:
     if options.gt_dir is None or options.pred_dir is None:
         raise InputError(f"files need --gt-dir and --pred-dir: {FORMS}")
     if options.file_format is Format.CITYSCAPES:
-        return read_cityscapes_files(options.gt, options.gt_dir, options.pred, options.pred_dir, options.allow_missing)
+        return read_cityscapes_files(
+            options.gt, options.gt_dir, options.pred, options.pred_dir, options.allow_missing, options.subset
+        )
+    if options.file_format is Format.LABEL_MAPS:
+        return _read_label_maps(options, options.gt_dir, options.pred_dir)
     if options.gt is None or options.pred is None:
         raise InputError(f"files in COCO format need --gt and --pred, their panoptic JSONs: {FORMS}")
-    return read_coco_files(options.gt, options.gt_dir, options.pred, options.pred_dir, options.allow_missing)
+    return read_coco_files(
+        options.gt, options.gt_dir, options.pred, options.pred_dir, options.allow_missing, options.subset
+    )
+
+
+def _read_label_maps(options: EvaluateOptions, gt_dir: Path, pred_dir: Path) -> FileSet:
+    if options.categories is None:
+        raise InputError("label maps need --categories, a JSON with a list of id, name and isthing")
+    if options.gt is not None or options.pred is not None:
+        raise InputError("label maps have no JSON of segments; leave --gt and --pred out")
+    return read_label_maps(
+        options.categories, gt_dir, pred_dir, options.components, options.allow_missing, options.subset
+    )
 
 
 def _with_instances(files: FileSet, options: EvaluateOptions) -> FileSet:
@@ -47,4 +65,4 @@ def _with_instances(files: FileSet, options: EvaluateOptions) -> FileSet:
         return with_panoptic_things(files) if "cityscapes_ap" in options.measures else files
     if options.instances.is_dir():
         return with_cityscapes_instances(files, options.instances, options.allow_missing)
-    return with_coco_instances(files, options.instances, options.gt_instances)
+    return with_coco_instances(files, options.instances, options.gt_instances, options.subset)

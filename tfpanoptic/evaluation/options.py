@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tfpanoptic.atomic import require_file_place
 from tfpanoptic.errors import InputError
+from tfpanoptic.evaluation.rules import OFFICIAL, Rules
 
 FORMS = (
     "expected --gt JSON --gt-dir DIR --pred JSON --pred-dir DIR for files, the run folder of a trained model, "
@@ -20,6 +21,7 @@ class Format(StrEnum):
 
     COCO = "coco"
     CITYSCAPES = "cityscapes"
+    LABEL_MAPS = "label-maps"
 
 
 class Also(StrEnum):
@@ -41,11 +43,15 @@ class EvaluateOptions:
         pred, pred_dir: prediction as files.
         images: folder of the photos.
         file_format: of truth and prediction.
+        categories: JSON with a list of categories, for label maps.
+        components: whether connected components of label maps are their instances.
         also: measures beside the fast ones.
         instances, gt_instances: instance results beside the files, and their truth.
         by: column of the images' table that slices PQ.
         workers: processes for files, 0 for a sensible number.
         allow_missing: count the segments of images without a prediction as missed.
+        subset: pass over predictions of images that the truth does not annotate, and over its images without truth.
+        rules: what to count otherwise than the official evaluation does.
         shard: I/N, the part of the images.
         states: files of counters, written for files and runs, otherwise read.
         json_file, report: what to write.
@@ -59,12 +65,16 @@ class EvaluateOptions:
     pred_dir: Path | None = None
     images: Path | None = None
     file_format: Format = Format.COCO
+    categories: Path | None = None
+    components: bool = False
     also: tuple[Also, ...] = ()
     instances: Path | None = None
     gt_instances: Path | None = None
     by: str | None = None
     workers: int = 0
     allow_missing: bool = False
+    subset: bool = False
+    rules: Rules = OFFICIAL
     shard: str | None = None
     states: tuple[Path, ...] = ()
     json_file: Path | None = None
@@ -104,13 +114,17 @@ def check_options(options: EvaluateOptions) -> None:
     evaluates = options.of_files or options.run is not None
     if options.overrides and options.run is None:
         raise InputError(f"{options.overrides[0]!r} changes a setting of a trained model; give its run folder")
-    of_files = (options.workers, options.allow_missing, options.instances, options.gt_instances)
+    of_files = (options.workers, options.allow_missing, options.subset, options.instances, options.gt_instances)
     if options.run is not None and options.of_files:
         raise InputError("a run folder makes its own predictions; leave it out with --pred and --pred-dir")
     if not options.of_files and any(of_files):
         raise InputError(
-            "--workers, --allow-missing, --instances and --gt-instances are for files, with --pred and --pred-dir"
+            "--workers, --allow-missing, --subset, --instances and --gt-instances are for files, with --pred and "
+            "--pred-dir"
         )
+    if options.file_format is not Format.LABEL_MAPS and (options.categories is not None or options.components):
+        raise InputError("--categories and --components are for --format label-maps")
+    _check_rules(options, evaluates)
     if evaluates and len(options.states) > 1:
         raise InputError("several --state files are for reading saved counters alone; give one")
     if not evaluates and options.states and any((options.also, options.shard, options.images)):
@@ -122,6 +136,16 @@ def check_options(options: EvaluateOptions) -> None:
     else:
         _check_truth_of_run(options)
     _check_outputs(options, evaluates)
+
+
+def _check_rules(options: EvaluateOptions, evaluates: bool) -> None:
+    if options.rules == OFFICIAL:
+        return
+    names = "--pixel-areas, --void-background, --ignore, --min-area and --class-agnostic"
+    if not evaluates:
+        raise InputError(f"saved counters were counted by the rules of their evaluation; leave {names} out")
+    if options.instances is not None or "cityscapes_ap" in options.measures:
+        raise InputError(f"{names} are rules of panoptic results; leave --instances and cityscapes_ap out")
 
 
 def _check_instances(options: EvaluateOptions) -> None:
@@ -147,7 +171,10 @@ def _check_outputs(options: EvaluateOptions, evaluates: bool) -> None:
         require_file_place(path)
         if resolved.count(path.resolve()) > 1:
             raise InputError(f"{path}: given for two outputs")
-    inputs = (options.gt, options.pred, options.instances, options.gt_instances, *options.states)
+    inputs = (
+        *(options.gt, options.pred, options.instances, options.gt_instances, options.categories),
+        *options.states,
+    )
     read = [path.resolve() for path in inputs if path is not None]
     for path in reports:
         if path.resolve() in read:

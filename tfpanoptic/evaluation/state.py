@@ -48,6 +48,7 @@ class Evaluation:
         source: fingerprint of what was evaluated; only an evaluation of the same source is resumed.
         images: by name.
         total: number of images of the whole evaluation, of which these may be a part; 0 if nobody says.
+        rules: what is counted otherwise than the official evaluation does, `rules.Rules.lines`.
     """
 
     categories: CategoryTable
@@ -55,6 +56,7 @@ class Evaluation:
     source: str = ""
     images: Mapping[str, ImageCounts] = field(default_factory=dict)
     total: int = 0
+    rules: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Number of images."""
@@ -106,16 +108,17 @@ def merge(evaluations: Iterable[tuple[str, Evaluation]]) -> Evaluation:
         evaluations: each with its file's name, for messages.
 
     Raises:
-        InputError: their categories or measures differ, or an image is in two with different counters.
+        InputError: their categories, measures or rules differ, or an image is in two with different counters.
     """
     (first_name, first), *others = evaluations
     totals = {first.source: first.total}
     images = dict(first.images)
     origin = dict.fromkeys(images, first_name)
     for name, other in others:
-        if other.categories != first.categories or other.measures != first.measures:
-            what = "categories" if other.categories != first.categories else "measures"
-            raise InputError(f"{name}: its {what} are not those of {first_name}; only parts of one evaluation merge")
+        for what in ("categories", "measures", "rules"):
+            if getattr(other, what) != getattr(first, what):
+                only = "only parts of one evaluation merge"
+                raise InputError(f"{name}: its {what} are not those of {first_name}; {only}")
         totals[other.source] = other.total
         for image_name, image in other.images.items():
             if image_name in images and not _same(images[image_name], image):

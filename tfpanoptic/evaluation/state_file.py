@@ -136,6 +136,7 @@ def _header(evaluation: Evaluation) -> dict[str, Any]:
         "categories": json.loads(evaluation.categories.to_json()),
         "measures": list(evaluation.measures),
         "source": evaluation.source,
+        "rules": list(evaluation.rules),
         "total": evaluation.total,
     }
 
@@ -179,7 +180,13 @@ def _read_header(path: Path, line: bytes) -> Evaluation:
         unknown = [name for name in entry["measures"] if name not in MEASURES]
         if unknown:
             raise InputError(f"unknown measure {unknown[0]!r}, expected some of {', '.join(MEASURES)}")
-        return Evaluation(categories, tuple(entry["measures"]), str(entry["source"]), total=int(entry["total"]))
+        return Evaluation(
+            categories,
+            tuple(entry["measures"]),
+            str(entry["source"]),
+            total=int(entry["total"]),
+            rules=tuple(map(str, entry.get("rules", ()))),
+        )
     except InputError as error:
         raise InputError(f"{path}: a state file that cannot be read: {error}") from None
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -216,6 +223,7 @@ def _check_column(column: str, values: np.ndarray, num_categories: int) -> None:
     least, most = (-np.inf, np.inf) if column == "score" else (0, MOST)
     limits = {
         "category": (1, num_categories),
+        "category_or_void": (0, num_categories),
         "predicted_category": (0, num_categories),
         "cause": (0, len(CAUSES) - 1),
         "size": (0, len(SIZES) - 1),
@@ -227,9 +235,11 @@ def _check_column(column: str, values: np.ndarray, num_categories: int) -> None:
 
 
 def _require_same_start(path: Path, found: Evaluation, start: Evaluation) -> None:
-    for what in ("categories", "measures", "source"):
+    for what in ("rules", "categories", "measures", "source"):
         if getattr(found, what) != getattr(start, what):
             other = "files, another model or other settings" if what == "source" else what
+            if what == "rules":
+                other += f" ({'; '.join(found.rules) or 'the official ones'})"
             if what == "measures":
                 other += f" ({', '.join(found.measures)}; now {', '.join(start.measures)})"
             raise InputError(

@@ -21,7 +21,8 @@ def summarize(evaluation: Evaluation, by: str | None = None) -> dict[str, Any]:
         by: a column of the images' table; the numbers of the images of each of its values are told, too.
 
     Returns:
-        `{"images", "total", "missing", "wrong_areas"}`, the number of images, of all that belong to the evaluation,
+        `{"rules", "images", "total", "missing", "wrong_areas"}`, what is counted otherwise than the official
+        evaluation does, the number of images, of all that belong to the evaluation,
         of those without a prediction, and of true
         segments whose area is not the number of their pixels; `{measure: ...}` as its `summarize_rows` gives,
         `pq_interval` as `bootstrap.pq_intervals` gives, and
@@ -32,7 +33,7 @@ def summarize(evaluation: Evaluation, by: str | None = None) -> dict[str, Any]:
     """
     if not len(evaluation):
         raise InputError("no image to summarize: the evaluation holds none")
-    summary = _numbers(evaluation)
+    summary = {"rules": list(evaluation.rules), **_numbers(evaluation)}
     if "pq" in evaluation.measures:
         summary["pq_interval"] = pq_intervals(evaluation)
     if by is not None:

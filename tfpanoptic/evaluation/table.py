@@ -40,6 +40,10 @@ def print_evaluation(summary: dict[str, Any]) -> None:
 
 def _print_warnings(summary: dict[str, Any]) -> None:
     """What a person should know before believing the numbers."""
+    for rule in summary["rules"]:
+        print(f"not the official rules: {rule}")
+    if "ignored" in summary:
+        _print_ignored(summary["ignored"])
     if summary["images"] < summary["total"]:
         print(f"a part: {summary['images']} of {summary['total']} images")
     if summary["missing"]:
@@ -48,11 +52,31 @@ def _print_warnings(summary: dict[str, Any]) -> None:
     if summary["wrong_areas"]:
         print(
             f"{summary['wrong_areas']} segments of the truth have an area in the annotation that is not the number of "
-            "their pixels; the official rules take the annotation's"
+            "their pixels; the official rules take the annotation's, --pixel-areas counts the pixels"
         )
     quality = summary.get("pq", {}).get("per_category", {}).values()
     if any(row["fn"] for row in quality) and not any(row["tp"] for row in quality):
         print("no segment matches: do category ids and file names mean the same on both sides?")
+
+
+def _print_ignored(ignored: dict[str, Any]) -> None:
+    """What the rules pass over, in one line, if there is anything."""
+    told = []
+    if ignored["void"]:
+        told.append(f"{_share(ignored['void'])} % of the truth is void")
+    if ignored["crowds"]:
+        told.append(f"{ignored['crowds']} true segments are crowds")
+    if ignored["ignored"]:
+        told.append(
+            f"{ignored['ignored']} of {ignored['segments']} predicted segments lie mostly in void or a crowd and count "
+            "as nothing (--void-background counts those in void as wrong)"
+        )
+    if told:
+        print(f"passed over: {'; '.join(told)}")
+
+
+def _share(fraction: float) -> str:
+    return f"{100 * fraction:.1f}" if fraction >= 0.0005 else "less than 0.1"
 
 
 def print_summary(summary: dict[str, Any]) -> None:

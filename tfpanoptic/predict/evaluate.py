@@ -20,6 +20,7 @@ from tfpanoptic.evaluation.measures import FAST
 from tfpanoptic.evaluation.measures.panoptic_quality import summarize_rows
 from tfpanoptic.evaluation.options import EvaluateOptions, shard_slice
 from tfpanoptic.evaluation.pairs.coco import fingerprint
+from tfpanoptic.evaluation.rules import OFFICIAL, Rules
 from tfpanoptic.evaluation.state import Evaluation, require_column
 from tfpanoptic.presets.cache import read_settings, run_folder_of
 from tfpanoptic.report.scenes import Scenes
@@ -84,8 +85,8 @@ def evaluate_run(options: EvaluateOptions) -> tuple[Evaluation, Scenes]:
     run = RunFolder(run_folder_of(options.run, PanopticSegmenter))
     segmenter = PanopticSegmenter.from_preset(run.path, options.overrides)
     source, measures = _source(segmenter, run, dataset), (*FAST, *options.measures)
-    evaluation = evaluate_images(segmenter, part, measures, options.state, source, len(dataset))
-    return evaluation, scenes_of(segmenter, part)
+    evaluation = evaluate_images(segmenter, part, measures, options.state, source, len(dataset), options.rules)
+    return evaluation, scenes_of(segmenter, part, options.rules)
 
 
 def _source(segmenter: PanopticSegmenter, run: RunFolder, dataset: Dataset) -> str:
@@ -103,6 +104,7 @@ def evaluate_images(
     state: str | Path | None = None,
     source: str = "",
     total: int = 0,
+    rules: Rules = OFFICIAL,
 ) -> Evaluation:
     """The evaluation of a model on a dataset; `evaluation.summary.summarize` gives its numbers.
 
@@ -113,7 +115,7 @@ def evaluate_images(
     def predict(record: ImageRecord) -> SegmentMap:
         return segmenter.segment_map(read_record_image(record))
 
-    return evaluate_dataset(dataset, segmenter.categories, predict, measures, state, source, total)
+    return evaluate_dataset(dataset, segmenter.categories, predict, measures, state, source, total, rules)
 
 
 def evaluate_with_pictures(
@@ -151,12 +153,13 @@ def predicted(segmenter: PanopticSegmenter, dataset: Dataset, image: np.ndarray)
     return without_unlabelled(segmenter.segment_map(image), dataset)
 
 
-def scenes_of(segmenter: PanopticSegmenter, dataset: Dataset) -> Scenes:
-    """What a report shows of an image: photo, truth and prediction, by the image's name."""
+def scenes_of(segmenter: PanopticSegmenter, dataset: Dataset, rules: Rules = OFFICIAL) -> Scenes:
+    """What a report shows of an image: photo, truth and prediction as they are counted, by the image's name."""
     records = {record.file_name: record for record in dataset.records}
 
     def scene(name: str) -> tuple[np.ndarray, SegmentMap, SegmentMap]:
         image = read_record_image(records[name])
-        return image, read_segment_map(records[name]), predicted(segmenter, dataset, image)
+        truth, prediction = read_segment_map(records[name]), predicted(segmenter, dataset, image)
+        return image, *rules.apply(truth, prediction, dataset.categories)
 
     return scene

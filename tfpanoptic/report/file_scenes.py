@@ -11,16 +11,18 @@ from tfpanoptic.data.cityscapes import image_key
 from tfpanoptic.data.dataset import read_image
 from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.pairs.coco import FileSet
+from tfpanoptic.evaluation.rules import OFFICIAL, Rules
 from tfpanoptic.report.scenes import Scenes
 from tfpanoptic.segment_map import SegmentMap
 
 
-def scenes_of_files(files: FileSet, photos: Path | None) -> Scenes:
+def scenes_of_files(files: FileSet, photos: Path | None, rules: Rules = OFFICIAL) -> Scenes:
     """Photo, truth and prediction of an image by its name; photos that do not fit are told on standard error.
 
     Args:
         files: the pairs.
         photos: folder of the photos; None for a report without them.
+        rules: of the evaluation; truth and prediction are shown as they are counted.
 
     Raises:
         InputError: no such folder.
@@ -29,7 +31,7 @@ def scenes_of_files(files: FileSet, photos: Path | None) -> Scenes:
     paths = {} if photos is None else find_photos(photos, list(pairs))
 
     def scene(name: str) -> tuple[np.ndarray | None, SegmentMap, SegmentMap]:
-        truth, prediction = pairs[name].read()
+        truth, prediction = rules.apply(*pairs[name].read(), files.categories)
         photo = _fitting_photo(paths[name], truth.shape) if name in paths else None
         return photo, truth, prediction
 

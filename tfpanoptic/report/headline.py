@@ -43,6 +43,7 @@ def _what(summary: dict[str, Any], categories: CategoryTable) -> str:
     ]
     if summary["missing"]:
         told.append(f"{counted(summary['missing'], 'image')} without a prediction, whose segments count as missed")
+    told += [f"not the official rules: {rule}" for rule in summary["rules"]]
     return f"{'; '.join(told)}."
 
 

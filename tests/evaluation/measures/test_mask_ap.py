@@ -237,6 +237,16 @@ def test_nothing_is_printed(capsys):
     assert capsys.readouterr() == ("", "")
 
 
+def test_an_area_with_a_fraction_stays_what_the_annotation_says():
+    """1024 is small and medium to COCOeval, 1024.5 medium alone."""
+    ids = np.ones((40, 40), np.int32)
+    truth = SegmentMap(ids, segment_rows([1], [CAR], areas=[1024.5]))
+    prediction = SegmentMap(ids, segment_rows([1], [CAR]))
+    assert [instance["area"] for instance in instances_of_map(truth, TABLE)] == [1024.5]
+    numbers = summarize_rows(count_rows(pair_segments(truth, prediction, len(TABLE)), TABLE), TABLE)
+    assert numbers["ap_small"] is None and numbers["ap_medium"] == pytest.approx(1)
+
+
 def test_instances_that_fit_no_image_are_refused():
     mask = {"category": CAR, "segmentation": np.ones((2, 3), bool)}
     other = {"category": CAR, "segmentation": np.ones((2, 4), bool), "score": 0.5}

@@ -104,9 +104,11 @@ def test_a_missing_a_second_and_a_strange_prediction_are_told(layout):
         read_cityscapes_files(None, gt, None, pred)
     (pred / f"{KEY}_again.png").rename(pred / "bern_000000_000001_x.png")
     with pytest.raises(
-        InputError, match="1 predictions of images that the truth does not hold, first bern_000000_000001"
+        InputError, match="1 predictions of images that the truth does not have, first 'bern_000000_000001'; --subset"
     ):
         read_cityscapes_files(None, gt, None, pred)
+    files = read_cityscapes_files(None, gt, None, pred, subset=True)
+    assert len(files.pairs) == 1 and "1 predictions of images that the truth does not have" in files.notes[0]
     (pred / f"{KEY}_pred.png").unlink()
     with pytest.raises(InputError, match=f"no prediction for 1 of 1 images, first {KEY}"):
         read_cityscapes_files(None, gt, None, pred)

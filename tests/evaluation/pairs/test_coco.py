@@ -1,5 +1,6 @@
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,10 @@ from PIL import Image
 from tests.evaluation.conftest import FIXTURE, PanopticFiles
 from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.counting import count_image, evaluate_files
+from tfpanoptic.evaluation.measures import FAST
 from tfpanoptic.evaluation.pairs.coco import read_coco_files
+from tfpanoptic.evaluation.summary import summarize
+from tfpanoptic.segment_map import ids_to_rgb
 
 
 def refused(files, words):
@@ -111,7 +115,10 @@ def test_a_size_other_than_the_annotation_says_is_named(files):
             lambda f: f.pred["annotations"].append(f.pred["annotations"][3]),
             r"\('03.png'\): image_id 997 used twice",
         ),
-        (lambda f: f.pred["annotations"][3].update(image_id=5), "1 predictions of images that the truth does not list"),
+        (
+            lambda f: f.pred["annotations"][3].update(image_id=5),
+            "1 predictions of images that the truth does not have, first 5; --subset",
+        ),
         (lambda f: f.pred["annotations"][3].update(file_name="x.png"), "x.png: no such file, but .*pred.json lists it"),
         (lambda f: f.pred["annotations"][3].update(file_name="a\0b.png"), "file_name must be a text of one line"),
         (lambda f: f.pred["annotations"][3].pop("segments_info"), "lacks segments_info"),
@@ -121,16 +128,22 @@ def test_a_size_other_than_the_annotation_says_is_named(files):
         ),
         (
             lambda f: f.pred["annotations"][3]["segments_info"][0].update(id=1 << 24),
-            "id must be an integer 1..16777215",
+            "id must be an integer 0..16777215",
         ),
-        (lambda f: f.pred["annotations"][3]["segments_info"][0].update(id=0), "id must be an integer 1..16777215"),
-        (lambda f: f.pred["annotations"][3]["segments_info"][0].update(score=None), "score must be a finite number"),
+        (lambda f: f.gt["annotations"][3]["segments_info"][0].update(id=0), "id must be an integer 1..16777215"),
+        (lambda f: f.pred["annotations"][3]["segments_info"][0].update(score="1"), "score must be a finite number"),
         (lambda f: f.pred["annotations"][3]["segments_info"][0].update(score=10**400), "score must be a finite number"),
         (lambda f: f.pred["annotations"][3]["segments_info"][0].update(score=1e39), "score must be a finite number"),
         (lambda f: f.gt["images"][3].update(height=1 << 20, width=1 << 20), "expected at most 178956970 in all"),
         (lambda f: f.pred["annotations"].__setitem__(3, {"segmentation": [], "bbox": []}), "of an instances JSON"),
-        (lambda f: f.gt["annotations"].pop(3), r"image 03.jpg \(id 997\) has no annotation"),
-        (lambda f: f.gt["annotations"][3]["segments_info"][0].update(area=-1), "area must be an integer 0.."),
+        (
+            lambda f: f.gt["annotations"].pop(3),
+            r"1 images of the truth without an annotation, first image 03.jpg \(id 997\) .*; --subset",
+        ),
+        (lambda f: f.gt["images"].pop(3), "1 annotations of the truth without an image .*03.png; --subset"),
+        (lambda f: f.gt["annotations"][3]["segments_info"][0].update(area=-1), "area must be a finite number of at le"),
+        (lambda f: f.gt["annotations"][3]["segments_info"][0].update(area=None), "area must be a finite number"),
+        (lambda f: f.gt["annotations"][3]["segments_info"][0].update(area=1e9), r"area must be at most \d+ pixels"),
         (lambda f: f.gt.update(images=[], annotations=[]), "predictions of images|no image to evaluate"),
     ],
 )
@@ -142,7 +155,7 @@ def test_what_is_wrong_in_a_json_is_named(files, change, words):
 def test_a_prediction_that_numbers_its_images_anew_is_paired_by_file_name(files):
     """`tfpanoptic predict` knows nothing of the truth's ids."""
     expected = [pair.prediction.path for pair in read_coco_files(*files.paths()).pairs]
-    new_ids = {image["id"]: 985 + (7 * k) % 16 for k, image in enumerate(files.gt["images"])}
+    new_ids = {image["id"]: 986 + (7 * k) % 16 for k, image in enumerate(files.gt["images"])}
     files.pred["images"] = [{**image, "id": new_ids[image["id"]]} for image in files.gt["images"]]
     for annotation in files.pred["annotations"]:
         annotation["image_id"] = new_ids[annotation["image_id"]]
@@ -150,9 +163,167 @@ def test_a_prediction_that_numbers_its_images_anew_is_paired_by_file_name(files)
     assert [pair.prediction.path for pair in found.pairs] == expected
     assert len(found.notes) == 1 and "paired by the file names" in found.notes[0]
     files.pred["images"][0]["file_name"] = "other.jpg"
-    refused(
-        files, "gives images other file names than the truth has for their ids, and not all of them are in the truth"
-    )
+    refused(files, "1 predictions of images that the truth does not have, first 986; --subset")
+
+
+def test_ids_that_agree_pair_images_whatever_their_files_are_called(files):
+    expected = [pair.prediction.path for pair in read_coco_files(*files.paths()).pairs]
+    for name in ("{:02}.png", "frames/{:02}.jpeg", "photo {}"):
+        files.pred["images"] = [{"id": 1000 - k, "file_name": name.format(k)} for k in range(16)]
+        found = read_coco_files(*files.paths())
+        assert ([pair.prediction.path for pair in found.pairs], found.notes) == (expected, ())
+
+
+def test_names_of_other_images_are_noted_where_ids_agree(files):
+    expected = [pair.prediction.path for pair in read_coco_files(*files.paths()).pairs]
+    files.pred["images"] = [{"id": 985 + k, "file_name": f"{k:02}.jpg"} for k in range(16)]
+    found = read_coco_files(*files.paths())
+    assert [pair.prediction.path for pair in found.pairs] == expected
+    (note,) = found.notes
+    assert "image 1000 is 15.jpg, in the truth 00.jpg, and 15 more; paired by image id" in note
+
+
+def test_a_mere_count_of_images_is_paired_by_file_name_even_where_ids_agree(files):
+    expected = [pair.prediction.path for pair in read_coco_files(*files.paths()).pairs]
+    files.pred["info"] = {"image_ids": "counted"}  # as `tfpanoptic predict` writes it
+    files.pred["images"] = [{"id": 985 + k, "file_name": f"{k:02}.jpg"} for k in range(16)]
+    for annotation in files.pred["annotations"]:
+        annotation["image_id"] = 1985 - annotation["image_id"]
+    found = read_coco_files(*files.paths())
+    assert [pair.prediction.path for pair in found.pairs] == expected
+    assert len(found.notes) == 1 and "paired by the file names" in found.notes[0]
+
+
+def test_images_of_one_file_name_are_told_apart_by_their_ids(files):
+    """Frames of several videos are called alike."""
+    for image in files.gt["images"]:
+        image["file_name"] = "frame_000001.jpg"
+    files.pred["images"] = files.gt["images"]
+    found = read_coco_files(*files.paths())
+    assert [pair.name for pair in found.pairs] == [f"frame_000001.jpg (id {1000 - k})" for k in range(16)]
+    numbers = panoptic_quality(evaluate_files(found, ("pq",)))
+    assert numbers == pytest.approx(files.expected["all"], abs=1e-12)
+
+
+def panoptic_quality(evaluation):
+    return summarize(evaluation)["pq"]["all"]
+
+
+def test_a_subset_is_evaluated_on_purpose(files):
+    """The truth annotates two of its images less, and lacks the entry of a third: 13 are left."""
+    expected = panoptic_quality(evaluate_files(kept(read_coco_files(*files.paths()), slice(3, None)), ("pq",)))
+    del files.gt["annotations"][:2], files.gt["images"][2]
+    found = read_coco_files(*files.paths(), subset=True)
+    assert panoptic_quality(evaluate_files(found, ("pq",))) == expected
+    assert len(found.pairs) == 13 and len(found.notes) == 3
+    for note, words in zip(found.notes, ("2 images of the truth", "1 annotations of the truth", "3 predictions of")):
+        assert words in note and note.endswith("; passed over")
+
+
+def kept(found, places):
+    return replace(found, pairs=found.pairs[places])
+
+
+def official_count(truth, true_rows, predicted, predicted_rows):
+    """IoU sum, TP, FP and FN of one category, by hand: every id that a table lists is a segment, whatever it is."""
+    iou, matched, found = 0.0, set(), set()
+    for t, area in true_rows.items():
+        for p in predicted_rows:
+            both = np.sum((truth == t) & (predicted == p))
+            void = 0 if 0 in true_rows else np.sum((truth == 0) & (predicted == p))
+            union = area + np.sum(predicted == p) - both - void
+            if both > 0.5 * union:
+                iou, matched, found = iou + both / union, matched | {t}, found | {p}
+    wrong = [
+        p
+        for p in predicted_rows
+        if p not in found and np.sum((predicted == p) & (truth == 0)) <= np.sum(predicted == p) / 2
+    ]
+    return iou, len(matched), len(wrong), len(set(true_rows) - matched)
+
+
+@pytest.mark.parametrize("shift", [0, 1, 3])
+def test_a_listed_segment_of_id_0_is_counted_as_the_official_tool_counts_it(tmp_path, shift):
+    truth = np.zeros((6, 9), int)
+    truth[:3, :4], truth[4:] = 1, 2
+    predicted = np.ones((6, 9), int)
+    predicted[:3, shift : 4 + shift] = 0
+    predicted[5] = 2
+    areas = {1: 12, 2: 18}
+    paths = written_pair(tmp_path, truth, areas, predicted, [0, 1, 2])
+    found = read_coco_files(*paths)
+    assert "lists a segment of id 0 in 1 images, first a.jpg; counted as a segment" in found.notes[0]
+    row = evaluate_files(found, ("pq", "boundary", "causes", "size", "miou", "covering")).rows("pq")[0, 1:]
+    assert tuple(row) == pytest.approx(official_count(truth, areas, predicted, [0, 1, 2]))
+
+
+def test_a_segment_of_id_0_without_a_pixel_is_named(tmp_path):
+    paths = written_pair(tmp_path, np.ones((2, 2), int), {1: 4}, np.ones((2, 2), int), [0, 1])
+    with pytest.raises(InputError, match="pred/a.png: lists segment 0, which has no pixel"):
+        evaluate_files(read_coco_files(*paths))
+
+
+def written_pair(folder, truth, areas, predicted, predicted_ids, category=None):
+    """Truth and prediction of one image of cells as files; the four paths."""
+    sides = {"gt": (truth, [{"id": i, "area": area} for i, area in areas.items()])}
+    sides["pred"] = predicted, [{"id": i} for i in predicted_ids]
+    for side, (ids, rows) in sides.items():
+        (folder / side).mkdir()
+        Image.fromarray(ids_to_rgb(ids)).save(folder / side / "a.png")
+        rows = [{**row, "category_id": 1} for row in rows]
+        image = {"id": 1, "file_name": "a.jpg", "height": ids.shape[0], "width": ids.shape[1]}
+        annotation = {"image_id": 1, "file_name": "a.png", "segments_info": rows}
+        categories = [category or {"id": 1, "name": "cell", "isthing": 1}]
+        content = {"images": [image], "annotations": [annotation], "categories": categories}
+        (folder / f"{side}.json").write_text(json.dumps(content))
+    return folder / "gt.json", folder / "gt", folder / "pred.json", folder / "pred"
+
+
+@pytest.mark.parametrize("areas", [{1: 11.5, 2: 18.25}, {1: 12.7, 2: 17.0}, {1: 1023.5 / 80, 2: 19.999}])
+def test_areas_with_a_fraction_are_taken_as_the_official_tool_takes_them(tmp_path, areas):
+    truth = np.zeros((6, 9), int)
+    truth[:3, :4], truth[4:] = 1, 2
+    predicted = np.roll(truth, 1, axis=1)
+    found = read_coco_files(*written_pair(tmp_path, truth, areas, predicted, [1, 2]))
+    evaluation = evaluate_files(found, ("pq", "size"))
+    assert tuple(evaluation.rows("pq")[0, 1:]) == pytest.approx(official_count(truth, areas, predicted, [1, 2]))
+    assert summarize(evaluation)["wrong_areas"] == sum(area != pixels for area, pixels in zip(areas.values(), (12, 18)))
+
+
+def test_whole_numbers_pass_in_any_form(files):
+    expected = panoptic_quality(evaluate_files(read_coco_files(*files.paths()), ("pq",)))
+    for side in (files.gt, files.pred):
+        for annotation in side["annotations"]:
+            annotation["image_id"] = float(annotation["image_id"])
+            for segment in annotation["segments_info"]:
+                for key in ("id", "category_id", "area", "iscrowd"):
+                    segment.update({key: float(segment[key])} if key in segment else {})
+                segment.update({"iscrowd": segment["iscrowd"] == 1} if side is files.gt else {"score": None})
+    for image in files.gt["images"]:
+        image.update({key: float(image[key]) for key in ("id", "height", "width")})
+    for category in files.gt["categories"]:
+        category.update(id=float(category["id"]), isthing=float(category["isthing"]))
+    assert panoptic_quality(evaluate_files(read_coco_files(*files.paths()), ("pq",))) == expected
+
+
+def test_names_and_colours_of_categories_do_not_matter(files):
+    expected = panoptic_quality(evaluate_files(read_coco_files(*files.paths()), ("pq",)))
+    for category, name, color in zip(
+        files.gt["categories"], ["a", "a", "", None, 5, "a\nb"], ["#ff0000", [1, 2], 7, [0.5] * 3, [1, 2, 300], {}]
+    ):
+        category.update(name=name, color=color)
+    found = read_coco_files(*files.paths())
+    assert panoptic_quality(evaluate_files(found, ("pq",))) == expected
+    ids = [category["id"] for category in files.gt["categories"]]
+    names = {c.source_id: c.name for c in found.categories}
+    assert [names[i] for i in ids] == [f"a ({ids[0]})", f"a ({ids[1]})", *(f"category {i}" for i in ids[2:])]
+    assert len(found.notes) == 1 and "categories get names of their own" in found.notes[0]
+
+
+def test_more_categories_than_a_panoptic_map_holds_are_evaluated(files):
+    expected = panoptic_quality(evaluate_files(read_coco_files(*files.paths()), FAST))
+    files.gt["categories"] += [{"id": 1000 + i, "name": f"more {i}", "isthing": i % 2} for i in range(2000)]
+    assert panoptic_quality(evaluate_files(read_coco_files(*files.paths()), FAST)) == expected
 
 
 def test_segments_without_a_score_are_counted(files):
@@ -192,14 +363,19 @@ def test_wrong_segments_of_both_sides_are_told_together(files):
     assert "gt.json" in message and "found -1" in message and "pred.json" in message and "found 'high'" in message
 
 
-@pytest.mark.parametrize("key", ["id", "file_name"])
-def test_an_odd_list_of_images_beside_the_prediction_is_no_crash(files, key):
-    files.pred["images"] = [dict(image) for image in files.gt["images"]]
-    files.pred["images"][0][key] = [1]
-    if key == "id":
-        assert len(read_coco_files(*files.paths()).pairs) == 16
-    else:
-        refused(files, "gives images other file names than the truth has")
+@pytest.mark.parametrize(
+    "images",
+    [
+        *(None, 7, "text", [], {}, [7, None, []]),
+        *([{"id": 1000}], [{"file_name": "00.jpg"}], [{"id": 1000, "file_name": ["x"]}]),
+        *([{"id": [1], "file_name": "x"}], [{"id": float("nan"), "file_name": "x"}]),
+    ],
+)
+def test_an_odd_list_of_images_beside_the_prediction_does_not_matter(files, images):
+    files.pred["images"] = images
+    found = read_coco_files(*files.paths())
+    assert [pair.prediction.path.name for pair in found.pairs] == [f"{k:02}.png" for k in range(16)]
+    assert found.notes == ()
 
 
 def test_an_empty_set_is_told(files):
@@ -215,12 +391,17 @@ def test_an_empty_set_is_told(files):
         ("[]", "expected a COCO panoptic JSON with the list annotations, found a list"),
         ('[{"image_id": 1, "segmentation": {}}]', "a list is the format of instance results"),
         ('{"images": []}', "expected a COCO panoptic JSON with the list annotations"),
+        ("null", "expected a COCO panoptic JSON with the list annotations"),
         ("[" * 100_000, "not valid JSON"),
+        ("9" * 5_000, "not valid JSON"),
+        ('{"annotations": [{"image_id": 1, "fi', "not valid JSON"),
+        ('{"annotations": "\xe9"}'.encode("latin-1"), "not valid JSON"),
+        (b"\x00\x01\xff", "not valid JSON"),
     ],
 )
 def test_a_prediction_that_is_no_panoptic_json_is_told(files, content, words):
     paths = files.paths()
-    paths[2].write_text(content)
+    paths[2].write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(InputError, match=words):
         read_coco_files(*paths)
 

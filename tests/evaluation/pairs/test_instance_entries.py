@@ -61,12 +61,12 @@ def test_an_empty_list_is_a_result_without_detections(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"image_id": 9}, r"file.json: \[1\]: unknown image_id 9, not in images"),
+        ({"image_id": 9}, r"file.json: \[1\]: unknown image_id 9, not in images; --subset passes over it"),
         ({"image_id": "7"}, "unknown image_id '7'"),
         ({"image_id": [7]}, r"image_id must be an integer .*found \[7\]"),
         ({"category_id": 4}, r"category_id 4 is of no thing; things have \[3\]"),
         ({"category_id": 9}, "category_id 9 is of no thing"),
-        ({"category_id": True}, "category_id must be an integer"),
+        ({"category_id": "3"}, "category_id must be an integer"),
         ({"score": None}, "score must be a finite number, found None"),
         ({"score": float("nan")}, "score must be a finite number, found nan"),
         ({"score": float("-inf")}, "score must be a finite number, found -inf"),
@@ -81,6 +81,13 @@ def test_a_wrong_detection_is_named_by_its_place(tmp_path, change, message):
     with pytest.raises(InputError, match=message) as raised:
         read_coco_results(written(tmp_path, [RESULT, {**RESULT, **change}]), IMAGES, TABLE)
     assert "\n" not in str(raised.value)
+
+
+def test_detections_in_other_images_are_passed_over_on_request(tmp_path):
+    beyond = set()
+    path = written(tmp_path, [RESULT, {**RESULT, "image_id": 9}, {**RESULT, "image_id": 9.0}])
+    found = read_coco_results(path, IMAGES, TABLE, beyond)
+    assert sum(map(len, found.values())) == 1 and beyond == {9}
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from tfpanoptic.evaluation.measures import (
     attribution,
     boundary_quality,
     cityscapes_ap,
+    ignored,
     mask_ap,
     panoptic_quality,
     parsing_covering,
@@ -43,13 +44,14 @@ MEASURES = {
         "size": size_quality,
         "miou": semantic_iou,
         "covering": parsing_covering,
+        "ignored": ignored,
         "boundary": boundary_quality,
         "ap": mask_ap,
         "cityscapes_ap": cityscapes_ap,
     }.items()
 }
 # Read from the pairs alone: together they cost a fraction of decoding two PNGs.
-FAST = ("pq", "causes", "size", "miou", "covering")
+FAST = ("pq", "causes", "size", "miou", "covering", "ignored")
 
 
 def check_measures(names: tuple[str, ...]) -> None:

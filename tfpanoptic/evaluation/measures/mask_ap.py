@@ -112,7 +112,7 @@ def instances_of_map(segment_map: SegmentMap, categories: CategoryTable) -> list
             "category": int(row["category"]),
             "segmentation": encode_mask((columns == row["id"]).T),
             "iscrowd": bool(row["iscrowd"]),
-            "area": int(row["area"]),
+            "area": float(row["area"]),
             "score": float(row["score"]),
         }
         for row in segment_map.segments

@@ -23,6 +23,9 @@ from tfpanoptic.data.segment_png import counted_segments
 from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import SegmentMap, rows_of
 
+# Pixels of this id in a truth are of no segment and yet not void: what is predicted there is wrong. No PNG holds it.
+BACKGROUND = 1 << 24
+
 
 class SideError(InputError):
     """A segment map that contradicts itself or its partner.
@@ -41,13 +44,14 @@ class SideError(InputError):
 
 @dataclass(frozen=True)
 class SegmentPairs:
-    """The pairs of a true and a predicted segment that share pixels; void takes part as row -1.
+    """The pairs of a true and a predicted segment that share pixels; void and background take part as row -1.
 
     T true and Q predicted segments, P pairs; a row is one of the segment table of its map.
 
     Attributes:
         truth, prediction: the segment maps, of one size.
-        true_row, predicted_row: int64 `[P]`, -1 for void.
+        true_row, predicted_row: int64 `[P]`, -1 for void, and for background of the truth.
+        void: bool `[P]`, where the truth is void.
         area: int64 `[P]`, pixels of each pair.
         predicted_area: int64 `[Q]`, pixels.
         on_void: int64 `[Q]`, pixels that are void in the truth.
@@ -57,6 +61,7 @@ class SegmentPairs:
     prediction: SegmentMap
     true_row: np.ndarray
     predicted_row: np.ndarray
+    void: np.ndarray
     area: np.ndarray
     predicted_area: np.ndarray
     on_void: np.ndarray
@@ -119,10 +124,11 @@ def pair_segments(truth: SegmentMap, prediction: SegmentMap, num_categories: int
     predicted_row = rows_of(prediction.segments["id"], predicted_id)
     true_area = sum_by_row(true_row, area, len(truth.segments))
     predicted_area = sum_by_row(predicted_row, area, len(prediction.segments))
-    _check_ids("truth", truth, true_id[true_row < 0], true_area)
+    _check_ids("truth", truth, true_id[(true_row < 0) & (true_id != BACKGROUND)], true_area)
     _check_ids("prediction", prediction, predicted_id[predicted_row < 0], predicted_area)
-    on_void = sum_by_row(np.where(true_id == 0, predicted_row, -1), area, len(prediction.segments))
-    return SegmentPairs(truth, prediction, true_row, predicted_row, area, predicted_area, on_void)
+    void = true_id == 0
+    on_void = sum_by_row(np.where(void, predicted_row, -1), area, len(prediction.segments))
+    return SegmentPairs(truth, prediction, true_row, predicted_row, void, area, predicted_area, on_void)
 
 
 def match(pairs: SegmentPairs, iou: np.ndarray) -> Matches:

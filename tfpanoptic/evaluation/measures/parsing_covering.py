@@ -34,7 +34,8 @@ def count_rows(pairs: SegmentPairs, categories: CategoryTable) -> np.ndarray:
     single = np.append(np.where(truth["iscrowd"], -1, np.arange(len(truth))), -1)
     true_row = single[pairs.true_row]
     true_area = sum_by_row(true_row, pairs.area, len(truth))
-    ignored = sum_by_row(np.where(true_row < 0, pairs.predicted_row, -1), pairs.area, len(prediction))
+    on_crowd = (true_row < 0) & (pairs.true_row >= 0)
+    ignored = sum_by_row(np.where(pairs.void | on_crowd, pairs.predicted_row, -1), pairs.area, len(prediction))
 
     both = np.flatnonzero((true_row >= 0) & (pairs.predicted_row >= 0))
     t, p, intersection = true_row[both], pairs.predicted_row[both], pairs.area[both]

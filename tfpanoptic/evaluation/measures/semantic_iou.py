@@ -1,7 +1,8 @@
 """Mean IoU of the categories of the pixels, whatever their segments.
 
 Pixels that are void in the truth are left out, those of a crowd count as their category. A pixel that is
-void in the prediction is one that its true category misses; void itself is no category. Areas are pixels,
+void in the prediction is one that its true category misses; void itself is no category, nor is background: what is
+predicted on it counts against the category there, and in the pixel accuracy void is right there. Areas are pixels,
 whatever the annotation says.
 
 Source: Everingham et al. 2010 (Pascal VOC) and Cordts et al. 2016 (Cityscapes), whose counts run over the
@@ -15,18 +16,19 @@ import numpy as np
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.evaluation.measures.matching import SegmentPairs
 
-COLUMNS = ("category", "predicted_category", "pixels")
+COLUMNS = ("category_or_void", "predicted_category", "pixels")
 
 
 def count_rows(pairs: SegmentPairs, categories: CategoryTable) -> np.ndarray:
     """The confusions of one image as rows, float64 `[R, 3]` with the columns `COLUMNS`.
 
-    A row is a true category, the category that was predicted, 0 where it is void, and the pixels of both.
+    A row is a true category, 0 for background, the category that was predicted, 0 where it is void, and the pixels of
+    both.
     """
-    known = pairs.true_row >= 0
-    true_category = pairs.truth.segments["category"][pairs.true_row[known]].astype(np.int64)
-    predicted_row = pairs.predicted_row[known]
+    known = ~pairs.void
     # A last entry for row -1.
+    true_category = np.append(pairs.truth.segments["category"], 0)[pairs.true_row[known]].astype(np.int64)
+    predicted_row = pairs.predicted_row[known]
     category_of_row = np.append(pairs.prediction.segments["category"], 0)
     size = len(categories) + 1
     key, which = np.unique(true_category * size + category_of_row[predicted_row], return_inverse=True)

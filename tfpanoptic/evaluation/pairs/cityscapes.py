@@ -19,6 +19,7 @@ from tfpanoptic.evaluation.pairs.coco import (
     FilePair,
     FileSet,
     SegmentFile,
+    beyond_truth,
     check_pairs,
     fingerprint,
     missing_note,
@@ -52,6 +53,7 @@ def read_cityscapes_files(
     pred: str | Path | None,
     pred_dir: str | Path,
     allow_missing: bool = False,
+    subset: bool = False,
 ) -> FileSet:
     """The pairs of the Cityscapes layout; the images' table gets a column `city`.
 
@@ -62,14 +64,15 @@ def read_cityscapes_files(
         pred_dir: folder of the predicted PNGs; instance ids are found in all folders below it, by the
             `city_sequence_frame` that their names start with.
         allow_missing: take images without a prediction as such in which nothing was found.
+        subset: pass over predictions of images that the truth does not have; as in `coco.read_coco_files`.
 
     Raises:
-        InputError: as `files.read_coco_files`; or a folder without such PNGs.
+        InputError: as `coco.read_coco_files`; or a folder without such PNGs.
     """
     if gt is not None:
         if pred is None:
             raise InputError("a truth in panoptic JSON (--gt) needs a prediction in panoptic JSON (--pred)")
-        files = read_coco_files(gt, gt_dir, pred, pred_dir, allow_missing)
+        files = read_coco_files(gt, gt_dir, pred, pred_dir, allow_missing, subset)
         return replace(files, pairs=tuple(map(_with_city, files.pairs)))
     problems = Problems("in the files")
     predicted: Mapping[str, InstanceIdsFile | SegmentFile]
@@ -78,11 +81,7 @@ def read_cityscapes_files(
         predicted = _instance_ids(Path(pred_dir), False, "*.png", problems)
     else:
         predicted = _panoptic_pngs(Path(pred), Path(pred_dir), problems)
-    strange = sorted(set(predicted) - set(truth))
-    if strange:
-        problems.add(
-            f"{pred or pred_dir}: {len(strange)} predictions of images that the truth does not hold, first {strange[0]}"
-        )
+    notes = beyond_truth(sorted(set(predicted) - set(truth)), str(pred or pred_dir), problems, subset)
     pairs = [_with_city(FilePair(key, key, None, None, truth[key], predicted.get(key))) for key in sorted(truth)]
     without = [pair.name for pair in pairs if pair.prediction is None]
     check_pairs(pairs, without, str(pred or pred_dir), problems, allow_missing)
@@ -90,7 +89,7 @@ def read_cityscapes_files(
         cityscapes_categories(),
         tuple(pairs),
         fingerprint([pred] if pred else [], sorted(str(file.path) for file in [*truth.values(), *predicted.values()])),
-        (missing_note(without),) if without else (),
+        (*notes, missing_note(without)) if without else tuple(notes),
         len(pairs),
         sum(isinstance(pair.prediction, InstanceIdsFile) for pair in pairs),
     )

@@ -7,7 +7,9 @@ needs a prediction.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import reprlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,9 @@ import numpy as np
 
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.coco_json import (
+    MAX_SEGMENT_ID,
     ImageEntry,
+    has_score,
     parse_json,
     predicted_segments,
     read_annotations,
@@ -25,9 +29,14 @@ from tfpanoptic.data.coco_json import (
 )
 from tfpanoptic.data.folder_listing import FolderListing
 from tfpanoptic.data.segment_png import read_segment_ids
-from tfpanoptic.errors import InputError, Problems, raise_first
+from tfpanoptic.errors import InputError, Problems, Sink, raise_first
+from tfpanoptic.evaluation.pairs.categories import evaluated_categories
+from tfpanoptic.evaluation.pairs.pairing import ImageId, Predictions, by_true_ids
 from tfpanoptic.evaluation.state import plain_columns
 from tfpanoptic.segment_map import SegmentMap, segment_rows
+
+# What no three bytes of a PNG pixel hold.
+ZERO_ID = MAX_SEGMENT_ID + 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,19 +45,27 @@ class SegmentFile:
 
     Attributes:
         path: the PNG.
-        segments: structured array `[N]` of dtype `SEGMENT`.
+        segments: structured array `[N]` of dtype `SEGMENT`. The id 0 may be among them, in a prediction: the official
+            tool takes pixels of 0 for void only where the JSON does not list them.
     """
 
     path: Path
     segments: np.ndarray
 
     def read(self) -> SegmentMap:
-        """The segment map.
+        """The segment map; a segment of id 0 gets the id `ZERO_ID`, for 0 is void in it.
 
         Raises:
-            InputError: the PNG cannot be read.
+            InputError: the PNG cannot be read, or has no pixel of the id 0 that is listed.
         """
-        return SegmentMap(read_segment_ids(self.path), self.segments)
+        ids, rows = read_segment_ids(self.path), self.segments
+        zero = rows["id"] == 0
+        if zero.any():
+            if ids.all():
+                raise InputError(f"{self.path}: lists segment 0, which has no pixel")
+            ids, rows = np.where(ids == 0, np.int32(ZERO_ID), ids), rows.copy()
+            rows["id"][zero] = ZERO_ID
+        return SegmentMap(ids, rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +80,7 @@ class FilePair:
         prediction: None where it is missing; its segments then count as missed.
         columns: what the table of images says of it: values of JSON that are no list or object.
         instances: separate instance results, see `pairs.instances`.
+        more_files: what truth and prediction are read from beside their `path`.
     """
 
     name: str
@@ -73,6 +91,7 @@ class FilePair:
     prediction: Any
     columns: Mapping[str, Any] = field(default_factory=dict)
     instances: Any = None
+    more_files: tuple[Path, ...] = ()
 
     def stamp(self) -> str:
         """Sizes and times of the files; it differs if one was changed.
@@ -80,7 +99,7 @@ class FilePair:
         Raises:
             InputError: a file is missing.
         """
-        files = [side.path for side in (self.truth, self.prediction) if side is not None]
+        files = [side.path for side in (self.truth, self.prediction) if side is not None] + list(self.more_files)
         return file_stamp(files + ([] if self.instances is None else self.instances.files()))
 
     def read(self) -> tuple[SegmentMap, SegmentMap]:
@@ -128,7 +147,12 @@ class FileSet:
 
 
 def read_coco_files(
-    gt: str | Path, gt_dir: str | Path, pred: str | Path, pred_dir: str | Path, allow_missing: bool = False
+    gt: str | Path,
+    gt_dir: str | Path,
+    pred: str | Path,
+    pred_dir: str | Path,
+    allow_missing: bool = False,
+    subset: bool = False,
 ) -> FileSet:
     """The pairs of two COCO panoptic JSONs with their PNGs; no pixel is read yet.
 
@@ -138,6 +162,8 @@ def read_coco_files(
         pred: the prediction's JSON: annotations, whose segments need `id` and `category_id`; `score` is optional.
         pred_dir: folder of the predicted PNGs.
         allow_missing: take images without a prediction as such in which nothing was found.
+        subset: pass over what only one list has: predictions of images that the truth does not annotate, and images
+            of the truth without an annotation or annotations without an image. A note tells how many.
 
     Raises:
         InputError: a file is missing or no panoptic JSON; or, told together: entries that are wrong, images without
@@ -145,42 +171,100 @@ def read_coco_files(
     """
     gt, gt_dir, pred, pred_dir = Path(gt), Path(gt_dir), Path(pred), Path(pred_dir)
     lists = read_lists(gt, raise_first(gt))
-    categories = CategoryTable.from_coco(lists["categories"], str(gt))
+    categories, notes = evaluated_categories(lists["categories"], str(gt))
     ids = {c.source_id: c.id for c in categories}
-    problems = Problems("in the files")
-    images = list(read_images(lists, ids, problems.of(gt)))
+    problems, alone = Problems("in the files"), _Alone(gt, subset)
+    images = list(read_images(lists, ids, alone.sink(problems)))
+    notes += alone.tell(problems)
     if len(images) < len(lists["images"]):
         problems.check()  # predictions of images that are left out are no mistake
     predicted = read_predictions(pred, problems)
-    notes = _category_notes(pred, predicted.categories, categories)
-    own_annotations, pairing = _by_true_ids(pred, predicted, images)
-    without_score = _scoreless(own_annotations.values())
-    own_annotations = dict(own_annotations)
-    listing = FolderListing()
+    notes += _category_notes(pred, predicted.categories, lists["categories"])
+    paired = by_true_ids(str(pred), predicted, images)
+    listing, names = FolderListing(), _unique_names(images)
     pairs, without = [], []
-    for image in images:
-        own = own_annotations.pop(image.image_id, None)
+    for image, name in zip(images, names, strict=True):
+        own = paired.annotations.get(image.image_id)
         with problems.noted():
             truth = SegmentFile(listing.require(gt_dir / image.png_name, gt), image.segments)
             prediction = None
             if own is None:
-                without.append(image.file_name)
+                without.append(name)
             else:
                 path = listing.require(pred_dir / own["file_name"], pred)
                 prediction = SegmentFile(path, predicted_segments(own, ids, problems.of(pred)))
             size, columns = (image.height, image.width), plain_columns(image.extra)
-            pairs.append(FilePair(image.file_name, image.image_id, *size, truth, prediction, columns))
-    if own_annotations:
-        strange = next(iter(own_annotations))
-        problems.add(
-            f"{pred}: {len(own_annotations)} predictions of images that the truth does not list, "
-            f"first image_id {strange!r}"
-        )
+            pairs.append(FilePair(name, image.image_id, *size, truth, prediction, columns))
+    notes += beyond_truth(paired.beyond, str(pred), problems, subset)
     check_pairs(pairs, without, str(pred), problems, allow_missing)
     if without:
         notes.append(missing_note(without))
-    notes += pairing
-    return FileSet(categories, tuple(pairs), fingerprint([gt, pred]), tuple(notes), len(pairs), without_score)
+    notes += [*paired.notes, *_zero_notes(pred, pairs)]
+    scoreless = _scoreless(paired.annotations.values())
+    return FileSet(categories, tuple(pairs), fingerprint([gt, pred]), tuple(notes), len(pairs), scoreless)
+
+
+# What `read_images` finds on one list alone, for messages.
+ALONE = {
+    "image-without-annotation": "images of the truth without an annotation",
+    "annotation-without-image": "annotations of the truth without an image in its list images",
+}
+
+
+class _Alone:
+    """Images of the truth without an annotation and annotations without an image.
+
+    Args:
+        gt: the truth's JSON.
+        subset: whether they are passed over.
+    """
+
+    def __init__(self, gt: Path, subset: bool):
+        self.gt, self.subset = gt, subset
+        self._messages: dict[str, list[str]] = {code: [] for code in ALONE}
+
+    def sink(self, problems: Problems) -> Sink:
+        """Takes what `read_images` finds; all else that is wrong goes to `problems`.
+
+        Images of one file name, as frames of two videos are, are told apart by their ids.
+        """
+        other = problems.of(self.gt)
+
+        def sink(code: str, message: str) -> None:
+            if code in self._messages:
+                self._messages[code].append(message)
+            elif code != "file-name-twice":
+                other(code, message)
+
+        return sink
+
+    def tell(self, problems: Problems) -> list[str]:
+        """The notes about what is passed over; a problem, if that is not allowed."""
+        found = [(ALONE[code], messages) for code, messages in self._messages.items() if messages]
+        lines = [f"{self.gt}: {len(messages)} {what}, first {messages[0]}" for what, messages in found]
+        if self.subset:
+            return [f"{line}; passed over" for line in lines]
+        for line in lines:
+            problems.add(f"{line}; --subset passes over them")
+        return []
+
+
+def beyond_truth(names: Sequence[ImageId], pred: str, problems: Problems, subset: bool) -> list[str]:
+    """The note about predictions of images that the truth does not have; a problem, if `subset` is false.
+
+    Args:
+        names: of these images, or their ids.
+        pred: where the predictions are.
+        problems: takes what is wrong.
+        subset: whether they are passed over.
+    """
+    if not names:
+        return []
+    line = f"{pred}: {len(names)} predictions of images that the truth does not have, first {names[0]!r}"
+    if subset:
+        return [f"{line}; passed over"]
+    problems.add(f"{line}; --subset passes over them")
+    return []
 
 
 def check_pairs(pairs: list, without: list[str], pred: str, problems: Problems, allow_missing: bool) -> None:
@@ -204,15 +288,6 @@ def missing_note(without: list[str]) -> str:
     return f"{len(without)} images without a prediction, their segments counted as missed, first {without[0]}"
 
 
-@dataclass(frozen=True)
-class Predictions:
-    """The entries of a prediction's JSON: annotations by image id; images and categories, empty if it has none."""
-
-    annotations: dict[int | str, dict]
-    images: list
-    categories: list
-
-
 def read_predictions(path: Path, problems: Problems) -> Predictions:
     """The annotations of a prediction's JSON by image id; wrong ones go to `problems`."""
     content = parse_json(path)
@@ -222,56 +297,57 @@ def read_predictions(path: Path, problems: Problems) -> Predictions:
     if not isinstance(content, dict) or not isinstance(content.get("annotations"), list):
         raise InputError(f"{path}: expected a COCO panoptic JSON with the list annotations")
     annotations = read_annotations(content["annotations"], problems.of(path))
-    images, categories = (content.get(key) for key in ("images", "categories"))
+    images, categories, info = (content.get(key) for key in ("images", "categories", "info"))
     return Predictions(
-        annotations, images if isinstance(images, list) else [], categories if isinstance(categories, list) else []
+        annotations,
+        images if isinstance(images, list) else [],
+        categories if isinstance(categories, list) else [],
+        info if isinstance(info, dict) else {},
     )
 
 
-def _by_true_ids(
-    path: Path, predicted: Predictions, images: list[ImageEntry]
-) -> tuple[dict[int | str, dict], list[str]]:
-    """The predicted annotations by the truth's image ids, and a note if its own `images` have other ids for the names.
+def _unique_names(images: Sequence[ImageEntry]) -> list[str]:
+    """The file name of each image; images of one name get their ids beside it."""
+    counts = Counter(image.file_name for image in images)
+    return [i.file_name if counts[i.file_name] == 1 else f"{i.file_name} (id {i.image_id!r})" for i in images]
 
-    Tools that know nothing of the truth number their images as they come.
-    """
-    named = [i for i in predicted.images if isinstance(i, dict) and i.get("file_name") is not None]
-    names = {i["id"]: str(i["file_name"]) for i in named if isinstance(i.get("id"), int | float | str)}
-    own = {image_id: names.get(image_id) for image_id in predicted.annotations}
-    true_ids = {image.file_name: image.image_id for image in images}
-    true_names = {image.image_id: image.file_name for image in images}
-    agree = all(name is None or true_names.get(image_id, name) == name for image_id, name in own.items())
-    if agree and not any(name in true_ids and image_id not in true_names for image_id, name in own.items()):
-        return predicted.annotations, []
-    if len({name for name in own.values() if name in true_ids}) < len(own):
-        raise InputError(
-            f"{path}: gives images other file names than the truth has for their ids, and not all of them are in the "
-            "truth; give both sides the same ids or names"
-        )
-    note = f"{path}: its image ids are not the truth's; paired by the file names in its list images"
-    return {true_ids[str(own[image_id])]: entry for image_id, entry in predicted.annotations.items()}, [note]
+
+def _zero_notes(pred: Path, pairs: Iterable[FilePair]) -> list[str]:
+    """A line if the prediction lists segments of id 0."""
+    zeros = [pair.name for pair in pairs if pair.prediction is not None and (pair.prediction.segments["id"] == 0).any()]
+    if not zeros:
+        return []
+    return [
+        f"{pred}: lists a segment of id 0 in {len(zeros)} images, first {zeros[0]}; counted as a segment, as the "
+        "official evaluation does"
+    ]
 
 
 def _scoreless(annotations: Iterable[dict]) -> int:
     """How many segments have no score."""
     return sum(
-        isinstance(segment, dict) and "score" not in segment
+        isinstance(segment, dict) and not has_score(segment)
         for annotation in annotations
         for segment in annotation["segments_info"]
     )
 
 
-def _category_notes(path: Path, entries: list, categories: CategoryTable) -> list[str]:
+def _category_notes(path: Path, own: list, true: list) -> list[str]:
     """A line if the prediction's JSON gives an id another name than the truth does: the usual cause of a PQ of 0."""
-    own = {e.get("id"): e.get("name") for e in entries if isinstance(e, dict) and isinstance(e.get("id"), int)}
-    other = [(c, own[c.source_id]) for c in categories if own.get(c.source_id, c.name) != c.name]
+    own_names, true_names = _names_by_id(own), _names_by_id(true)
+    other = [key for key, name in true_names.items() if own_names.get(key, name) != name]
     if not other:
         return []
-    (first, name), more = other[0], f", and {len(other) - 1} more" if len(other) > 1 else ""
+    first, more = other[0], f", and {len(other) - 1} more" if len(other) > 1 else ""
     return [
-        f"{path}: category {first.source_id} is {name!r}, in the truth it is {first.name!r}{more}; "
-        "categories are compared by id, as the official evaluation does"
+        f"{path}: category {first} is {reprlib.repr(own_names[first])}, in the truth it is "
+        f"{reprlib.repr(true_names[first])}{more}; categories are compared by id, as the official evaluation does"
     ]
+
+
+def _names_by_id(entries: list) -> dict[int, Any]:
+    """What the entries of a list of categories give as name, by id."""
+    return {e["id"]: e.get("name") for e in entries if isinstance(e, dict) and isinstance(e.get("id"), int | float)}
 
 
 def file_stamp(paths: Iterable[Path]) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import os
 import reprlib
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from tfpanoptic.data.coco_json import MAX_INT64, MAX_SIDE, image_id_of, parse_js
 from tfpanoptic.data.segment_png import load_pixels, open_image
 from tfpanoptic.errors import InputError, Problems
 from tfpanoptic.evaluation.measures.rle import checked_rle
-from tfpanoptic.json_entry import MAX_INT32, flag, integer, require_keys, text
+from tfpanoptic.json_entry import MAX_INT32, finite_number, flag, integer, require_keys, text
 
 RESULT_KEYS = frozenset(("image_id", "category_id", "segmentation", "score"))
 TRUTH_KEYS = frozenset(("id", "image_id", "category_id", "segmentation", "area"))
@@ -32,12 +31,14 @@ TRUTH_KEYS = frozenset(("id", "image_id", "category_id", "segmentation", "area")
 IGNORED_LABELS = (29, 30)
 # Pillow modes of 8 bits; the official tool makes grey of them.
 MASK_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
-MOST = sys.float_info.max
 ImageId = int | str
 
 
 def read_coco_results(
-    path: str | Path, images: Mapping[ImageId, tuple[int, int]], categories: CategoryTable
+    path: str | Path,
+    images: Mapping[ImageId, tuple[int, int]],
+    categories: CategoryTable,
+    beyond: set[ImageId] | None = None,
 ) -> dict[ImageId, list[dict[str, Any]]]:
     """The detections of a COCO results JSON for each image, in the file's order.
 
@@ -45,6 +46,7 @@ def read_coco_results(
         path: the JSON: a list of objects with `image_id`, `category_id`, `segmentation` and `score`.
         images: id -> (height, width) of all images that are evaluated.
         categories: the file's category ids are their source ids.
+        beyond: gets the ids of other images, whose detections are passed over; None to refuse them.
 
     Returns:
         id -> dicts with `category` (our id), `segmentation` (compressed RLE) and `score`; every id of `images` is
@@ -61,17 +63,22 @@ def read_coco_results(
     things = _things(categories)
     found: dict[ImageId, list[dict[str, Any]]] = {image: [] for image in images}
     problems = Problems("in the instances")
-    for number, entry in enumerate(content):
+    for place, entry in enumerate(content):
         try:
             require_keys(entry, RESULT_KEYS)
-            image_id = _known_image(entry, images)
+            image_id = image_id_of(entry, "image_id")
+            if image_id not in images and beyond is not None:
+                beyond.add(image_id)
+                continue
+            if image_id not in images:
+                raise InputError(f"unknown image_id {image_id!r}, not in images; --subset passes over it")
             instance = {
                 "category": _known_category(entry, things).id,
                 "segmentation": checked_rle(entry["segmentation"], images[image_id]),
-                "score": _number(entry, "score"),
+                "score": finite_number(entry, "score"),
             }
         except InputError as error:
-            problems.add(f"{path}: [{number}]: {error}{_hint(entry)}")
+            problems.add(f"{path}: [{place}]: {error}{_hint(entry)}")
             continue
         found[image_id].append(instance)
     problems.check()
@@ -107,7 +114,7 @@ def read_coco_instances(
     found: dict[ImageId, list[dict[str, Any]]] = {image: [] for image in images}
     ids: set[int] = set()
     problems = Problems("in the instances")
-    for number, entry in enumerate(content["annotations"]):
+    for place, entry in enumerate(content["annotations"]):
         try:
             require_keys(entry, TRUTH_KEYS)
             annotation_id = integer(entry, "id", -MAX_INT64 - 1, MAX_INT64)
@@ -121,10 +128,10 @@ def read_coco_instances(
                 "category": _known_category(entry, things).id,
                 "segmentation": checked_rle(entry["segmentation"], images[image_id]),
                 "iscrowd": "iscrowd" in entry and flag(entry, "iscrowd"),
-                "area": _number(entry, "area", low=0),
+                "area": finite_number(entry, "area", low=0),
             }
         except InputError as error:
-            problems.add(f"{path}: annotations[{number}]: {error}{_hint(entry)}")
+            problems.add(f"{path}: annotations[{place}]: {error}{_hint(entry)}")
             continue
         found[image_id].append(instance)
     problems.check()
@@ -230,14 +237,6 @@ def _known_category(entry: dict[str, Any], things: dict[int, Category], key: str
     return things[source_id]
 
 
-def _number(entry: dict[str, Any], key: str, low: float = -MOST) -> float:
-    value = entry[key]
-    if type(value) not in (int, float) or not low <= value <= MOST:
-        least = f" of at least {low:g}" if low > -MOST else ""
-        raise InputError(f"{key} must be a finite number{least}, found {reprlib.repr(value)}")
-    return float(value)
-
-
 def _kind(content: Any) -> str:
     """What a JSON is, as far as its outermost value says."""
     if isinstance(content, list):
@@ -265,7 +264,7 @@ def _given_images(
 ) -> dict[ImageId, tuple[int, int]]:
     """The sizes of the `images` list, compared with those of the images that are evaluated."""
     given: dict[ImageId, tuple[int, int]] = {}
-    for number, entry in enumerate(entries):
+    for place, entry in enumerate(entries):
         try:
             require_keys(entry, frozenset(("id", "height", "width")))
             image_id = image_id_of(entry, "id")
@@ -276,7 +275,7 @@ def _given_images(
                 found, known = ("x".join(map(str, sides)) for sides in (size, images[image_id]))
                 raise InputError(f"image {image_id!r} is {found} (height x width), its panoptic truth is {known}")
         except InputError as error:
-            raise InputError(f"{path}: images[{number}]: {error}") from None
+            raise InputError(f"{path}: images[{place}]: {error}") from None
         given[image_id] = size
     absent = [image_id for image_id in images if image_id not in given]
     if absent:
@@ -287,14 +286,15 @@ def _given_images(
 def _named_things(path: Path, entries: list[Any], categories: CategoryTable) -> dict[int, Category]:
     """The things of the `categories` list that are ours, by source id, with the same names."""
     things, given = _things(categories), {}
-    for number, entry in enumerate(entries):
+    for place, entry in enumerate(entries):
         try:
             require_keys(entry, frozenset(("id", "name")))
             source_id, name = integer(entry, "id", 0, MAX_INT32), text(entry, "name")
-            if source_id in things and things[source_id].name != name:
+            # Of one name for several categories, `evaluated_categories` makes names with the ids beside it.
+            if source_id in things and things[source_id].name not in (name, f"{name} ({source_id})"):
                 raise InputError(f"category {source_id} is {name}, in the panoptic truth {things[source_id].name}")
         except InputError as error:
-            raise InputError(f"{path}: categories[{number}]: {error}") from None
+            raise InputError(f"{path}: categories[{place}]: {error}") from None
         if source_id in things:
             given[source_id] = things[source_id]
     return given

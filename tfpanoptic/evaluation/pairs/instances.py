@@ -113,13 +113,16 @@ def with_panoptic_things(files: FileSet) -> FileSet:
     return replace(files, pairs=tuple(pairs))
 
 
-def with_coco_instances(files: FileSet, results: str | Path, truth: str | Path | None = None) -> FileSet:
+def with_coco_instances(
+    files: FileSet, results: str | Path, truth: str | Path | None = None, subset: bool = False
+) -> FileSet:
     """The files with the instances of a COCO results JSON; measure "ap" is theirs.
 
     Args:
         files: of `read_coco_files`.
         results: the JSON, a list of detections.
         truth: COCO instances JSON; None for the things of the panoptic truth.
+        subset: pass over detections in other images; a note tells in how many.
 
     Raises:
         InputError: as `instances.read_coco_results` and `instances.read_coco_instances`.
@@ -129,7 +132,8 @@ def with_coco_instances(files: FileSet, results: str | Path, truth: str | Path |
         raise InputError(
             f"{results}: instance results in COCO format need a truth with --gt, which has the images' ids"
         )
-    detections = read_coco_results(results, sizes, files.categories)  # type: ignore[arg-type]
+    beyond: set[int | str] | None = set() if subset else None
+    detections = read_coco_results(results, sizes, files.categories, beyond)  # type: ignore[arg-type]
     instances = None if truth is None else read_coco_instances(truth, sizes, files.categories)  # type: ignore[arg-type]
     pairs = [
         replace(
@@ -139,6 +143,8 @@ def with_coco_instances(files: FileSet, results: str | Path, truth: str | Path |
     ]
     source = fingerprint([results] if truth is None else [results, truth], [files.source])
     notes = files.notes
+    if beyond:
+        notes = (*notes, f"{results}: detections in {len(beyond)} images that the truth does not have; passed over")
     if not any(detections.values()):
         notes = (*notes, f"{results}: holds no detection of these images; every thing is missed")
     return replace(files, pairs=tuple(pairs), source=source, notes=notes, without_score=0)
