@@ -23,6 +23,7 @@ from tfpanoptic.evaluation.measures import MEASURES
 from tfpanoptic.evaluation.measures.attribution import CAUSES
 from tfpanoptic.evaluation.measures.size_quality import SIZES
 from tfpanoptic.evaluation.state import Evaluation, ImageCounts, merge
+from tfpanoptic.evaluation.truth import TruthPrint
 
 try:
     import fcntl
@@ -58,7 +59,10 @@ def merged_states(paths: Sequence[str | Path]) -> Evaluation:
             f"{other}: not of the same files or model as {paths[0]}; together they are the result of neither",
             file=sys.stderr,
         )
-    return merge(parts)
+    merged = merge(parts)
+    if "ap" in merged.measures and not merged.has_ids:
+        print("AP: a state file of an older version has no image ids; equal scores count by file name", file=sys.stderr)
+    return merged
 
 
 class StateFile:
@@ -142,8 +146,9 @@ def _header(evaluation: Evaluation) -> dict[str, Any]:
 
 def _line(image: ImageCounts) -> dict[str, Any]:
     rows = {measure: [[_number(v) for v in row] for row in rows.tolist()] for measure, rows in image.rows.items()}
-    told = {"image": image.name, "missing": image.missing, "wrong_areas": image.wrong_areas, "stamp": image.stamp}
-    return {**told, "columns": dict(image.columns), "rows": rows}
+    told = {"image": image.name, "id": image.image_id, "missing": image.missing, "wrong_areas": image.wrong_areas}
+    files = {"stamp": image.stamp, "truth": image.truth}
+    return {**told, **files, "columns": dict(image.columns), "rows": rows}
 
 
 def _number(value: float) -> float | int:
@@ -202,9 +207,22 @@ def _read_line(place: str, line: bytes, evaluation: Evaluation) -> ImageCounts:
             bool(entry["missing"]),
             int(entry["wrong_areas"]),
             str(entry["stamp"]),
+            _image_id(entry.get("id")),
+            TruthPrint(*map(str, entry.get("truth", ()))),
         )
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise InputError(f"{place}: damaged; expected an image's counters, found {reprlib.repr(line[:60])}") from None
+
+
+def _image_id(value: Any) -> int | str | None:
+    """An image's id; None in the files of versions before 0.2.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if value is None or type(value) in (int, str):
+        return value
+    raise ValueError
 
 
 def _check_column(column: str, values: np.ndarray, num_categories: int) -> None:
