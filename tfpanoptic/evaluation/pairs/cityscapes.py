@@ -6,14 +6,13 @@ as the benchmark takes it, or a folder of PNGs of instance ids.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tfpanoptic.data.cityscapes import cityscapes_categories, image_key, read_instance_ids
 from tfpanoptic.data.coco_json import predicted_segments
-from tfpanoptic.data.folder_listing import FolderListing
+from tfpanoptic.data.folder_listing import FolderListing, files_below
 from tfpanoptic.errors import InputError, Problems
 from tfpanoptic.evaluation.pairs.coco import (
     FilePair,
@@ -99,7 +98,7 @@ def read_cityscapes_files(
 def _instance_ids(folder: Path, truth: bool, pattern: str, problems: Problems) -> dict[str, InstanceIdsFile]:
     """Files of instance ids below a folder, by image; two of one image go to `problems`."""
     files: dict[str, InstanceIdsFile] = {}
-    for path in _below(folder, pattern):
+    for path in files_below(folder, pattern):
         key = image_key(f"{path.stem}_")
         if key is None:
             continue
@@ -110,20 +109,6 @@ def _instance_ids(folder: Path, truth: bool, pattern: str, problems: Problems) -
     if not files:
         raise InputError(f"{folder}: no file CITY_SEQUENCE_FRAME{pattern.replace('*', '_*', 1)} in it or below")
     return files
-
-
-def _below(folder: Path, pattern: str) -> list[Path]:
-    """The files below a folder whose names match, sorted.
-
-    Raises:
-        InputError: the folder or one in it cannot be read, which `Path.rglob` would pass over.
-    """
-
-    def fail(error: OSError) -> None:
-        raise InputError(f"{error.filename}: cannot list this folder ({error.strerror})")
-
-    found = [Path(place) / name for place, _, names in os.walk(folder, onerror=fail) for name in names]
-    return sorted(path for path in found if path.match(pattern))
 
 
 def _panoptic_pngs(pred: Path, pred_dir: Path, problems: Problems) -> dict[str, SegmentFile]:
@@ -138,4 +123,5 @@ def _panoptic_pngs(pred: Path, pred_dir: Path, problems: Problems) -> dict[str, 
 
 
 def _with_city(pair: FilePair) -> FilePair:
-    return replace(pair, columns={**pair.columns, "city": pair.name.split("_")[0]})
+    """The pair with its city, whether or not the name has a folder before it."""
+    return replace(pair, columns={**pair.columns, "city": PurePosixPath(pair.name).name.split("_")[0]})
