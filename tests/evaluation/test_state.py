@@ -95,6 +95,18 @@ def test_slices_are_evaluations_of_their_images(evaluation):
     assert all(slices["ulm"][measure] == ulm[measure] for measure in FAST)
 
 
+def test_images_without_a_value_are_a_slice_of_their_own(evaluation):
+    """Tables write nothing as NaN, and whole numbers with a point."""
+    values = [{"hour": 1}, {"hour": 1.0}, {}, {"hour": float("nan")}, {"hour": ""}, {"hour": "1"}, {"hour": True}]
+    images = {
+        name: replace(image, columns=columns)
+        for (name, image), columns in zip(evaluation.images.items(), values, strict=False)
+    }
+    slices = replace(evaluation, images=images).by("hour")
+    assert {value: len(part) for value, part in slices.items()} == {"1": 3, "true": 1, "(no value)": 3}
+    assert list(slices)[-1] == "(no value)"
+
+
 def test_an_unknown_column_names_those_there_are(evaluation):
     with pytest.raises(InputError, match="column 'kind': no image has it; found city, hour"):
         summarize(evaluation, by="kind")

@@ -17,6 +17,9 @@ from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.measures import MEASURES
 from tfpanoptic.evaluation.truth import UNKNOWN, TruthPrint
 
+# Name of the slice of the images without a value.
+NO_VALUE = "(no value)"
+
 
 @dataclass(frozen=True, eq=False)
 class ImageCounts:
@@ -92,15 +95,17 @@ class Evaluation:
     def by(self, column: str) -> dict[str, Evaluation]:
         """The evaluation of the images with each value, as text, in a column of their table; in alphabetical order.
 
+        Images without a value come last, under `NO_VALUE`.
+
         Raises:
             InputError: no image has the column.
         """
+        require_column(column, [image.columns for image in self.images.values()])
         groups: dict[str, dict[str, ImageCounts]] = {}
         for name, image in self.images.items():
-            if column in image.columns:
-                groups.setdefault(_text(image.columns[column]), {})[name] = image
-        require_column(column, [image.columns for image in self.images.values()])
-        return {value: replace(self, images=groups[value]) for value in sorted(groups)}
+            groups.setdefault(_text(image.columns.get(column)), {})[name] = image
+        values = sorted(groups, key=lambda value: (value == NO_VALUE, value))
+        return {value: replace(self, images=groups[value]) for value in values}
 
 
 def require_column(column: str, tables: Iterable[Mapping[str, Any]]) -> None:
@@ -153,4 +158,9 @@ def _same(first: ImageCounts, second: ImageCounts) -> bool:
 
 
 def _text(value: Any) -> str:
+    """A value as text; numbers alike whether or not they were written as whole ones, as tables have them."""
+    if value is None or value == "" or value != value:  # NaN is what tables have for nothing
+        return NO_VALUE
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return value if isinstance(value, str) else json.dumps(value)

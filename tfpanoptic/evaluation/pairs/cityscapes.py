@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from tfpanoptic.data.cityscapes import cityscapes_categories, image_key, read_instance_ids
+from tfpanoptic.data.cityscapes import cityscapes_categories, image_key, read_instance_ids, read_predicted_ids
 from tfpanoptic.data.coco_json import predicted_segments
 from tfpanoptic.data.folder_listing import FolderListing, files_below
 from tfpanoptic.errors import InputError, Problems
@@ -31,18 +31,23 @@ TRUTH_SUFFIX = "_gtFine_instanceIds.png"
 
 @dataclass(frozen=True)
 class InstanceIdsFile:
-    """A PNG of instance ids, not yet read; `truth` says what a thing without a number is."""
+    """A PNG of instance ids, not yet read.
+
+    Attributes:
+        path: the PNG.
+        truth: of a prediction, the truth's PNG of the same image; None for a truth.
+    """
 
     path: Path
-    truth: bool
+    truth: Path | None = None
 
     def read(self) -> SegmentMap:
         """The segment map.
 
         Raises:
-            InputError: the PNG cannot be read.
+            InputError: the PNG cannot be read, or is in train ids.
         """
-        return read_instance_ids(self.path, self.truth)
+        return read_instance_ids(self.path, True) if self.truth is None else read_predicted_ids(self.path, self.truth)
 
 
 def read_cityscapes_files(
@@ -72,9 +77,10 @@ def read_cityscapes_files(
         return replace(files, pairs=tuple(map(_with_city, files.pairs)))
     problems = Problems("in the files")
     predicted: Mapping[str, InstanceIdsFile | SegmentFile]
-    truth = _instance_ids(Path(gt_dir), True, f"*{TRUTH_SUFFIX}", problems)
+    truth = _instance_ids(Path(gt_dir), f"*{TRUTH_SUFFIX}", problems)
     if pred is None:
-        predicted = _instance_ids(Path(pred_dir), False, "*.png", problems)
+        found = _instance_ids(Path(pred_dir), "*.png", problems)
+        predicted = {key: replace(file, truth=truth[key].path) if key in truth else file for key, file in found.items()}
     else:
         predicted = _panoptic_pngs(Path(pred), Path(pred_dir), problems)
     strange = sorted(set(predicted) - set(truth))
@@ -95,7 +101,7 @@ def read_cityscapes_files(
     )
 
 
-def _instance_ids(folder: Path, truth: bool, pattern: str, problems: Problems) -> dict[str, InstanceIdsFile]:
+def _instance_ids(folder: Path, pattern: str, problems: Problems) -> dict[str, InstanceIdsFile]:
     """Files of instance ids below a folder, by image; two of one image go to `problems`."""
     files: dict[str, InstanceIdsFile] = {}
     for path in files_below(folder, pattern):
@@ -105,7 +111,7 @@ def _instance_ids(folder: Path, truth: bool, pattern: str, problems: Problems) -
         if key in files:
             problems.add(f"{path}: a second file for image {key}, after {files[key].path}")
             continue
-        files[key] = InstanceIdsFile(path, truth)
+        files[key] = InstanceIdsFile(path)
     if not files:
         raise InputError(f"{folder}: no file CITY_SEQUENCE_FRAME{pattern.replace('*', '_*', 1)} in it or below")
     return files
