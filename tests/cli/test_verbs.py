@@ -83,9 +83,11 @@ def test_models_lists_what_can_be_built(run):
         assert words in out
 
 
-def test_env_prints_versions(run):
-    code, out, _ = run("env")
-    assert code == 0 and "tfpanoptic" in json.loads(out)["packages"]
+def test_env_prints_versions_and_the_devices_when_asked(run):
+    code, out, err = run("env", "--devices")
+    assert code == 0 and err == ""
+    found = json.loads(out)
+    assert "tfpanoptic" in found["packages"] and found["keras_backend"] == "tensorflow" and "CPU:0" in found["devices"]
 
 
 def test_help_names_every_verb(run):

@@ -5,20 +5,22 @@ It survives a kill: the line that was being written is dropped, and the evaluati
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import reprlib
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from tfpanoptic.atomic import require_file_place
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import InputError, WorkFailed
 from tfpanoptic.evaluation.measures import MEASURES
 from tfpanoptic.evaluation.measures.attribution import CAUSES
 from tfpanoptic.evaluation.measures.size_quality import SIZES
@@ -84,7 +86,7 @@ class StateFile:
         self.evaluation = replace(start, images={})
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: BinaryIO = self.path.open("ab")
+            self._file: FileIO = self.path.open("ab", buffering=0)  # what was refused is not kept
         except OSError as error:
             raise InputError(f"{self.path}: cannot be written ({error.strerror})") from None
         try:
@@ -109,22 +111,36 @@ class StateFile:
             raise InputError(f"{self.path}: cannot be written ({error.strerror})") from None
 
     def append(self, image: ImageCounts) -> None:
-        """Adds an image; it is in the file when this returns."""
-        self._write(_line(image))
+        """Adds an image; it is in the file when this returns.
+
+        Raises:
+            WorkFailed: it cannot be written, as on a full disk; the images before it stay.
+        """
+        try:
+            self._write(_line(image))
+        except OSError as error:
+            raise WorkFailed(
+                f"{self.path}: cannot be written ({error.strerror}); a second run goes on behind its last image"
+            ) from None
 
     def _write(self, entry: dict[str, Any]) -> None:
-        self._file.write(json.dumps(entry, separators=(",", ":")).encode() + b"\n")
-        self._file.flush()
+        rest = memoryview(json.dumps(entry, separators=(",", ":")).encode() + b"\n")
+        while rest:
+            rest = rest[self._file.write(rest) :]
 
     def __enter__(self) -> StateFile:
         return self
 
     def __exit__(self, *_) -> None:
-        os.fsync(self._file.fileno())
-        self._file.close()
+        with self._file:
+            try:
+                os.fsync(self._file.fileno())
+            except OSError as error:
+                if error.errno != errno.EINVAL:  # a device or pipe has nothing to wait for
+                    raise WorkFailed(f"{self.path}: cannot be written ({error.strerror})") from None
 
 
-def _lock(file: BinaryIO) -> None:
+def _lock(file: FileIO) -> None:
     """Locks an open file until it is closed, so that two evaluations do not write into one.
 
     Raises:
