@@ -297,3 +297,15 @@ def test_linked_folders_of_cityscapes_are_followed(linked, run, tmp_path):
     code, _, err = run("evaluate", *options)
     assert code == 0, err
     assert json.loads((tmp_path / "o.json").read_text())["pq"]["all"]["pq"] == 1
+
+
+def test_the_numbers_have_the_quality_of_each_image(run, files, tmp_path):
+    assert run("evaluate", *files.options(), "--json", tmp_path / "o.json")[0] == 0
+    found = json.loads((tmp_path / "o.json").read_text())
+    assert [(row["image_id"], row["file_name"]) for row in found["per_image"]] == [
+        (image["id"], image["file_name"]) for image in sorted(files.gt["images"], key=lambda image: image["file_name"])
+    ]
+    for key in ("tp", "fp", "fn"):
+        assert sum(row[key] for row in found["per_image"]) == sum(
+            row[key] for row in found["pq"]["per_category"].values()
+        )
