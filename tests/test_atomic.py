@@ -1,6 +1,6 @@
 import pytest
 
-from tfpanoptic.atomic import new_folder, replace_file
+from tfpanoptic.atomic import new_folder, replace_file, require_outside, require_unread
 from tfpanoptic.errors import InputError
 
 
@@ -79,3 +79,34 @@ def test_a_file_where_a_folder_should_be_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="file: is a file"), new_folder(tmp_path / "file", ["marker", "old", "new"]):
         pass
+
+
+def test_an_output_is_known_as_an_input_by_any_name(tmp_path):
+    (tmp_path / "deep").mkdir()
+    read = tmp_path / "read.png"
+    read.write_bytes(b"")
+    (tmp_path / "link").symlink_to(read)
+    (tmp_path / "hard").hardlink_to(read)
+    (tmp_path / "out.json.writing").hardlink_to(read)  # where `out.json` is written first
+    for output in ("read.png", "deep/../read.png", "link", "hard", "out.json"):
+        with pytest.raises(InputError, match=f"{output}: is read by this command; expected another file to write"):
+            require_unread([tmp_path / "new", tmp_path / output], [tmp_path / "none", tmp_path, read])
+
+
+def test_an_output_that_is_not_read_passes(tmp_path):
+    (tmp_path / "old.json").write_text("{}")
+    (tmp_path / "read.png").write_text("{}")
+    require_unread([tmp_path / "old.json", tmp_path / "new.json", "/dev/null"], [tmp_path / "read.png", "/dev/null"])
+
+
+@pytest.mark.parametrize(
+    "inside", ["out/photo.png", "out/deep/photo.png", "out", "link", "out/link", "out.writing/p.png"]
+)
+def test_what_is_read_does_not_lie_in_a_folder_that_is_replaced(inside, tmp_path):
+    (tmp_path / "out/deep").mkdir(parents=True)
+    (tmp_path / "photo.png").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "out/deep")
+    (tmp_path / "out/link").symlink_to(tmp_path / "photo.png")
+    require_outside(tmp_path / "out", [tmp_path / "photo.png", tmp_path, tmp_path / "output"])
+    with pytest.raises(InputError, match=f"{inside}: is read by this command; expected another folder to write than"):
+        require_outside(tmp_path / "out", [tmp_path / "photo.png", tmp_path / inside])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Collection, Iterator
+import stat
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def replace_file(path: str | Path, content: str | bytes) -> None:
     content = content.encode() if isinstance(content, str) else content
     if path.is_file():
         path = path.resolve()
-    temporary = path.with_name(path.name + ".writing")
+    temporary = _temporary(path)
     try:
         if path.exists() and not path.is_file():
             path.write_bytes(content)
@@ -52,6 +53,52 @@ def require_file_place(path: str | Path) -> None:
         raise InputError(f"{path}: cannot be written, no permission for {there}")
 
 
+def require_unread(outputs: Iterable[str | Path], read: Iterable[str | Path], work: str = "command") -> None:
+    """Checks that no file to be written is one that is read, under whatever name: a link, a hard link, with `..`.
+
+    Args:
+        outputs: files to be written; those that do not exist yet replace nothing.
+        read: files; what is no file is passed over. It is only gone through if an output exists.
+        work: what reads them, for the message.
+
+    Raises:
+        InputError: an output is read.
+    """
+    there = {_identity(place): path for path in outputs for place in (path, _temporary(Path(path)))}
+    there.pop(None, None)
+    for place in read if there else ():
+        identity = _identity(place)
+        if identity in there:
+            raise InputError(f"{there[identity]}: is read by this {work}; expected another file to write")
+
+
+def require_outside(folder: str | Path, read: Iterable[str | Path]) -> None:
+    """Checks that nothing that is read lies in a folder that will be replaced.
+
+    Raises:
+        InputError: it does.
+    """
+    replaced = [Path(folder).resolve(), _temporary(Path(folder).resolve())]
+    for path in map(Path, read):
+        for place in (path.parent.resolve() / path.name, path.resolve()):
+            if any(place.is_relative_to(each) for each in replaced):
+                raise InputError(f"{path}: is read by this command; expected another folder to write than {folder}")
+
+
+def _identity(path: str | Path) -> tuple[int, int] | None:
+    """What tells a file from others, whatever its name; None for what is no file."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return (status.st_dev, status.st_ino) if stat.S_ISREG(status.st_mode) else None
+
+
+def _temporary(path: Path) -> Path:
+    """Where a file or folder is written before it is complete."""
+    return path.with_name(path.name + ".writing")
+
+
 def _require_folders(path: Path) -> None:
     for folder in (path, *path.parents):
         if folder.exists() and not folder.is_dir():
@@ -72,7 +119,7 @@ def new_folder(path: str | Path, contents: Collection[str], overwrite: bool = Fa
     """
     path = Path(path).resolve()
     require_free(path, contents, overwrite)
-    temporary = path.with_name(path.name + ".writing")
+    temporary = _temporary(path)
     try:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)

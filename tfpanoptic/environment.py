@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from tfpanoptic.version import __version__
 
@@ -24,8 +26,13 @@ _PACKAGES = (
 )
 
 
-def describe_environment() -> dict:
-    """Versions of what is installed, the Keras backend, cores and devices; no names of users or machines."""
+def describe_environment(devices: bool = True) -> dict:
+    """Versions of what is installed, the Keras backend, cores and devices; no names of users or machines.
+
+    Args:
+        devices: whether to ask the backend for its devices, which imports it and takes seconds. Without it they are
+            None, and the backend is the one that Keras would take: whether it can be imported is not tried.
+    """
     packages = {"tfpanoptic": __version__}
     for name in _PACKAGES:
         try:
@@ -36,9 +43,23 @@ def describe_environment() -> dict:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
-        **_backend(),
+        **(_backend() if devices else {"keras_backend": _chosen_backend(), "devices": None}),
         "packages": packages,
     }
+
+
+def _chosen_backend() -> str:
+    """The backend that Keras takes: of the variable, else of its file, else TensorFlow.
+
+    Source: Keras 3.15, `keras/src/backend/config.py`.
+    """
+    if os.environ.get("KERAS_BACKEND"):
+        return os.environ["KERAS_BACKEND"]
+    home = Path(os.environ.get("KERAS_HOME") or Path("~").expanduser() / ".keras")
+    try:
+        return str(json.loads((home / "keras.json").read_text(encoding="utf-8")).get("backend", "tensorflow"))
+    except (OSError, ValueError, AttributeError):
+        return "tensorflow"
 
 
 def _backend() -> dict:

@@ -20,7 +20,7 @@ from tfpanoptic.panoptic_map import MAX_INSTANCE, category_of, encode, instance_
 
 # One row a segment. `area` in pixels, which files may give with a fraction; `score` is 1 for truth.
 SEGMENT = np.dtype(
-    [("id", np.int32), ("category", np.int32), ("iscrowd", np.bool_), ("area", np.float64), ("score", np.float32)]
+    [("id", np.int32), ("category", np.int32), ("iscrowd", np.bool_), ("area", np.float64), ("score", np.float64)]
 )
 
 
@@ -172,7 +172,7 @@ class Extents(NamedTuple):
 
 def extents(ids: np.ndarray) -> Extents:
     """Area and tight box of each id that occurs in a map, integers `[H, W]`, void among them."""
-    start, length = _runs(ids)
+    start, length = runs(ids)
     values, row = np.unique(ids.reshape(-1)[start], return_inverse=True)
     y, x = np.divmod(start, max(ids.shape[1], 1))
     boxes = np.zeros((len(values), 4), np.int64)  # as y and x: `minimum.at` is slow where it has to cast
@@ -185,7 +185,7 @@ def extents(ids: np.ndarray) -> Extents:
     return Extents(values, areas, boxes.astype(np.int32))
 
 
-def _runs(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def runs(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """First pixel (y * W + x) and length of each run of equal ids along the rows, int64 `[R]` each."""
     flat = ids.reshape(-1)
     starts = np.ones(flat.size, bool)
@@ -217,7 +217,7 @@ def relabel(ids: np.ndarray, old, new) -> np.ndarray:
         ids: integers `[H, W]`.
         old, new: integers `[N]`.
     """
-    start, length = _runs(ids)
+    start, length = runs(ids)
     row = rows_of(old, ids.reshape(-1)[start])
     values = np.append(new, 0)[row].astype(np.int32)  # row -1 is the 0 at the end
     return np.repeat(values, length).reshape(ids.shape)

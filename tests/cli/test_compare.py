@@ -102,3 +102,11 @@ def test_a_wrong_input_is_one_line_that_names_the_file(arguments, message, tmp_p
     result = call(*arguments)
     assert isinstance(result.exception, InputError)
     assert message in str(result.exception) and "\n" not in str(result.exception)
+
+
+def test_the_numbers_never_replace_a_state(states):
+    a, b = states
+    before = a.read_bytes()
+    result = call(a, b, "--json", a)
+    assert isinstance(result.exception, InputError) and "is read by this comparison" in str(result.exception)
+    assert a.read_bytes() == before

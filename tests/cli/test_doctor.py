@@ -134,3 +134,13 @@ def test_a_wrong_argument_is_one_line_and_exit_code_2(arguments, words, run, tmp
     code, _, err = run("doctor", *(places.get(argument, argument) for argument in arguments))
     lines = [line for line in err.splitlines() if line.startswith("error: ")]
     assert code == 2 and len(lines) == 1 and words in lines[0], err
+
+
+@pytest.mark.parametrize("read", ["panoptic.json", "images", "panoptic"])
+def test_the_numbers_never_replace_what_is_checked(read, run, data):
+    folder = data / "val"
+    path = folder / read if (folder / read).is_file() else sorted((folder / read).iterdir())[0]
+    before = path.read_bytes()
+    code, _, err = run("doctor", folder, "--limit", "1", "--json", path)
+    assert code == 2 and f"{path}: is read by this check; expected another file to write" in err
+    assert path.read_bytes() == before

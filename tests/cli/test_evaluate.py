@@ -20,6 +20,19 @@ def files(tmp_path):
     return PanopticFiles(shutil.copytree(FIXTURE, tmp_path / "files"))
 
 
+def write_cityscapes(folder, predicted=26001):
+    """A truth of one image, a car of 100 pixels on a road, and a prediction like it; gives the prediction's path."""
+    ids = np.full((20, 20), 7, np.uint16)
+    ids[:10, :10] = 26001
+    for path, car in (
+        ("gt/aa/aa_000000_000019_gtFine_instanceIds.png", 26001),
+        ("pred/aa_000000_000019.png", predicted),
+    ):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.where(ids == 26001, car, ids).astype(np.uint16)).save(folder / path)
+    return folder / "pred/aa_000000_000019.png"
+
+
 def test_files_are_evaluated_without_tensorflow(files, tmp_path):
     code = (
         "import sys; sys.argv[0] = 'tfpanoptic'; from tfpanoptic.cli import main; main_error = None\n"
@@ -253,3 +266,99 @@ def test_label_maps_are_evaluated_without_a_json_of_segments(run, tmp_path):
     assert code == 2 and "c.json: is read by this evaluation" in err
     code, _, err = run("evaluate", *options[2:], "--components")
     assert code == 2 and "--categories and --components are for --format label-maps" in err
+
+
+@pytest.mark.parametrize("output", ["--json", "--report"])
+@pytest.mark.parametrize("read", ["gt/00.png", "pred/00.png", "photos/00.jpg", "link.json", "gt/../pred/00.png"])
+def test_an_output_never_replaces_a_file_that_is_read(run, files, output, read):
+    (files.folder / "photos").mkdir()
+    Image.new("RGB", (8, 8)).save(files.folder / "photos" / "00.jpg")
+    (files.folder / "link.json").symlink_to(files.gt_dir / "01.png")
+    options, before = files.options(), (files.folder / read).read_bytes()
+    code, _, err = run(
+        "evaluate",
+        *options,
+        "--images",
+        files.folder / "photos",
+        "--report",
+        files.folder / "r.html",
+        *(output, files.folder / read),
+    )
+    assert code == 2 and f"{read}: is read by this evaluation; expected another file to write" in err
+    assert (files.folder / read).read_bytes() == before and not (files.folder / "r.html").exists()
+
+
+def test_an_older_output_beside_the_files_is_replaced(run, files):
+    for _ in range(2):
+        assert run("evaluate", *files.options(), "--json", files.gt_dir / "numbers.json")[0] == 0
+
+
+def test_a_state_never_replaces_a_file_that_is_read(run, tmp_path):
+    """An empty text file is the result of an image without instances, and looks like a new state file."""
+    write_cityscapes(tmp_path)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/aa_000000_000019_pred.txt").write_text("")
+    for output in ("--state", "--json"):
+        code, _, err = run(
+            *("evaluate", "--format", "cityscapes", "--gt-dir", tmp_path / "gt", "--pred-dir", tmp_path / "pred"),
+            *("--instances", tmp_path / "results", output, tmp_path / "results/aa_000000_000019_pred.txt"),
+        )
+        assert code == 2 and "_pred.txt: is read by this evaluation" in err
+        assert (tmp_path / "results/aa_000000_000019_pred.txt").read_bytes() == b""
+
+
+def cityscapes_options(folder, *more):
+    return ["--format", "cityscapes", "--gt-dir", folder / "gt", "--pred-dir", folder / "pred", *more]
+
+
+@pytest.mark.parametrize("change", ["other pixels", "gone"])
+def test_changed_masks_of_instances_are_counted_again(change, run, tmp_path):
+    write_cityscapes(tmp_path)
+    results = tmp_path / "results"
+    results.mkdir()
+    mask = np.zeros((20, 20), np.uint8)
+    mask[:10, :10] = 255
+    Image.fromarray(mask).save(results / "mask.png")
+    (results / "aa_000000_000019_pred.txt").write_text("mask.png 26 0.9\n")
+    options = cityscapes_options(tmp_path, "--instances", results, "--state", tmp_path / "s.jsonl")
+
+    def ap():
+        return json.loads((tmp_path / "o.json").read_text())["cityscapes_ap"]["ap"]
+
+    assert run("evaluate", *options, "--json", tmp_path / "o.json")[0] == 0 and ap() == 1
+    if change == "gone":
+        (results / "mask.png").unlink()
+        code, _, err = run("evaluate", *options)
+        assert code == 2 and "mask.png: no such file" in err
+    else:
+        Image.fromarray(np.zeros_like(mask)).save(results / "mask.png")
+        code, _, err = run("evaluate", *options, "--json", tmp_path / "o.json")
+        assert code == 0 and "files of 1 images were changed since; they are counted again" in err and ap() == 0
+
+
+@pytest.mark.parametrize("linked", ["gt/aa", "pred", "pred/deep", "results/aa"])
+def test_linked_folders_of_cityscapes_are_followed(linked, run, tmp_path):
+    prediction = write_cityscapes(tmp_path)
+    (tmp_path / "pred/deep").mkdir()
+    prediction.rename(tmp_path / "pred/deep" / prediction.name)
+    (tmp_path / "results/aa").mkdir(parents=True)
+    (tmp_path / "results/aa/aa_000000_000019_pred.txt").write_text("")
+    (tmp_path / linked).rename(tmp_path / "store")
+    (tmp_path / linked).symlink_to(tmp_path / "store")
+    (tmp_path / "gt/again").symlink_to(tmp_path / "gt")  # a circle
+    options = cityscapes_options(tmp_path, "--instances", tmp_path / "results", "--json", tmp_path / "o.json")
+    code, _, err = run("evaluate", *options)
+    assert code == 0, err
+    assert json.loads((tmp_path / "o.json").read_text())["pq"]["all"]["pq"] == 1
+
+
+def test_the_numbers_have_the_quality_of_each_image(run, files, tmp_path):
+    assert run("evaluate", *files.options(), "--json", tmp_path / "o.json")[0] == 0
+    found = json.loads((tmp_path / "o.json").read_text())
+    assert [(row["image_id"], row["file_name"]) for row in found["per_image"]] == [
+        (image["id"], image["file_name"]) for image in sorted(files.gt["images"], key=lambda image: image["file_name"])
+    ]
+    for key in ("tp", "fp", "fn"):
+        assert sum(row[key] for row in found["per_image"]) == sum(
+            row[key] for row in found["pq"]["per_category"].values()
+        )

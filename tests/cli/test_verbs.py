@@ -83,9 +83,11 @@ def test_models_lists_what_can_be_built(run):
         assert words in out
 
 
-def test_env_prints_versions(run):
-    code, out, _ = run("env")
-    assert code == 0 and "tfpanoptic" in json.loads(out)["packages"]
+def test_env_prints_versions_and_the_devices_when_asked(run):
+    code, out, err = run("env", "--devices")
+    assert code == 0 and err == ""
+    found = json.loads(out)
+    assert "tfpanoptic" in found["packages"] and found["keras_backend"] == "tensorflow" and "CPU:0" in found["devices"]
 
 
 def test_help_names_every_verb(run):
@@ -100,6 +102,8 @@ def wrong_inputs(tmp_path, tiny_run, photo):
     (tmp_path / "full").mkdir()
     (tmp_path / "full/file").touch()
     (tmp_path / "broken.png").write_bytes(photo.read_bytes()[:200])
+    (tmp_path / "older/overlay").mkdir(parents=True)
+    (tmp_path / "older/overlay/a.png").write_bytes(photo.read_bytes())
     (tmp_path / "typo.yaml").write_text("modle: {}\n")
     out = ["--out", tmp_path / "out"]
     other_backbone = ["train", tiny_run / "config.yaml", "model.backbone.name=resnet9"]
@@ -110,6 +114,14 @@ def wrong_inputs(tmp_path, tiny_run, photo):
         "not a run": (["predict", tmp_path / "empty", photo, *out], "empty: not a run folder"),
         "no run": (["predict", tmp_path / "none", photo, *out], "none: no such folder"),
         "output exists": (["predict", tiny_run, photo, "--out", tmp_path / "full"], "full: exists and holds something"),
+        "photo in the output": (
+            ["predict", tiny_run, tmp_path / "older/overlay/a.png", "--out", tmp_path / "older", "--overwrite"],
+            "older/overlay/a.png: is read by this command; expected another folder to write than",
+        ),
+        "configuration in the output": (
+            ["train", tiny_run / "config.yaml", "--out", tiny_run, "--overwrite"],
+            "config.yaml: is read by this command; expected another folder to write than",
+        ),
         "run exists": (["train", tiny_run / "config.yaml", "--out", tiny_run], "holds a run"),
         "wrong key": (["train", tmp_path / "typo.yaml", *out], "typo.yaml: "),
         "wrong value": (["train", tiny_run / "config.yaml", "training.steps=x", *out], "training.steps: "),
@@ -138,6 +150,8 @@ def wrong_inputs(tmp_path, tiny_run, photo):
         "not a run",
         "no run",
         "output exists",
+        "photo in the output",
+        "configuration in the output",
         "run exists",
         "wrong key",
         "wrong value",

@@ -1,5 +1,8 @@
 """The verbs that compute nothing, in a process that has neither TensorFlow nor a working Keras."""
 
+import importlib.metadata
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,12 +19,14 @@ main()
 """
 
 
-def run(*arguments):
+def run(*arguments, **environment):
+    own = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}
     return subprocess.run(
         [sys.executable, "-c", MAIN, *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=Path(__file__).parents[2],
+        env={**own, **environment},
     )
 
 
@@ -38,6 +43,16 @@ def run(*arguments):
 def test_what_computes_nothing_works(arguments, words):
     finished = run(*arguments)
     assert finished.returncode == 0 and words in finished.stdout, finished.stderr[-2000:]
+
+
+def test_env_is_json_alone_and_imports_no_backend(tmp_path):
+    for environment, backend in (({}, "tensorflow"), ({"KERAS_BACKEND": "jax"}, "jax"), ({}, "torch")):
+        if backend == "torch":
+            (tmp_path / "keras.json").write_text('{"backend": "torch"}')
+        finished = run("env", KERAS_HOME=str(tmp_path), **environment)
+        found = json.loads(finished.stdout)
+        assert finished.stderr == "" and (found["keras_backend"], found["devices"]) == (backend, None)
+        assert found["packages"]["keras"] == importlib.metadata.version("keras")
 
 
 def test_a_wrong_configuration_is_told_before_anything_is_computed():

@@ -96,6 +96,13 @@ def cut_photo(d):
     path.write_bytes(path.read_bytes()[:100])
 
 
+def orient(data, orientation):
+    """The EXIF orientation of a photo, whose pixels lie in the file as the JSON says."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.open(data.images / "a.png").save(data.images / "a.png", exif=exif)
+
+
 def webp(d):
     Image.new("RGB", (10, 8)).save(d.images / "a.webp")
     (d.images / "a.webp").replace(d.images / "a.png")
@@ -193,6 +200,8 @@ BREAKS = {
     "image-missing": (lambda d: (d.images / "b.png").unlink(), 1),
     "image-unreadable": (cut_photo, 1),
     "image-format": (webp, 1),
+    "image-turned": (lambda d: orient(d, 6), 1),
+    "image-orientation": (lambda d: orient(d, 3), 1),
     "image-size": (lambda d: d.photo("a.png", 10, (10, 8)), 1),
     "png-missing": (lambda d: [path.unlink() for path in d.panoptic.iterdir()], 3),
     "png-unreadable": (cut_truth, 1),
@@ -375,3 +384,9 @@ def test_no_tensorflow_is_needed():
 
     code = "import sys, tfpanoptic.doctor.check; print({'tensorflow', 'keras'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"
+
+
+def test_a_turned_photo_whose_json_is_upright_is_sound(data):
+    data.photo("a.png", 10, (10, 8))
+    orient(data, 6)
+    assert not [finding for finding in data.check()["findings"] if finding["code"].startswith("image")]

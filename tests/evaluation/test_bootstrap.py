@@ -11,6 +11,7 @@ from tfpanoptic.evaluation.bootstrap import (
     intervals,
     lost_by_image,
     pq_intervals,
+    quality_by_image,
     resampled_qualities,
 )
 from tfpanoptic.evaluation.measures.panoptic_quality import summarize_rows
@@ -172,3 +173,24 @@ def test_settings_out_of_range_are_refused(settings, message):
 def test_an_evaluation_without_panoptic_quality_is_refused():
     with pytest.raises(InputError, match="no counters of 'pq', only of miou"):
         pq_intervals(Evaluation(TABLE, ("miou",)))
+
+
+def test_an_image_has_the_quality_that_it_would_have_alone():
+    images = {
+        "x": [(CAR, 0.8, 1, 1, 2), (GRASS, 0.6, 1, 0, 0)],
+        "empty": [],
+        "y": [(DOG, 0, 0, 1, 0)],
+    }
+    empty, x, y = quality_by_image(evaluation(images))
+    # Cars 0.8 / (1 + 1/2 + 2/2) = 0.32, grass 0.6; SQ 0.8 and 0.6; RQ 1 / 2.5 and 1.
+    assert x == pytest.approx(
+        {"image_id": None, "file_name": "x", "pq": 0.46, "sq": 0.7, "rq": 0.7, "tp": 2, "fp": 1, "fn": 2}
+    )
+    assert y == {"image_id": None, "file_name": "y", "pq": 0, "sq": 0, "rq": 0, "tp": 0, "fp": 1, "fn": 0}
+    assert (empty["pq"], empty["sq"], empty["rq"], empty["tp"]) == (None, None, None, 0)
+    for name, entry in (("x", x), ("y", y)):
+        alone = evaluation({name: images[name]})
+        expected = summarize_rows(alone.rows("pq"), TABLE)["all"]
+        assert {key: entry[key] for key in ("pq", "sq", "rq")} == pytest.approx(
+            {k: expected[k] for k in expected if k != "n"}
+        )

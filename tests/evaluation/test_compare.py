@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.compare import compare
 from tfpanoptic.evaluation.measures.attribution import IMPRECISE, MISSED, SPURIOUS
 from tfpanoptic.evaluation.state import Evaluation, ImageCounts
+from tfpanoptic.evaluation.truth import TruthPrint
 
 
 def table(names="cdgs", things="cd"):
@@ -31,6 +33,15 @@ def evaluation(images, categories=TABLE, measures=("pq",), missing=()):
         of_image = {"pq": pq, "causes": np.array(causes, np.float64).reshape(-1, 6)}
         counts[name] = ImageCounts(name, {m: of_image[m] for m in measures}, missing=name in missing)
     return Evaluation(categories, measures, images=counts)
+
+
+def with_truth(evaluation, truths, wrong_areas=0):
+    """The evaluation with the fingerprint of each image's truth, in the order of the names."""
+    images = {
+        name: replace(evaluation.images[name], truth=truth, wrong_areas=wrong_areas)
+        for name, truth in zip(sorted(evaluation.images), truths, strict=True)
+    }
+    return replace(evaluation, images=images)
 
 
 def random_pair(seed, number=30, gain=0.0, categories=TABLE):
@@ -71,6 +82,41 @@ def test_two_images_worked_out_by_hand():
     # y costs A (1/2 + 1/2) / 2 and B 0.4 / 2; x costs both 0.2 / 2.
     assert [entry["name"] for entry in found["images_moved"]] == ["y"]
     assert found["images_moved"][0] == pytest.approx({"name": "y", "lost_a": 0.5, "lost_b": 0.2, "gained": 0.3})
+
+
+def test_another_truth_with_as_many_segments_is_refused():
+    a = with_truth(evaluation(TWO_A), [TruthPrint("x", "1"), TruthPrint("y", "2")])
+    b = with_truth(evaluation(TWO_B), [TruthPrint("x", "1"), TruthPrint("other", "2")])
+    with pytest.raises(InputError, match="the true segments of 1 of 2 images are not the same, first y;"):
+        compare(a, b)
+    assert compare(a, with_truth(b, [image.truth for image in a.in_order()]))["notes"] == []
+
+
+def test_other_areas_in_the_annotation_are_named():
+    a = with_truth(evaluation(TWO_A), [TruthPrint("x", "1"), TruthPrint("y", "2")], wrong_areas=3)
+    b = with_truth(evaluation(TWO_B), [TruthPrint("x", "1"), TruthPrint("y", "3")])
+    with pytest.raises(InputError, match="the areas .* of 1 of 2 images .* first y .3 wrong in A and 0 wrong in B"):
+        compare(a, b)
+
+
+def test_one_truth_with_wrong_areas_is_compared_and_said():
+    """A true segment whose area is too small can match twice, so the numbers of true segments differ."""
+    truths = [TruthPrint("x", "1")]
+    a = with_truth(evaluation({"x": [(CAR, 1.2, 2, 0, 0)]}), truths, wrong_areas=1)
+    b = with_truth(evaluation({"x": [(CAR, 0.8, 1, 0, 0)]}), truths, wrong_areas=1)
+    (note,) = compare(a, b)["notes"]
+    assert note.startswith("1 segments of the truth have an area in the annotation that is not the number")
+
+
+def test_a_state_without_a_fingerprint_is_compared_by_numbers_and_said():
+    a, b = evaluation(TWO_A), with_truth(evaluation(TWO_B), [TruthPrint("x", "1"), TruthPrint("y", "2")])
+    (note,) = compare(a, b)["notes"]
+    assert note.startswith("the truth of 2 images was compared by its numbers of segments alone")
+    three = evaluation({**TWO_B, "y": [(CAR, 0.6, 1, 0, 1)]})
+    with pytest.raises(InputError, match="image y has 1 true segments of 'c' in A and 2 in B.*the same truth$"):
+        compare(a, three)
+    with pytest.raises(InputError, match="image y has .* can match twice: correct the areas"):
+        compare(a, with_truth(three, [TruthPrint()] * 2, wrong_areas=1))
 
 
 def test_a_constant_gain_is_shown_however_different_the_images_are():

@@ -11,8 +11,9 @@ from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.measures import FAST, measure_pairs
 from tfpanoptic.evaluation.state import Evaluation, ImageCounts, merge, plain_columns
-from tfpanoptic.evaluation.state_file import StateFile, load_state
+from tfpanoptic.evaluation.state_file import StateFile, load_state, merged_states
 from tfpanoptic.evaluation.summary import summarize
+from tfpanoptic.evaluation.truth import TruthPrint
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,9 @@ def evaluation():
     for seed in range(12):
         name = f"{seed:02d}.jpg"
         rows = measure_pairs(paired(*random_pair(seed)), TABLE, FAST)
-        images[name] = ImageCounts(name, rows, {"city": "bern" if seed % 3 else "ulm", "hour": seed % 2})
+        columns = {"city": "bern" if seed % 3 else "ulm", "hour": seed % 2}
+        truth = TruthPrint(f"{seed:x}", "0")
+        images[name] = ImageCounts(name, rows, columns, image_id=(f"{seed}", seed)[seed % 2], truth=truth)
     return Evaluation(TABLE, FAST, "source", images)
 
 
@@ -39,9 +42,23 @@ def save(evaluation, path):
 def test_a_state_file_gives_the_very_counters_back(evaluation, tmp_path):
     loaded = load_state(save(evaluation, tmp_path / "deep" / "state.jsonl"))
     assert loaded.categories == evaluation.categories and loaded.measures == evaluation.measures
-    assert {n: i.columns for n, i in loaded.images.items()} == {n: i.columns for n, i in evaluation.images.items()}
+    for each in ("columns", "image_id", "truth"):
+        sides = (loaded, evaluation)
+        found, expected = ({n: getattr(i, each) for n, i in side.images.items()} for side in sides)
+        assert found == expected
     for measure in FAST:
         np.testing.assert_array_equal(loaded.rows(measure), evaluation.rows(measure))
+
+
+def test_a_state_file_of_an_older_version_is_read(evaluation, tmp_path, capsys):
+    path = save(evaluation, tmp_path / "state.jsonl")
+    header, *lines = map(json.loads, path.read_text().splitlines())
+    old = [header, *({key: line[key] for key in line if key not in ("id", "truth")} for line in lines)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in old))
+    loaded = load_state(path)
+    assert {(image.image_id, image.truth) for image in loaded.in_order()} == {(None, TruthPrint())}
+    assert summarize(loaded)["pq"]["all"] == pytest.approx(summarize(evaluation)["pq"]["all"])
+    assert merged_states([path]).images.keys() == loaded.images.keys() and capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -76,6 +93,18 @@ def test_slices_are_evaluations_of_their_images(evaluation):
     assert slices["ulm"]["images"] == 4 and slices["bern"]["images"] == 8
     ulm = summarize(part(evaluation, ["00.jpg", "03.jpg", "06.jpg", "09.jpg"]))
     assert all(slices["ulm"][measure] == ulm[measure] for measure in FAST)
+
+
+def test_images_without_a_value_are_a_slice_of_their_own(evaluation):
+    """Tables write nothing as NaN, and whole numbers with a point."""
+    values = [{"hour": 1}, {"hour": 1.0}, {}, {"hour": float("nan")}, {"hour": ""}, {"hour": "1"}, {"hour": True}]
+    images = {
+        name: replace(image, columns=columns)
+        for (name, image), columns in zip(evaluation.images.items(), values, strict=False)
+    }
+    slices = replace(evaluation, images=images).by("hour")
+    assert {value: len(part) for value, part in slices.items()} == {"1": 3, "true": 1, "(no value)": 3}
+    assert list(slices)[-1] == "(no value)"
 
 
 def test_an_unknown_column_names_those_there_are(evaluation):

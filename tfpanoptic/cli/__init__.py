@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import errno
 import os
 import sys
 
@@ -17,6 +17,7 @@ from tfpanoptic.cli.export import export
 from tfpanoptic.cli.models import models
 from tfpanoptic.cli.predict import predict
 from tfpanoptic.cli.schema import schema
+from tfpanoptic.cli.streams import guard_streams, lost_output
 from tfpanoptic.cli.train import train
 from tfpanoptic.cli.weights import convert
 from tfpanoptic.errors import InputError, WorkFailed
@@ -38,19 +39,36 @@ app.add_typer(weights, name="weights")
 def main() -> None:
     """Entry point of the console script."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # names of files and categories may be none of the terminal's letters
+    output = guard_streams()
+    code = _run()
+    lost = lost_output(output)
+    if lost is not None and not code:
+        code = 1
+        if lost.errno != errno.EPIPE:  # a reader that has seen enough, as `head`, is told nothing
+            print(f"failed: standard output: {lost.strerror}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _run() -> int | str | None:
+    """Runs the verb that the arguments name; the exit code."""
     try:
         app()
+    except SystemExit as stop:
+        return stop.code
     except InputError as error:
-        _fail(f"error: {error}", 2)
+        return _fail(f"error: {error}", 2)
     except KeyboardInterrupt:
-        _fail("interrupted", 130)
+        return _fail("interrupted", 130)
     except WorkFailed as error:
-        _fail(f"failed: {error}", 1)
+        return _fail(f"failed: {error}", 1)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename is not None else ""
+        return _fail(f"failed: {place}{error.strerror or error}", 1)
+    except MemoryError as error:
+        return _fail(f"failed: out of memory{f' ({error})' if str(error) else ''}", 1)
+    return 0
 
 
-def _fail(message: str, code: int) -> None:
+def _fail(message: str, code: int) -> int:
     print(message, file=sys.stderr)
-    sys.exit(code)
+    return code

@@ -21,13 +21,14 @@ def compare(
     """Say whether B is really better than A, with the categories, images and causes of error that moved most."""
     import json
 
-    from tfpanoptic.atomic import replace_file, require_file_place
+    from tfpanoptic.atomic import replace_file, require_file_place, require_unread
     from tfpanoptic.evaluation.compare import compare as compare_evaluations
     from tfpanoptic.evaluation.comparison_table import print_comparison
     from tfpanoptic.evaluation.state_file import load_state
 
     if json_file is not None:
         require_file_place(json_file)
+        require_unread([json_file], [a, b], "comparison")
     evaluations = load_state(a), load_state(b)
     try:
         comparison = compare_evaluations(*evaluations, resamples=resamples, seed=seed, top=top)

@@ -31,7 +31,7 @@ def doctor(
     """Check data, and measure the ceiling that a configuration sets on PQ, with the settings that cost most."""
     import json
 
-    from tfpanoptic.atomic import replace_file, require_file_place
+    from tfpanoptic.atomic import replace_file, require_file_place, require_unread
     from tfpanoptic.doctor.check import error_line
     from tfpanoptic.doctor.sources import ceiling_of_source, check_source, find_source
     from tfpanoptic.doctor.table import print_ceiling, print_census, print_findings
@@ -48,6 +48,8 @@ def doctor(
     elif overrides:
         raise InputError(f"{overrides[0]!r} changes a setting of a configuration; give one with --config")
     source = find_source(data, experiment, split, images, panoptic)
+    if json_file is not None:
+        require_unread([json_file], [*source.files(), *([config] if config else [])], "check")
     checked = check_source(source, limit)
     print_findings(checked["findings"])
     if checked["census"] is not None:

@@ -143,6 +143,8 @@ def evaluate(
 
 
 def _evaluate_files(options: EvaluateOptions) -> tuple[Evaluation, Scenes]:
+    from tfpanoptic.atomic import require_unread
+    from tfpanoptic.data.folder_listing import images_below
     from tfpanoptic.evaluation.counting import evaluate_files, sensible_workers
     from tfpanoptic.evaluation.files import read_files
     from tfpanoptic.evaluation.measures import FAST
@@ -150,6 +152,9 @@ def _evaluate_files(options: EvaluateOptions) -> tuple[Evaluation, Scenes]:
 
     files = read_files(options)
     scenes = scenes_of_files(files, options.images, options.rules)
+    require_unread(options.outputs, (path for pair in files.pairs for path in pair.files()), "evaluation")
+    if options.images is not None:
+        require_unread(options.outputs, images_below(options.images), "evaluation")
     for note in files.notes:
         print(note, file=sys.stderr)
     workers = options.workers or sensible_workers(len(files.pairs))

@@ -24,7 +24,7 @@ def export(
 ) -> None:
     """Export a trained model with its post-processing, categories and configuration inside."""
     import_tensorflow()
-    from tfpanoptic.atomic import require_free
+    from tfpanoptic.atomic import require_free, require_outside
     from tfpanoptic.export import EXPORTERS
     from tfpanoptic.export.saved_model import CONTENTS
     from tfpanoptic.export.verify import verify_saved_model
@@ -36,6 +36,7 @@ def export(
         raise InputError(f"--out: expected a folder to write, as {run} is no run folder of yours")
     target = out or run / format
     require_free(target, CONTENTS, overwrite)
+    require_outside(target, [run])
     segmenter = PanopticSegmenter.from_preset(run, overrides or ())
     EXPORTERS[format](segmenter, target, overwrite=overwrite)
     print(f"{target}: written")

@@ -24,7 +24,7 @@ def predict(
 ) -> None:
     """Segment photos: overlays to look at, and COCO panoptic PNG and JSON."""
     import_tensorflow()
-    from tfpanoptic.atomic import require_free
+    from tfpanoptic.atomic import require_free, require_outside
     from tfpanoptic.predict.files import find_images, write_predictions
     from tfpanoptic.result import CONTENTS
     from tfpanoptic.segmenter import PanopticSegmenter
@@ -33,6 +33,7 @@ def predict(
     paths, overrides = split_overrides(arguments)
     images = find_images(paths)
     require_free(out, CONTENTS, overwrite)
+    require_outside(out, [run, *images])
     segmenter = PanopticSegmenter.from_preset(run, overrides)
     write_predictions(segmenter, images, out, overwrite=overwrite)
     print(f"{len(images)} images: {out}/panoptic.json, {out}/panoptic/, {out}/overlay/")

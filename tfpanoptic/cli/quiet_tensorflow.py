@@ -6,6 +6,8 @@ import importlib
 import importlib.util
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tfpanoptic.errors import InputError
 
@@ -25,10 +27,17 @@ def import_tensorflow() -> None:
         raise InputError(
             "TensorFlow is not installed; install it with `pip install 'tfpanoptic[cpu]'` or 'tfpanoptic[gpu]'"
         )
+    with quiet_standard_error():
+        importlib.import_module("tensorflow")
+
+
+@contextmanager
+def quiet_standard_error() -> Iterator[None]:
+    """Drops what is written to standard error meanwhile, by C++ as well."""
     standard_error, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
-        importlib.import_module("tensorflow")
+        yield
     finally:
         os.dup2(standard_error, 2)
         os.close(standard_error)

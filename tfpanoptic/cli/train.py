@@ -21,11 +21,14 @@ def train(
 ) -> None:
     """Train an experiment and leave a run folder: configuration, checkpoints, metrics, pictures."""
     import_tensorflow()
+    from tfpanoptic.atomic import require_outside
     from tfpanoptic.experiment import Experiment
     from tfpanoptic.train.loop import train as run
     from tfpanoptic.train.strategy import make_strategy
 
     experiment = Experiment.from_yaml(config, overrides or ())
+    if overwrite:
+        require_outside(out, [config])
     with settings_of(config):
         run(experiment, out, make_strategy(strategy), resume=resume, overwrite=overwrite)
     print(f"run folder: {out}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tfpanoptic.atomic import require_file_place
+from tfpanoptic.atomic import require_file_place, require_unread
 from tfpanoptic.cli.quiet_tensorflow import import_tensorflow
 from tfpanoptic.errors import InputError, SettingError, settings_of
 
@@ -38,6 +38,7 @@ def convert(
     if out.exists() and not overwrite:
         raise InputError(f"{out}: exists already; give --overwrite to replace it")
     require_file_place(out)
+    require_unread([out], [checkpoint, config])
     converter = CONVERTERS[source]
     if backbone_only and not hasattr(converter, "load_backbone"):
         raise InputError(f"--backbone-only: not possible with --from {source}")

@@ -153,9 +153,11 @@ def require_size(path: Path, size: tuple[int, int], record: ImageRecord) -> None
         InputError: they differ.
     """
     if size != (record.height, record.width):
+        swapped = size == (record.width, record.height)
+        hint = "; the sides are swapped: does an EXIF orientation turn the photo?" if swapped else ""
         raise InputError(
             f"{path}: the file is {size[0]} x {size[1]} (height x width), "
-            f"the annotation of {record.file_name} says {record.height} x {record.width}"
+            f"the annotation of {record.file_name} says {record.height} x {record.width}{hint}"
         )
 
 

@@ -74,6 +74,11 @@ KINDS = {
     "image-unreadable": Kind("error", "image file damaged or no image", "copy it again"),
     "image-format": Kind("error", "image format that TensorFlow does not decode", "save it as JPEG or PNG"),
     "image-size": Kind("error", "image of another size than the JSON says", "correct height and width in the JSON"),
+    "image-turned": Kind(
+        "error",
+        "photo that its EXIF orientation turns, while the JSON has the sides as they are stored",
+        "remove the orientation from the photos if the truth fits them as stored, else turn the truth and the JSON",
+    ),
     "png-missing": Kind("error", "truth PNG not found", "unpack it, or correct its file_name or --panoptic"),
     "png-unreadable": Kind("error", "truth PNG damaged", "copy it again"),
     "png-kind": Kind(
@@ -105,6 +110,11 @@ KINDS = {
     "no-segment": Kind("warning", "image without any segment", "annotate it, or remove it"),
     "much-void": Kind("warning", "image that is more than half void", "check that nothing was left out"),
     "category-unseen": Kind("warning", "category without a segment", "nothing teaches or measures it here"),
+    "image-orientation": Kind(
+        "warning",
+        "photo that its EXIF orientation turns or mirrors",
+        "see that the truth lies on the upright photo; if it was drawn on the stored one, remove the orientation",
+    ),
     "image-copy": Kind("warning", "image that equals an earlier one, byte by byte", "remove one of them"),
     "split-copy": Kind(
         "warning", "image that equals one of the other split", "remove it: measuring on training images flatters"

@@ -5,13 +5,14 @@ It is used without TensorFlow as long as no ceiling is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfpanoptic.data import DATASETS
 from tfpanoptic.data.coco_panoptic import read_coco_panoptic
 from tfpanoptic.data.dataset import Dataset
+from tfpanoptic.data.folder_listing import images_below
 from tfpanoptic.doctor.ceiling import ceiling
 from tfpanoptic.doctor.check import check
 from tfpanoptic.doctor.entries import image_names
@@ -39,6 +40,12 @@ class Source(NamedTuple):
     other: tuple[Path, Path] | None
     load: Callable[[], Dataset]
     configured: bool
+
+    def files(self) -> Iterator[Path]:
+        """The JSONs and the images in the folders, of the other split, too."""
+        yield from (self.annotations, *(self.other[1:] if self.other else ()))
+        for folder in (self.images, self.panoptic, *(self.other[:1] if self.other else ())):
+            yield from images_below(folder) if folder.is_dir() else ()
 
 
 def find_source(

@@ -74,6 +74,31 @@ def lost_by_image(evaluation: Evaluation) -> dict[str, float]:
     return dict(zip(sorted(evaluation.images), shares.sum(axis=1).tolist(), strict=True))
 
 
+def quality_by_image(evaluation: Evaluation) -> list[dict]:
+    """PQ, SQ and RQ of each image as if it were alone, in the order of the images' names.
+
+    Returns:
+        `{"image_id", "file_name", "pq", "sq", "rq", "tp", "fp", "fn"}` of each: fractions, the means over the
+        categories with segments in it, None without any; matched, wrong and missed segments of all categories. The
+        mean over images is not the PQ of all, which adds the counters of all images first.
+
+    Raises:
+        InputError: the evaluation has no counters of "pq".
+    """
+    counters = image_counters(evaluation)
+    qualities = _qualities(counters, _members(evaluation.categories))[:, 0]  # [N, 3], those of all categories
+    numbers = counters[..., 1:].sum(axis=1).astype(np.int64)
+    return [
+        {
+            "image_id": image.image_id,
+            "file_name": image.name,
+            **{name: None if np.isnan(value) else float(value) for name, value in zip(QUALITIES, own, strict=True)},
+            **dict(zip(("tp", "fp", "fn"), counts, strict=True)),
+        }
+        for image, own, counts in zip(evaluation.in_order(), qualities, numbers.tolist(), strict=True)
+    ]
+
+
 def image_counters(evaluation: Evaluation, name: str = "the evaluation") -> np.ndarray:
     """Counters of each image and category, float64 `[N, C, 4]`: sum of IoU, TP, FP, FN; images in their order.
 

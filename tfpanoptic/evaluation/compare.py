@@ -9,7 +9,6 @@ share of the draws on the other side of 0); the + 1 that keeps p above 0 is that
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -40,6 +39,7 @@ def compare(a: Evaluation, b: Evaluation, resamples: int = bootstrap.RESAMPLES, 
         - `verdict`: a sentence.
         - `images`: `{"both", "only_a", "only_b", "missing_a", "missing_b"}`, numbers; missing are those of both that
           one has no prediction for.
+        - `notes`: lines about the truth that a person should know.
         - `resamples`, `seed`, `level`.
         - `all`, `things`, `stuff` and `per_category` by name: `{"pq": {"a", "b", "difference", "interval": [low,
           high], "p"}, "sq", "rq", "images"}`, fractions; `images` is how many have such segments, in A or in B,
@@ -64,13 +64,14 @@ def compare(a: Evaluation, b: Evaluation, resamples: int = bootstrap.RESAMPLES, 
     order = _matching_categories(a.categories, b.categories)
     a, b, images = _on_common_images(a, b)
     tables = bootstrap.image_counters(a, "A"), bootstrap.image_counters(b, "B")[:, order]
-    _require_same_truth(*tables, sorted(a.images), a.categories)
+    notes = _require_same_truth(a, b, tables)
     differences = _differences(a, b, tables, resamples, seed)
     per_category = differences["per_category"]
     with_causes = "causes" in a.measures and "causes" in b.measures
     return {
         "verdict": verdict(differences["all"]["pq"]),
         "images": images,
+        "notes": notes,
         "resamples": resamples,
         "seed": seed,
         "level": bootstrap.LEVEL,
@@ -145,16 +146,61 @@ def _on_common_images(a: Evaluation, b: Evaluation) -> tuple[Evaluation, Evaluat
     return a, b, told
 
 
-def _require_same_truth(a: np.ndarray, b: np.ndarray, names: Sequence[str], categories: CategoryTable) -> None:
-    """Every true segment is either matched or missed, so their number does not depend on the prediction."""
-    true_a, true_b = (table[..., 1] + table[..., 3] for table in (a, b))
-    image, category = np.nonzero(true_a != true_b)
-    if len(image):
-        first = image[0], category[0]
-        name = categories[int(category[0]) + 1].name
+def _require_same_truth(a: Evaluation, b: Evaluation, tables: tuple[np.ndarray, np.ndarray]) -> list[str]:
+    """Notes about the truth of two evaluations of the same images, which is one and the same.
+
+    Raises:
+        InputError: another truth, as far as the fingerprints, or, in files of older versions, the numbers of true
+            segments say.
+    """
+    prints = {name: (a.images[name].truth, b.images[name].truth) for name in sorted(a.images)}
+    known = {name: pair for name, pair in prints.items() if all(any(each) for each in pair)}
+    for part, what in (("segments", "the true segments"), ("areas", "the areas in the annotation of the truth")):
+        other = [name for name, (of_a, of_b) in known.items() if getattr(of_a, part) != getattr(of_b, part)]
+        if other:
+            wrong = [f"{each.images[other[0]].wrong_areas} wrong in {side}" for side, each in (("A", a), ("B", b))]
+            areas = f" ({' and '.join(wrong)})" if part == "areas" else ""
+            raise InputError(
+                f"{what} of {len(other)} of {len(prints)} images are not the same, first {other[0]}{areas}; "
+                "expected two evaluations against the same truth"
+            )
+    for number, name in enumerate(prints):
+        if name not in known:
+            _require_as_many_segments(name, tables[0][number], tables[1][number], a, b)
+    notes = []
+    if len(known) < len(prints):
+        notes.append(
+            f"the truth of {len(prints) - len(known)} images was compared by its numbers of segments alone: a state "
+            "file of an older version holds no more of it"
+        )
+    wrong_areas = sum(image.wrong_areas for image in a.images.values())
+    if wrong_areas:
+        notes.append(
+            f"{wrong_areas} segments of the truth have an area in the annotation that is not the number of their "
+            "pixels; the official rules take the annotation's"
+        )
+    return notes
+
+
+def _require_as_many_segments(name: str, of_a: np.ndarray, of_b: np.ndarray, a: Evaluation, b: Evaluation) -> None:
+    """Checks the number of true segments of an image: each is either matched or missed, whatever the prediction.
+
+    Only one whose area in the annotation is too small can be matched twice.
+
+    Args:
+        name: of the image.
+        of_a, of_b: its counters in each evaluation, float64 `[C, 4]`.
+        a, b: the evaluations, with A's categories in the counters of both.
+    """
+    true_a, true_b = (counters[:, 1] + counters[:, 3] for counters in (of_a, of_b))
+    (category,) = np.nonzero(true_a != true_b)
+    if len(category):
+        first = category[0]
+        wrong = max(a.images[name].wrong_areas, b.images[name].wrong_areas)
+        areas = "; true segments whose area in the annotation is wrong can match twice: correct the areas"
         raise InputError(
-            f"image {names[image[0]]} has {true_a[first]:.0f} true segments of {name!r} in A and {true_b[first]:.0f} "
-            "in B; expected two evaluations against the same truth"
+            f"image {name} has {true_a[first]:.0f} true segments of {a.categories[int(first) + 1].name!r} in A and "
+            f"{true_b[first]:.0f} in B; expected two evaluations against the same truth{areas if wrong else ''}"
         )
 
 

@@ -19,6 +19,8 @@ def print_comparison(comparison: dict[str, Any], a: Path, b: Path) -> None:
     """Prints what `compare` of the evaluation returned, in points: hundredths of PQ, SQ and RQ."""
     print(comparison["verdict"])
     print(f"\nA  {a}\nB  {b}\n{_images(comparison['images'])}")
+    for note in comparison["notes"]:
+        print(note)
     level = f"{100 * comparison['level']:.0f} %"
     heads = ("A", "B", "B - A", f"{level} interval", "p")
     groups = [

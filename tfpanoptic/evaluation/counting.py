@@ -14,7 +14,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -27,10 +27,20 @@ from tfpanoptic.evaluation.pairs.coco import FilePair, FileSet
 from tfpanoptic.evaluation.rules import OFFICIAL, Rules
 from tfpanoptic.evaluation.state import Evaluation, ImageCounts
 from tfpanoptic.evaluation.state_file import StateFile
+from tfpanoptic.evaluation.truth import truth_print
 from tfpanoptic.progress import progress
 from tfpanoptic.segment_map import SegmentMap
 
-T = TypeVar("T")
+
+class Identified(Protocol):
+    """An image with the dataset's own id."""
+
+    @property
+    def image_id(self) -> int | str:
+        """The id."""
+
+
+T = TypeVar("T", bound=Identified)
 # So many bad files are looked at before the work stops.
 MOST_PROBLEMS = 100
 # Pairs that a worker gets at a time: few enough for an even end, many enough to hide the way there.
@@ -101,7 +111,9 @@ def collect(
     problems = Problems("in the files")
     with StateFile(state, start) if state is not None else nullcontext() as file:
         saved = file.evaluation.images if file else {}
-        done = {name: saved[name] for name in images if name in saved and saved[name].stamp == stamps[name]}
+        same = [name for name in images if name in saved and saved[name].stamp == stamps[name]]
+        # A file of an older version does not hold the ids.
+        done = {name: replace(saved[name], image_id=images[name].image_id) for name in same}
         changed = sum(name in saved for name in images) - len(done)
         if changed:
             print(f"{state}: files of {changed} images were changed since; they are counted again", file=sys.stderr)
@@ -161,7 +173,7 @@ def count_maps(
             "them)",
         )
     wrong_areas = int(np.sum(true_pixels != truth.segments["area"]))
-    return ImageCounts(name, rows, columns, wrong_areas=wrong_areas)
+    return ImageCounts(name, rows, columns, wrong_areas=wrong_areas, truth=truth_print(truth, categories))
 
 
 def count_image(
@@ -181,7 +193,8 @@ def count_image(
         place = pair.truth.path if error.side == "truth" or pair.prediction is None else pair.prediction.path
         raise InputError(f"{place}: {error}{palette_hint(place)}") from None
     own_rows = {measure: pair.instances.count_rows(truth, prediction, categories) for measure in separate}
-    return replace(counts, rows={**counts.rows, **own_rows}, missing=pair.prediction is None)
+    missing = pair.prediction is None
+    return replace(counts, rows={**counts.rows, **own_rows}, missing=missing, image_id=pair.image_id)
 
 
 def _count_or_say(

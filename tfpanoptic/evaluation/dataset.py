@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -54,10 +55,11 @@ def evaluate_dataset(
         prediction = without_unlabelled(predict(record), dataset)
         truth, columns = read_segment_map(record), plain_columns(record.extra)
         try:
-            return count_maps(record.file_name, truth, prediction, categories, start.measures, columns, rules)
+            counts = count_maps(record.file_name, truth, prediction, categories, start.measures, columns, rules)
         except SideError as error:
             place = record.panoptic_path if error.side == "truth" else record.image_path
             raise InputError(f"{place}: {error}") from None
+        return replace(counts, image_id=record.image_id)
 
     records = {record.file_name: record for record in dataset.records}
     stamps = {name: file_stamp((record.image_path, record.panoptic_path)) for name, record in records.items()}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 
-from tfpanoptic.atomic import require_file_place
+from tfpanoptic.atomic import require_file_place, require_unread
 from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.rules import OFFICIAL, Rules
 
@@ -99,6 +99,23 @@ class EvaluateOptions:
         return tuple(dict.fromkeys(measures))
 
     @property
+    def evaluates(self) -> bool:
+        """Whether images are evaluated; else saved counters are read."""
+        return self.of_files or self.run is not None
+
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """The files that are written."""
+        reports = [path for path in (self.json_file, self.report) if path is not None]
+        return (*reports, *(self.states if self.evaluates else ()))
+
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """The files and folders that the options name to be read."""
+        values = [getattr(self, each.name) for each in fields(self) if each.name not in ("json_file", "report")]
+        return (*(value for value in values if isinstance(value, Path)), *(() if self.evaluates else self.states))
+
+    @property
     def title(self) -> str:
         """What is evaluated, for a report."""
         return " ".join([str(self.run or self.pred or self.pred_dir or self.states[0]), *self.overrides])
@@ -111,7 +128,7 @@ def check_options(options: EvaluateOptions) -> None:
         InputError: nothing to evaluate, too little of it or too much; a file cannot be written where an option says;
             or an output is an input or another output.
     """
-    evaluates = options.of_files or options.run is not None
+    evaluates = options.evaluates
     if options.overrides and options.run is None:
         raise InputError(f"{options.overrides[0]!r} changes a setting of a trained model; give its run folder")
     of_files = (options.workers, options.allow_missing, options.subset, options.instances, options.gt_instances)
@@ -135,7 +152,7 @@ def check_options(options: EvaluateOptions) -> None:
         _check_instances(options)
     else:
         _check_truth_of_run(options)
-    _check_outputs(options, evaluates)
+    _check_outputs(options)
 
 
 def _check_rules(options: EvaluateOptions, evaluates: bool) -> None:
@@ -163,22 +180,16 @@ def _check_truth_of_run(options: EvaluateOptions) -> None:
         raise InputError("--images, --gt and --gt-dir belong together; give all three, or none for the run's own data")
 
 
-def _check_outputs(options: EvaluateOptions, evaluates: bool) -> None:
-    reports = [path for path in (options.json_file, options.report) if path is not None]
-    outputs = [*reports, *(options.states if evaluates else ())]
-    resolved = [path.resolve() for path in outputs]
-    for path in outputs:
+def _check_outputs(options: EvaluateOptions) -> None:
+    resolved = [path.resolve() for path in options.outputs]
+    read = [path.resolve() for path in options.inputs]
+    for path in options.outputs:
         require_file_place(path)
         if resolved.count(path.resolve()) > 1:
             raise InputError(f"{path}: given for two outputs")
-    inputs = (
-        *(options.gt, options.pred, options.instances, options.gt_instances, options.categories),
-        *options.states,
-    )
-    read = [path.resolve() for path in inputs if path is not None]
-    for path in reports:
         if path.resolve() in read:
             raise InputError(f"{path}: is read by this evaluation; expected another file to write")
+    require_unread(options.outputs, options.inputs, "evaluation")
 
 
 def shard_slice(shard: str | None, images: int) -> slice:

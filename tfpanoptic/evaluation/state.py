@@ -1,6 +1,6 @@
 """The counters of an evaluation, image by image: what is saved, resumed, merged, sliced and resampled.
 
-Sums are always taken in the order of the images' names, so shards merged in any order give the same number.
+Sums are always taken in one order of the images, so shards merged in any order give the same number.
 """
 
 from __future__ import annotations
@@ -15,6 +15,10 @@ import numpy as np
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.measures import MEASURES
+from tfpanoptic.evaluation.truth import UNKNOWN, TruthPrint
+
+# Name of the slice of the images without a value.
+NO_VALUE = "(no value)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +32,8 @@ class ImageCounts:
         missing: there was no prediction, and its segments were counted as missed.
         wrong_areas: true segments whose area in the annotation is not the number of their pixels.
         stamp: differs if the image's files were changed since.
+        image_id: the dataset's own id; None where a state file does not hold it.
+        truth: fingerprint of the true segments.
     """
 
     name: str
@@ -36,6 +42,8 @@ class ImageCounts:
     missing: bool = False
     wrong_areas: int = 0
     stamp: str = ""
+    image_id: int | str | None = None
+    truth: TruthPrint = UNKNOWN
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,26 +71,43 @@ class Evaluation:
         return len(self.images)
 
     def in_order(self) -> list[ImageCounts]:
-        """The images in the order of their names, the order of every sum."""
+        """The images in the order of their names."""
         return [self.images[name] for name in sorted(self.images)]
 
+    def in_order_of_ids(self) -> list[ImageCounts]:
+        """The images in the order of their ids, numbers before texts; in that of their names if one has no id."""
+        images = self.in_order()
+        if not self.has_ids:
+            return images
+        return sorted(images, key=lambda image: (isinstance(image.image_id, str), image.image_id))
+
+    @property
+    def has_ids(self) -> bool:
+        """Whether every image has its id."""
+        return all(image.image_id is not None for image in self.images.values())
+
     def rows(self, measure: str) -> np.ndarray:
-        """The rows of a measure of all images, in their order; float64 `[R, columns]`."""
+        """The rows of a measure of all images, in the order of their ids; float64 `[R, columns]`.
+
+        It is the order in which the official AP takes detections of equal scores.
+        """
         none = np.zeros((0, len(MEASURES[measure].columns)))
-        return np.concatenate([none, *(image.rows[measure] for image in self.in_order())])
+        return np.concatenate([none, *(image.rows[measure] for image in self.in_order_of_ids())])
 
     def by(self, column: str) -> dict[str, Evaluation]:
         """The evaluation of the images with each value, as text, in a column of their table; in alphabetical order.
 
+        Images without a value come last, under `NO_VALUE`.
+
         Raises:
             InputError: no image has the column.
         """
+        require_column(column, [image.columns for image in self.images.values()])
         groups: dict[str, dict[str, ImageCounts]] = {}
         for name, image in self.images.items():
-            if column in image.columns:
-                groups.setdefault(_text(image.columns[column]), {})[name] = image
-        require_column(column, [image.columns for image in self.images.values()])
-        return {value: replace(self, images=groups[value]) for value in sorted(groups)}
+            groups.setdefault(_text(image.columns.get(column)), {})[name] = image
+        values = sorted(groups, key=lambda value: (value == NO_VALUE, value))
+        return {value: replace(self, images=groups[value]) for value in values}
 
 
 def require_column(column: str, tables: Iterable[Mapping[str, Any]]) -> None:
@@ -136,4 +161,9 @@ def _same(first: ImageCounts, second: ImageCounts) -> bool:
 
 
 def _text(value: Any) -> str:
+    """A value as text; numbers alike whether or not they were written as whole ones, as tables have them."""
+    if value is None or value == "" or value != value:  # NaN is what tables have for nothing
+        return NO_VALUE
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return value if isinstance(value, str) else json.dumps(value)

@@ -5,24 +5,27 @@ It survives a kill: the line that was being written is dropped, and the evaluati
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import reprlib
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from tfpanoptic.atomic import require_file_place
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import InputError, WorkFailed
 from tfpanoptic.evaluation.measures import MEASURES
 from tfpanoptic.evaluation.measures.attribution import CAUSES
 from tfpanoptic.evaluation.measures.size_quality import SIZES
 from tfpanoptic.evaluation.state import Evaluation, ImageCounts, merge
+from tfpanoptic.evaluation.truth import TruthPrint
 
 try:
     import fcntl
@@ -58,7 +61,10 @@ def merged_states(paths: Sequence[str | Path]) -> Evaluation:
             f"{other}: not of the same files or model as {paths[0]}; together they are the result of neither",
             file=sys.stderr,
         )
-    return merge(parts)
+    merged = merge(parts)
+    if "ap" in merged.measures and not merged.has_ids:
+        print("AP: a state file of an older version has no image ids; equal scores count by file name", file=sys.stderr)
+    return merged
 
 
 class StateFile:
@@ -80,7 +86,7 @@ class StateFile:
         self.evaluation = replace(start, images={})
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: BinaryIO = self.path.open("ab")
+            self._file: FileIO = self.path.open("ab", buffering=0)  # what was refused is not kept
         except OSError as error:
             raise InputError(f"{self.path}: cannot be written ({error.strerror})") from None
         try:
@@ -105,22 +111,36 @@ class StateFile:
             raise InputError(f"{self.path}: cannot be written ({error.strerror})") from None
 
     def append(self, image: ImageCounts) -> None:
-        """Adds an image; it is in the file when this returns."""
-        self._write(_line(image))
+        """Adds an image; it is in the file when this returns.
+
+        Raises:
+            WorkFailed: it cannot be written, as on a full disk; the images before it stay.
+        """
+        try:
+            self._write(_line(image))
+        except OSError as error:
+            raise WorkFailed(
+                f"{self.path}: cannot be written ({error.strerror}); a second run goes on behind its last image"
+            ) from None
 
     def _write(self, entry: dict[str, Any]) -> None:
-        self._file.write(json.dumps(entry, separators=(",", ":")).encode() + b"\n")
-        self._file.flush()
+        rest = memoryview(json.dumps(entry, separators=(",", ":")).encode() + b"\n")
+        while rest:
+            rest = rest[self._file.write(rest) :]
 
     def __enter__(self) -> StateFile:
         return self
 
     def __exit__(self, *_) -> None:
-        os.fsync(self._file.fileno())
-        self._file.close()
+        with self._file:
+            try:
+                os.fsync(self._file.fileno())
+            except OSError as error:
+                if error.errno != errno.EINVAL:  # a device or pipe has nothing to wait for
+                    raise WorkFailed(f"{self.path}: cannot be written ({error.strerror})") from None
 
 
-def _lock(file: BinaryIO) -> None:
+def _lock(file: FileIO) -> None:
     """Locks an open file until it is closed, so that two evaluations do not write into one.
 
     Raises:
@@ -143,8 +163,9 @@ def _header(evaluation: Evaluation) -> dict[str, Any]:
 
 def _line(image: ImageCounts) -> dict[str, Any]:
     rows = {measure: [[_number(v) for v in row] for row in rows.tolist()] for measure, rows in image.rows.items()}
-    told = {"image": image.name, "missing": image.missing, "wrong_areas": image.wrong_areas, "stamp": image.stamp}
-    return {**told, "columns": dict(image.columns), "rows": rows}
+    told = {"image": image.name, "id": image.image_id, "missing": image.missing, "wrong_areas": image.wrong_areas}
+    files = {"stamp": image.stamp, "truth": image.truth}
+    return {**told, **files, "columns": dict(image.columns), "rows": rows}
 
 
 def _number(value: float) -> float | int:
@@ -209,9 +230,22 @@ def _read_line(place: str, line: bytes, evaluation: Evaluation) -> ImageCounts:
             bool(entry["missing"]),
             int(entry["wrong_areas"]),
             str(entry["stamp"]),
+            _image_id(entry.get("id")),
+            TruthPrint(*map(str, entry.get("truth", ()))),
         )
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise InputError(f"{place}: damaged; expected an image's counters, found {reprlib.repr(line[:60])}") from None
+
+
+def _image_id(value: Any) -> int | str | None:
+    """An image's id; None in the files of versions before 0.2.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if value is None or type(value) in (int, str):
+        return value
+    raise ValueError
 
 
 def _check_column(column: str, values: np.ndarray, num_categories: int) -> None:

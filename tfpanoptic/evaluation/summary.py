@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tfpanoptic.errors import InputError
-from tfpanoptic.evaluation.bootstrap import pq_intervals
+from tfpanoptic.evaluation.bootstrap import pq_intervals, quality_by_image
 from tfpanoptic.evaluation.measures import MEASURES
 from tfpanoptic.evaluation.state import Evaluation
 
@@ -25,7 +25,7 @@ def summarize(evaluation: Evaluation, by: str | None = None) -> dict[str, Any]:
         evaluation does, the number of images, of all that belong to the evaluation,
         of those without a prediction, and of true
         segments whose area is not the number of their pixels; `{measure: ...}` as its `summarize_rows` gives,
-        `pq_interval` as `bootstrap.pq_intervals` gives, and
+        `pq_interval` as `bootstrap.pq_intervals` and `per_image` as `bootstrap.quality_by_image` give, and
         `by`: `{value: {"images", measure: ...}}`.
 
     Raises:
@@ -36,6 +36,7 @@ def summarize(evaluation: Evaluation, by: str | None = None) -> dict[str, Any]:
     summary = {"rules": list(evaluation.rules), **_numbers(evaluation)}
     if "pq" in evaluation.measures:
         summary["pq_interval"] = pq_intervals(evaluation)
+        summary["per_image"] = quality_by_image(evaluation)
     if by is not None:
         slices = evaluation.by(by)
         if len(slices) > MOST_VALUES:

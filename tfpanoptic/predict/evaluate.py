@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tfpanoptic.atomic import replace_file
+from tfpanoptic.atomic import replace_file, require_unread
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.coco_panoptic import read_coco_panoptic
 from tfpanoptic.data.dataset import Dataset, ImageRecord, read_record_image, read_segment_map
@@ -83,6 +83,8 @@ def evaluate_run(options: EvaluateOptions) -> tuple[Evaluation, Scenes]:
         require_column(options.by, [record.extra for record in part.records])
     # The weights of a preset may have to be downloaded: not before the data are there.
     run = RunFolder(run_folder_of(options.run, PanopticSegmenter))
+    photos = (path for record in part.records for path in (record.image_path, record.panoptic_path))
+    require_unread(options.outputs, [run.config, run.categories, run.weights(), *photos], "evaluation")
     segmenter = PanopticSegmenter.from_preset(run.path, options.overrides)
     source, measures = _source(segmenter, run, dataset), (*FAST, *options.measures)
     evaluation = evaluate_images(segmenter, part, measures, options.state, source, len(dataset), options.rules)

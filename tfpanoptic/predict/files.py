@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tfpanoptic.data.folder_listing import IMAGE_SUFFIXES
 from tfpanoptic.errors import InputError
 from tfpanoptic.progress import progress
 from tfpanoptic.result import PanopticResult, save_results
 from tfpanoptic.segmenter import PanopticSegmenter
-
-IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
 def find_images(paths: Sequence[str | Path]) -> list[Path]:

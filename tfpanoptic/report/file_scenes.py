@@ -9,6 +9,7 @@ import numpy as np
 
 from tfpanoptic.data.cityscapes import image_key
 from tfpanoptic.data.dataset import read_image
+from tfpanoptic.data.folder_listing import files_below
 from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.pairs.coco import FileSet
 from tfpanoptic.evaluation.rules import OFFICIAL, Rules
@@ -51,7 +52,7 @@ def find_photos(folder: Path, names: list[str]) -> dict[str, Path]:
     photos = {name: folder / name for name in names if (folder / name).is_file()}
     keys = {name: image_key(f"{Path(name).stem}_") for name in names if name not in photos}
     if any(keys.values()):
-        below = {image_key(f"{path.stem}_"): path for path in folder.rglob("*") if path.is_file()}
+        below = {image_key(f"{path.stem}_"): path for path in files_below(folder, "*")}
         photos |= {name: below[key] for name, key in keys.items() if key is not None and key in below}
     if len(photos) < len(names):
         first = next(name for name in names if name not in photos)

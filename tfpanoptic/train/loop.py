@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfpanoptic.atomic import require_outside
 from tfpanoptic.data.dataset import check_records
 from tfpanoptic.data.pipeline import training_batches
 from tfpanoptic.errors import SettingError
@@ -55,6 +56,12 @@ def train(
     dataset, validation = experiment.load_data("train"), experiment.load_data("val")
     if len(validation.table_only) == len(dataset.categories):
         raise SettingError("data.val", f"no category in common with data.train; {'; '.join(validation.unmatched())}")
+    if overwrite:
+        images = {
+            path.parent for r in (*dataset.records, *validation.records) for path in (r.image_path, r.panoptic_path)
+        }
+        weights = experiment.training.initial_weights
+        require_outside(folder.path, [*sorted(images), *([weights] if weights else [])])
     keras.utils.set_random_seed(experiment.training.seed)
     with strategy.scope():
         segmenter = PanopticSegmenter(experiment, dataset.categories)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -174,3 +176,14 @@ def test_a_truth_that_contradicts_itself_is_refused():
     with pytest.raises(SideError, match="truth has pixels of segment 6") as error:
         count(segments([[5, 6]], {5: CAR}), segments([[1, 1]], {1: CAR}), len(TABLE))
     assert error.value.side == "truth"
+
+
+@pytest.mark.parametrize("side", ["truth", "prediction"])
+@pytest.mark.parametrize("strange", [-1, 1 << 31])
+def test_ids_that_no_segment_has_are_named_with_their_side(side, strange):
+    """Tools write -1 for void; two ids share 64 bits while they are counted."""
+    sound = segments([[1, 1, 2, 0]], {1: CAR, 2: GRASS})
+    broken = replace(sound, ids=np.array([[1, 1, 2, strange]]))
+    maps = (broken, sound) if side == "truth" else (sound, broken)
+    with pytest.raises(SideError, match=f"^{side} has pixels of segment {strange}, expected ids 0..2147483647"):
+        count(*maps, len(TABLE))

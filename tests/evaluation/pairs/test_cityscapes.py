@@ -127,3 +127,12 @@ def test_a_panoptic_json_of_the_truth_gets_its_cities(files):
         image["file_name"] = f"ulm_000000_{image['id']:06d}_gtFine_leftImg8bit.png"
     pairs = read_cityscapes_files(*files.paths()).pairs
     assert {pair.columns["city"] for pair in pairs} == {"ulm"}
+
+
+@pytest.mark.parametrize("folder", ["", "ulm/", "val/ulm/"])
+def test_a_city_is_named_alike_with_and_without_its_folder(folder, files):
+    for number, image in enumerate(files.gt["images"]):
+        image["file_name"] = f"{folder}ulm_{number:06d}_000019_leftImg8bit.png"
+    files.pred.pop("images", None)
+    pairs = read_cityscapes_files(*files.paths()).pairs
+    assert {pair.columns["city"] for pair in pairs} == {"ulm"}

@@ -1,4 +1,8 @@
+import io
 import json
+import re
+from contextlib import redirect_stdout
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +14,7 @@ from tfpanoptic.evaluation.counting import evaluate_files
 from tfpanoptic.evaluation.pairs.cityscapes import read_cityscapes_files
 from tfpanoptic.evaluation.pairs.coco import read_coco_files
 from tfpanoptic.evaluation.pairs.instances import with_cityscapes_instances, with_coco_instances, with_panoptic_things
+from tfpanoptic.evaluation.state_file import merged_states
 from tfpanoptic.evaluation.summary import summarize
 
 
@@ -49,6 +54,67 @@ def test_panoptic_segments_written_as_instances_give_their_own_ap(as_instances):
     for other in (None, truth):
         separate = evaluate_files(with_coco_instances(pairs, results, other), ("pq", "ap"), workers=2)
         assert summarize(separate)["ap"] == own
+
+
+def cocoeval_ap(results, instances):
+    """AP and AP50 by pycocotools of the files as they are."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    with redirect_stdout(io.StringIO()):
+        truth = COCO(str(instances))
+        evaluator = COCOeval(truth, truth.loadRes(str(results)), "segm")
+        evaluator.evaluate()
+        evaluator.accumulate()
+        evaluator.summarize()
+    return evaluator.stats[:2]
+
+
+def numbered(files, new_id):
+    """The files with other image ids, and predictions without scores, or with a few scores that are close or equal."""
+    ids = {image["id"]: new_id(place) for place, image in enumerate(files.gt["images"])}
+    for image in files.gt["images"]:
+        image["id"] = ids[image["id"]]
+    for annotation in (*files.gt["annotations"], *files.pred["annotations"]):
+        annotation["image_id"] = ids[annotation["image_id"]]
+    files.pred.pop("images", None)
+    for annotation in files.pred["annotations"]:
+        for place, segment in enumerate(annotation["segments_info"]):
+            segment["score"] = 0.5 + place % 2 * 1e-12  # equal in float32
+
+
+@pytest.mark.parametrize(
+    "new_id",
+    [
+        lambda place: 7 * place % 16 + 3,
+        lambda place: f"{7 * place % 16}",
+        lambda place: 9 - place,
+    ],
+    ids=["numbers", "texts", "backwards"],
+)
+def test_equal_scores_count_in_the_order_of_image_ids(new_id, files, request, tmp_path):
+    numbered(files, new_id)
+    pairs, results, instances = request.getfixturevalue("as_instances")
+    expected = pytest.approx(cocoeval_ap(results, instances), abs=1e-12)
+    for each in (pairs, with_coco_instances(pairs, results), with_coco_instances(pairs, results, instances)):
+        ap = summarize(evaluate_files(each, ("ap",)))["ap"]
+        assert (ap["ap"], ap["ap50"]) == expected
+    for part in range(3):
+        shard = replace(pairs, pairs=pairs.pairs[part::3])
+        evaluate_files(shard, ("ap",), state=tmp_path / f"{part}.jsonl")
+    merged = summarize(merged_states([tmp_path / f"{part}.jsonl" for part in (2, 0, 1)]))["ap"]
+    assert (merged["ap"], merged["ap50"]) == expected
+
+
+def test_ids_that_an_older_state_lacks_come_from_the_files(files, request, tmp_path, capsys):
+    numbered(files, lambda place: 9 - place)
+    pairs, _, _ = request.getfixturevalue("as_instances")
+    first = summarize(evaluate_files(pairs, ("ap",), state=tmp_path / "s.jsonl"))
+    content = (tmp_path / "s.jsonl").read_text()
+    (tmp_path / "s.jsonl").write_text(re.sub(r'"id":-?\d+,"missing"', '"missing"', content))
+    assert summarize(evaluate_files(pairs, ("ap",), state=tmp_path / "s.jsonl")) == first
+    merged_states([tmp_path / "s.jsonl"])
+    assert "has no image ids; equal scores count by file name" in capsys.readouterr().err
 
 
 def test_a_state_of_panoptic_ap_does_not_go_on_with_separate_results(as_instances, tmp_path):

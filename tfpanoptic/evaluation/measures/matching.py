@@ -25,6 +25,8 @@ from tfpanoptic.segment_map import SegmentMap, rows_of
 
 # Pixels of this id in a truth are of no segment and yet not void: what is predicted there is wrong. No PNG holds it.
 BACKGROUND = 1 << 24
+# Two ids share an integer of 64 bits while they are counted.
+MAX_ID = (1 << 31) - 1
 
 
 class SideError(InputError):
@@ -112,13 +114,16 @@ def pair_segments(truth: SegmentMap, prediction: SegmentMap, num_categories: int
     """The pairs of two segment maps of one image.
 
     Raises:
-        SideError: maps of different sizes, a category outside 1..C, pixels of an id without a row in
-            its table, or a row without a pixel.
+        SideError: maps of different sizes, a category outside 1..C, pixels of a negative id or of one without a row
+            in its table, or a row without a pixel.
     """
     if truth.shape != prediction.shape:
         raise SideError("prediction", f"is {_size(prediction)} pixels, truth is {_size(truth)}")
     for side, segment_map in (("truth", truth), ("prediction", prediction)):
         _check_categories(side, segment_map, num_categories)
+        if segment_map.ids.size and not 0 <= segment_map.ids.min() <= segment_map.ids.max() <= MAX_ID:
+            low, high = segment_map.ids.min(), segment_map.ids.max()
+            raise SideError(side, f"has pixels of segment {low if low < 0 else high}, expected ids 0..{MAX_ID}")
     true_id, predicted_id, area = intersections(truth.ids, prediction.ids)
     true_row = rows_of(truth.segments["id"], true_id)
     predicted_row = rows_of(prediction.segments["id"], predicted_id)

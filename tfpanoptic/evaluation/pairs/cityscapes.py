@@ -6,14 +6,13 @@ as the benchmark takes it, or a folder of PNGs of instance ids.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from tfpanoptic.data.cityscapes import cityscapes_categories, image_key, read_instance_ids
+from tfpanoptic.data.cityscapes import cityscapes_categories, image_key, read_instance_ids, read_predicted_ids
 from tfpanoptic.data.coco_json import predicted_segments
-from tfpanoptic.data.folder_listing import FolderListing
+from tfpanoptic.data.folder_listing import FolderListing, files_below
 from tfpanoptic.errors import InputError, Problems
 from tfpanoptic.evaluation.pairs.coco import (
     FilePair,
@@ -33,18 +32,23 @@ TRUTH_SUFFIX = "_gtFine_instanceIds.png"
 
 @dataclass(frozen=True)
 class InstanceIdsFile:
-    """A PNG of instance ids, not yet read; `truth` says what a thing without a number is."""
+    """A PNG of instance ids, not yet read.
+
+    Attributes:
+        path: the PNG.
+        truth: of a prediction, the truth's PNG of the same image; None for a truth.
+    """
 
     path: Path
-    truth: bool
+    truth: Path | None = None
 
     def read(self) -> SegmentMap:
         """The segment map.
 
         Raises:
-            InputError: the PNG cannot be read.
+            InputError: the PNG cannot be read, or is in train ids.
         """
-        return read_instance_ids(self.path, self.truth)
+        return read_instance_ids(self.path, True) if self.truth is None else read_predicted_ids(self.path, self.truth)
 
 
 def read_cityscapes_files(
@@ -76,9 +80,10 @@ def read_cityscapes_files(
         return replace(files, pairs=tuple(map(_with_city, files.pairs)))
     problems = Problems("in the files")
     predicted: Mapping[str, InstanceIdsFile | SegmentFile]
-    truth = _instance_ids(Path(gt_dir), True, f"*{TRUTH_SUFFIX}", problems)
+    truth = _instance_ids(Path(gt_dir), f"*{TRUTH_SUFFIX}", problems)
     if pred is None:
-        predicted = _instance_ids(Path(pred_dir), False, "*.png", problems)
+        found = _instance_ids(Path(pred_dir), "*.png", problems)
+        predicted = {key: replace(file, truth=truth[key].path) if key in truth else file for key, file in found.items()}
     else:
         predicted = _panoptic_pngs(Path(pred), Path(pred_dir), problems)
     notes = beyond_truth(sorted(set(predicted) - set(truth)), str(pred or pred_dir), problems, subset)
@@ -95,34 +100,20 @@ def read_cityscapes_files(
     )
 
 
-def _instance_ids(folder: Path, truth: bool, pattern: str, problems: Problems) -> dict[str, InstanceIdsFile]:
+def _instance_ids(folder: Path, pattern: str, problems: Problems) -> dict[str, InstanceIdsFile]:
     """Files of instance ids below a folder, by image; two of one image go to `problems`."""
     files: dict[str, InstanceIdsFile] = {}
-    for path in _below(folder, pattern):
+    for path in files_below(folder, pattern):
         key = image_key(f"{path.stem}_")
         if key is None:
             continue
         if key in files:
             problems.add(f"{path}: a second file for image {key}, after {files[key].path}")
             continue
-        files[key] = InstanceIdsFile(path, truth)
+        files[key] = InstanceIdsFile(path)
     if not files:
         raise InputError(f"{folder}: no file CITY_SEQUENCE_FRAME{pattern.replace('*', '_*', 1)} in it or below")
     return files
-
-
-def _below(folder: Path, pattern: str) -> list[Path]:
-    """The files below a folder whose names match, sorted.
-
-    Raises:
-        InputError: the folder or one in it cannot be read, which `Path.rglob` would pass over.
-    """
-
-    def fail(error: OSError) -> None:
-        raise InputError(f"{error.filename}: cannot list this folder ({error.strerror})")
-
-    found = [Path(place) / name for place, _, names in os.walk(folder, onerror=fail) for name in names]
-    return sorted(path for path in found if path.match(pattern))
 
 
 def _panoptic_pngs(pred: Path, pred_dir: Path, problems: Problems) -> dict[str, SegmentFile]:
@@ -137,4 +128,5 @@ def _panoptic_pngs(pred: Path, pred_dir: Path, problems: Problems) -> dict[str, 
 
 
 def _with_city(pair: FilePair) -> FilePair:
-    return replace(pair, columns={**pair.columns, "city": pair.name.split("_")[0]})
+    """The pair with its city, whether or not the name has a folder before it."""
+    return replace(pair, columns={**pair.columns, "city": PurePosixPath(pair.name).name.split("_")[0]})

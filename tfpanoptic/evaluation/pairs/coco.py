@@ -93,14 +93,18 @@ class FilePair:
     instances: Any = None
     more_files: tuple[Path, ...] = ()
 
+    def files(self) -> list[Path]:
+        """Truth and prediction, and those of separate instances."""
+        own = [*(side.path for side in (self.truth, self.prediction) if side is not None), *self.more_files]
+        return own + ([] if self.instances is None else self.instances.files())
+
     def stamp(self) -> str:
         """Sizes and times of the files; it differs if one was changed.
 
         Raises:
             InputError: a file is missing.
         """
-        files = [side.path for side in (self.truth, self.prediction) if side is not None] + list(self.more_files)
-        return file_stamp(files + ([] if self.instances is None else self.instances.files()))
+        return file_stamp(self.files())
 
     def read(self) -> tuple[SegmentMap, SegmentMap]:
         """Truth and prediction.

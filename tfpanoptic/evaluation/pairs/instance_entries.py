@@ -20,6 +20,7 @@ import numpy as np
 from tfpanoptic.categories import Category, CategoryTable
 from tfpanoptic.data.cityscapes import image_key
 from tfpanoptic.data.coco_json import MAX_INT64, MAX_SIDE, image_id_of, parse_json
+from tfpanoptic.data.folder_listing import files_below
 from tfpanoptic.data.segment_png import load_pixels, open_image
 from tfpanoptic.errors import InputError, Problems
 from tfpanoptic.evaluation.measures.rle import checked_rle
@@ -152,7 +153,7 @@ def find_cityscapes_results(folder: str | Path, file_names: Iterable[str]) -> di
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected Cityscapes results, a text file an image")
     by_key: dict[str | None, list[Path]] = {}
-    for path in sorted(folder.rglob("*.txt")):
+    for path in files_below(folder, "*.txt"):
         by_key.setdefault(image_key(f"{path.stem}_"), []).append(path)
     found = {}
     for name in file_names:
@@ -168,6 +169,16 @@ def find_cityscapes_results(folder: str | Path, file_names: Iterable[str]) -> di
         if paths:
             found[name] = paths[0]
     return found
+
+
+def listed_masks(path: Path) -> list[Path]:
+    """The masks that a text file of results lists and that exist; nothing of it is checked."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
+    masks = (path.parent / line.split()[0] for line in lines if line.strip())
+    return [mask for mask in masks if os.path.isfile(mask)]  # of any name
 
 
 def read_cityscapes_results(

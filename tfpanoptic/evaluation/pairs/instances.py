@@ -16,6 +16,7 @@ from tfpanoptic.evaluation.pairs.cityscapes import InstanceIdsFile
 from tfpanoptic.evaluation.pairs.coco import FileSet, fingerprint
 from tfpanoptic.evaluation.pairs.instance_entries import (
     find_cityscapes_results,
+    listed_masks,
     read_cityscapes_results,
     read_coco_instances,
     read_coco_results,
@@ -58,8 +59,8 @@ class CityscapesInstances:
     measure: str = "cityscapes_ap"
 
     def files(self) -> list[Path]:
-        """The text file; its masks are not looked at."""
-        return [] if self.path is None else [self.path]
+        """The text file and its masks."""
+        return [] if self.path is None else [self.path, *listed_masks(self.path)]
 
     def count_rows(self, truth: SegmentMap, prediction: SegmentMap, categories: CategoryTable) -> np.ndarray:
         """The rows of Cityscapes AP, as of `cityscapes_ap.count_rows`."""
