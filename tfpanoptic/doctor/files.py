@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from tfpanoptic.data.coco_json import ImageEntry
-from tfpanoptic.data.dataset import DECODED_FORMATS, read_image
-from tfpanoptic.data.segment_png import open_image, read_segment_ids
+from tfpanoptic.data.dataset import read_image
+from tfpanoptic.data.segment_png import read_segment_ids
 from tfpanoptic.doctor.findings import MUCH_VOID, TINY_AREA, Findings
 from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import coco_boxes, extents
@@ -32,14 +32,10 @@ TAIL = 4096
 def check_photo(path: Path, entry: ImageEntry, findings: Findings) -> None:
     """Findings about the image file of an entry, which exists."""
     try:
-        with open_image(path) as image:
-            kind = image.format
         size = read_image(path).shape[:2]
     except InputError as error:
         findings.add("image-unreadable", f"{entry.file_name}: {str(error).removeprefix(f'{path}: ')}")
         return
-    if kind not in DECODED_FORMATS:
-        findings.add("image-format", f"{entry.file_name}: {kind}")
     if size != (entry.height, entry.width):
         findings.add("image-size", f"{entry.file_name}: {_sizes(size, entry)}")
 

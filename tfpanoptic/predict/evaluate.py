@@ -111,7 +111,7 @@ def evaluate_images(
     """
 
     def predict(record: ImageRecord) -> SegmentMap:
-        return segmenter.segment_map(read_record_image(record))
+        return segmenter.segment_map(read_record_image(record, segmenter.experiment.input.deep_grey))
 
     return evaluate_dataset(dataset, segmenter.categories, predict, measures, state, source, total)
 
@@ -134,7 +134,7 @@ def evaluate_with_pictures(
     drawn = {record.file_name for record in dataset.records[:PICTURES]}
 
     def predict(record: ImageRecord) -> SegmentMap:
-        image = read_record_image(record)
+        image = read_record_image(record, segmenter.experiment.input.deep_grey)
         prediction = segmenter.segment_map(image)
         if record.file_name in drawn:
             seen = without_unlabelled(prediction, dataset)
@@ -156,7 +156,7 @@ def scenes_of(segmenter: PanopticSegmenter, dataset: Dataset) -> Scenes:
     records = {record.file_name: record for record in dataset.records}
 
     def scene(name: str) -> tuple[np.ndarray, SegmentMap, SegmentMap]:
-        image = read_record_image(records[name])
+        image = read_record_image(records[name], segmenter.experiment.input.deep_grey)
         return image, read_segment_map(records[name]), predicted(segmenter, dataset, image)
 
     return scene
