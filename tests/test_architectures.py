@@ -345,6 +345,12 @@ def test_a_saved_model_serves_without_keras_and_this_package(name, new_process):
     assert (served["segments"][0, :, 0] > 0).sum() == len(expected.segments_info)
 
 
+def test_a_saved_model_serves_a_batch_without_an_image(name, new_process):
+    served = np.load(new_process / name / "served.npz")
+    for key in ("panoptic", "segments"):
+        assert served[f"{key}_of_none"].shape == (0, *served[key].shape[1:])
+
+
 def test_a_keras_file_loads_in_a_new_process(name, new_process):
     model, _ = made(name)
     reloaded = np.load(new_process / name / "reloaded.npz")

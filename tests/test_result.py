@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tfpanoptic.atomic import replace_file
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import InputError
 from tfpanoptic.result import PanopticResult, save_results
@@ -90,14 +91,70 @@ def test_save_results_writes_one_coco_set(tmp_path):
     assert files == ["overlay/a.png", "overlay/b.png", "panoptic.json", "panoptic/a.png", "panoptic/b.png"]
 
 
-def test_an_error_on_the_way_leaves_nothing(tmp_path):
+def listed(folder):
+    """Names that the JSON lists; it must be those of the files."""
+    names = sorted(a["file_name"] for a in json.loads((folder / "panoptic.json").read_text())["annotations"])
+    for part in ("panoptic", "overlay"):
+        assert sorted(str(p.relative_to(folder / part)) for p in (folder / part).rglob("*.*")) == names
+    return names
+
+
+@pytest.mark.parametrize("error", [InputError("c.jpg: not an image"), MemoryError(), KeyboardInterrupt()])
+def test_results_before_an_error_stay_and_are_listed(tmp_path, error):
     def results():
         yield result("a.jpg")
-        raise InputError("b.jpg: not an image")
+        yield result("b.jpg")
+        raise error
 
-    with pytest.raises(InputError, match="b.jpg"):
+    with pytest.raises(type(error)):
         save_results(results(), tmp_path / "out")
-    assert list(tmp_path.iterdir()) == []
+    assert listed(tmp_path / "out") == ["a.png", "b.png"]
+
+
+def test_results_are_listed_while_others_are_made(tmp_path):
+    def results():
+        yield result("a.jpg")
+        assert listed(tmp_path / "out") == ["a.png"]
+        yield result("b.jpg")
+
+    save_results(results(), tmp_path / "out")
+    assert listed(tmp_path / "out") == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize("full_at", range(1, 12))
+def test_a_full_disk_leaves_a_list_of_what_is_there(tmp_path, monkeypatch, full_at):
+    """The disk is full from one of the writes on; deleting makes no room."""
+    writes = iter(range(1, 1000))
+
+    def write(path, content):
+        if next(writes) >= full_at:
+            raise InputError(f"{path}: cannot be written (No space left on device)")
+        replace_file(path, content)
+
+    monkeypatch.setattr("tfpanoptic.result.replace_file", write)
+    names = [f"{letter}.jpg" for letter in "abcd"]
+    with pytest.raises(InputError, match="No space left"):
+        save_results((result(name) for name in names), tmp_path / "out")
+    if (tmp_path / "out/panoptic.json").exists():
+        assert listed(tmp_path / "out")
+    else:
+        assert not list(tmp_path.rglob("*.*"))
+
+
+def test_an_error_before_the_first_result_leaves_older_ones(tmp_path):
+    def failing():
+        raise InputError("b.jpg: not an image")
+        yield
+
+    save_results([result("a.jpg")], tmp_path / "out")
+    with pytest.raises(InputError, match=r"b\.jpg"):
+        save_results(failing(), tmp_path / "out", overwrite=True)
+    assert listed(tmp_path / "out") == ["a.png"]
+
+
+def test_images_of_sub_folders_keep_their_paths(tmp_path):
+    save_results([result("1/a.jpg"), result("2/a.jpg"), result("../b.jpg"), result("/c.jpg")], tmp_path / "out")
+    assert listed(tmp_path / "out") == ["1/a.png", "2/a.png", "b.png", "c.png"]
 
 
 def test_a_folder_of_something_else_is_never_replaced(tmp_path):
@@ -113,12 +170,6 @@ def test_older_results_are_replaced_when_asked_and_none_is_left(tmp_path):
         save_results([result("a.jpg")], tmp_path / "out")
     save_results([result("a.jpg")], tmp_path / "out", overwrite=True)
     assert [path.name for path in (tmp_path / "out/panoptic").iterdir()] == ["a.png"]
-
-
-def test_what_a_killed_run_left_behind_is_no_obstacle(tmp_path):
-    (tmp_path / "out.writing").mkdir()
-    assert save_results([result()], tmp_path / "out") == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_two_images_of_one_name_are_refused(tmp_path):

@@ -12,6 +12,7 @@ from tfpanoptic.architecture import Segments
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.input_size import prepare_batch
 from tfpanoptic.experiment import Experiment
+from tfpanoptic.ops.replicas import never_empty
 from tfpanoptic.ops.resize import nearest_to_size
 from tfpanoptic.ops.segments import count_keys
 from tfpanoptic.panoptic_map import category_of
@@ -31,8 +32,18 @@ def segment_images(network: keras.Model, images, experiment: Experiment, categor
         categories: the model's.
 
     Returns:
-        The segments at the images' own size.
+        The segments at the images' own size; of no image, none.
     """
+    batch = ops.shape(images)[0]
+    if not isinstance(batch, int) or batch == 0:
+        # Many layers and post-processing fail on a batch without an image.
+        segments = _segments_of_some(network, never_empty(images), experiment, categories)
+        return Segments(*(part[:batch] for part in segments))
+    return _segments_of_some(network, images, experiment, categories)
+
+
+def _segments_of_some(network: keras.Model, images, experiment: Experiment, categories: CategoryTable) -> Segments:
+    """`segment_images` of at least one image."""
     height, width = ops.shape(images)[1:3]
     if experiment.test_time.augments:
         outputs, size, valid_size = averaged_outputs(network, images, experiment)
@@ -73,7 +84,7 @@ def segment_table(segments: Segments, categories: CategoryTable):
     segment_ids, labels, scores = segments
     rows = labels.shape[1]
     shape = ops.shape(segment_ids)
-    areas = count_keys(ops.reshape(segment_ids, (shape[0], -1)), rows + 1)[:, 1:]  # [B, N]
+    areas = count_keys(ops.reshape(segment_ids, (shape[0], shape[1] * shape[2])), rows + 1)[:, 1:]  # [B, N]
     category = category_of(labels)
     source_ids = ops.convert_to_tensor([0, *(c.source_id for c in categories)], "int32")
     isthing = ops.convert_to_tensor(categories.isthing.astype("int32"))

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
+import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from tfpanoptic.atomic import new_folder, replace_file
+from tfpanoptic.atomic import replace_file, require_free
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import InputError
 from tfpanoptic.json_entry import COUNTED_IDS
@@ -186,38 +188,107 @@ class PanopticResult:
 def save_results(results: Iterable[PanopticResult], folder: str | Path, overwrite: bool = False) -> int:
     """Writes many results as one COCO panoptic set with pictures, and returns how many.
 
-    `folder/panoptic.json`, `folder/panoptic/NAME.png` and `folder/overlay/NAME.png`, NAME being the image's
-    name without its ending. The files appear when the last one is done. Results are taken one at a time,
-    so a generator of any length will do.
+    `folder/panoptic.json`, `folder/panoptic/NAME.png` and `folder/overlay/NAME.png`, NAME being the image's name
+    without its ending, with its folders if it is a relative path. Results are taken one at a time, so a generator of
+    any length will do, and each is written at once: where one cannot be made or written, those before it stay, and the
+    JSON lists them.
 
     Raises:
         InputError: the folder exists and is not empty (unless `overwrite`, which replaces older results and
-            nothing else), cannot be written to, or two images have the same name.
+            nothing else, once the first new one is there), cannot be written to, two images have the same name, or
+            there are no results.
     """
-    folder = Path(folder)
-    images: list[dict] = []
-    annotations: list[dict] = []
-    categories: CategoryTable | None = None
-    names: dict[str, str] = {}
-    with new_folder(folder, CONTENTS, overwrite) as partial:
-        (partial / "panoptic").mkdir()
-        (partial / "overlay").mkdir()
-        for number, result in enumerate(results, start=1):
-            image = result._coco_image(number)
-            if result.stem in names:
-                both = f"{names[result.stem]} and {image['file_name']}"
-                raise InputError(f"{folder}: {both} would both be written as {result.stem}.png")
-            names[result.stem] = image["file_name"]
-            annotation, panoptic = result.to_coco(number, f"{result.stem}.png")
-            (partial / "panoptic" / annotation["file_name"]).write_bytes(panoptic)
-            (partial / "overlay" / annotation["file_name"]).write_bytes(_png(result.overlay()))
-            images.append(image)
-            annotations.append(annotation)
-            categories = result.categories
-        if categories is None:
-            raise InputError(f"{folder}: no results to write; expected at least one")
-        (partial / "panoptic.json").write_text(_coco_json(images, annotations, categories))
-    return len(images)
+    written = _ResultFolder(Path(folder), overwrite)
+    try:
+        for result in results:
+            written.add(result)
+    finally:
+        written.finish()
+    if not written.images:
+        raise InputError(f"{folder}: no results to write; expected at least one")
+    return len(written.images)
+
+
+class _ResultFolder:
+    """A COCO panoptic set with pictures that grows by a result at a time; its JSON lists what is there.
+
+    Args:
+        folder: where to.
+        overwrite: replace older results once the first new one comes.
+    """
+
+    def __init__(self, folder: Path, overwrite: bool):
+        require_free(folder, CONTENTS, overwrite)
+        self.folder = folder
+        self.images: list[dict] = []
+        self.annotations: list[dict] = []
+        self._categories: CategoryTable | None = None
+        self._names: dict[str, str] = {}
+        self._listed = 0  # results that the JSON lists
+        self._next_listing = 0.0
+
+    def add(self, result: PanopticResult) -> None:
+        """Writes one more result; the JSON follows at once, or soon where it is long."""
+        number = len(self.images) + 1
+        image, name = result._coco_image(number), _path_without_ending(result)
+        if name in self._names:
+            both = f"{self._names[name]} and {image['file_name']}"
+            raise InputError(f"{self.folder}: {both} would both be written as {name}.png")
+        annotation, panoptic = result.to_coco(number, f"{name}.png")
+        overlay = _png(result.overlay())
+        if number == 1:
+            self._remove_older()
+        self._names[name] = image["file_name"]
+        self._categories = result.categories
+        paths = [self.folder / part / annotation["file_name"] for part in ("panoptic", "overlay")]
+        try:
+            for path, content in zip(paths, (panoptic, overlay)):
+                replace_file(path, content)
+        except BaseException:
+            _remove(paths)
+            raise
+        self.images.append(image)
+        self.annotations.append(annotation)
+        if time.monotonic() >= self._next_listing:
+            began = time.monotonic()
+            self._list()
+            # Not more than a twentieth of the time: the JSON of a large set takes longer with each image.
+            self._next_listing = time.monotonic() + 20 * (time.monotonic() - began)
+
+    def finish(self) -> None:
+        """Lists what is there. Where there is no room for that, the last results give way."""
+        while self._listed < len(self.images):
+            try:
+                self._list()
+            except InputError:
+                self.images.pop()
+                name = self.annotations.pop()["file_name"]
+                _remove([self.folder / part / name for part in ("panoptic", "overlay")])
+                if not self.images:
+                    raise
+
+    def _list(self) -> None:
+        assert self._categories is not None
+        replace_file(self.folder / "panoptic.json", _coco_json(self.images, self.annotations, self._categories))
+        self._listed = len(self.images)
+
+    def _remove_older(self) -> None:
+        _remove([self.folder / "panoptic.json"])
+        for part in ("panoptic", "overlay"):
+            shutil.rmtree(self.folder / part, ignore_errors=True)
+
+
+def _path_without_ending(result: PanopticResult) -> str:
+    """What a result's files are called below their folders: the image's name, with its folders if it is relative."""
+    path = PurePosixPath(Path(result.name or result.stem).as_posix())
+    if path.is_absolute() or ".." in path.parts:
+        return result.stem
+    return str(path.with_suffix(""))
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 def _coco_json(images: list[dict], annotations: list[dict], categories: CategoryTable) -> str:

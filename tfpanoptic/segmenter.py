@@ -16,7 +16,7 @@ from PIL import Image
 
 from tfpanoptic.backbones import BACKBONES
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.data.dataset import Dataset, read_record_image
+from tfpanoptic.data.dataset import Dataset, ImageRecord, read_record_image
 from tfpanoptic.data.load_image import load_image
 from tfpanoptic.errors import InputError, settings_of
 from tfpanoptic.evaluation.dataset import evaluate_dataset
@@ -253,7 +253,7 @@ class PanopticSegmenter(keras.Model):
         """
         if isinstance(images, (list, tuple)):
             return [self.segment(image) for image in images]
-        pixels = load_image(images)
+        pixels = load_image(images, self.experiment.input.deep_grey)
         name = Path(images).name if isinstance(images, (str, Path)) else None
         return PanopticResult.from_segment_map(self.segment_map(pixels), self.categories, image=pixels, name=name)
 
@@ -279,7 +279,9 @@ class PanopticSegmenter(keras.Model):
         if isinstance(dataset, str):
             dataset = self.experiment.load_data(dataset)
         dataset = replace(dataset, records=dataset.records[:limit])
-        evaluation = evaluate_dataset(
-            dataset, self.categories, lambda r: self.segment_map(read_record_image(r)), ("pq",)
-        )
+
+        def predict(record: ImageRecord) -> SegmentMap:
+            return self.segment_map(read_record_image(record, self.experiment.input.deep_grey))
+
+        evaluation = evaluate_dataset(dataset, self.categories, predict, ("pq",))
         return summarize_rows(evaluation.rows("pq"), evaluation.categories)

@@ -19,7 +19,9 @@ def main(folder: Path, names: list[str]) -> None:
 
     for name in names:
         serve = tf.saved_model.load(str(folder / name / "saved_model")).signatures["serving_default"]
-        served = serve(image=tf.constant(np.load(folder / name / "image.npy")[None]))
+        image = tf.constant(np.load(folder / name / "image.npy")[None])
+        served = serve(image=image)
+        served |= {f"{key}_of_none": value for key, value in serve(image=image[:0]).items()}
         np.savez(folder / name / "served.npz", **{key: value.numpy() for key, value in served.items()})
     for module in BLOCKED:
         del sys.modules[module]

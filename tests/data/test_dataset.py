@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfpanoptic.data.dataset import check_records, read_image, read_orientation, read_record_image, read_segment_map
+from tfpanoptic.data.dataset import (
+    BY_PILLOW,
+    check_records,
+    read_image,
+    read_orientation,
+    read_record_image,
+    read_segment_map,
+)
 from tfpanoptic.errors import InputError
 
 
@@ -31,10 +38,13 @@ def test_sixteen_bit_grey_keeps_its_high_byte(tmp_path):
     np.testing.assert_array_equal(read_image(tmp_path / "a.png")[0, :, 0], [0, 0, 1, 255])
 
 
-def test_floating_point_pixels_are_refused(tmp_path):
-    Image.fromarray(np.ones((2, 2), np.float32)).save(tmp_path / "a.tiff")
-    with pytest.raises(InputError, match=r"a\.tiff: expected 8 or 16 bits a channel, found Pillow mode F"):
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+def test_pixels_without_a_high_byte_are_refused_unless_the_range_of_the_file_counts(tmp_path, dtype):
+    Image.fromarray(np.array([[-2, 0, 2]], dtype)).save(tmp_path / "a.tiff")
+    with pytest.raises(InputError, match=rf"a\.tiff: expected 8 or 16 bits a channel, found {dtype.__name__}; .*range"):
         read_image(tmp_path / "a.tiff")
+    # 127.5 is rounded up.
+    assert read_image(tmp_path / "a.tiff", "file_range")[0, :, 0].tolist() == [0, 128, 255]
 
 
 def test_the_exif_orientation_is_applied(tmp_path):
@@ -69,8 +79,40 @@ def test_an_image_cut_short_is_named(tmp_path):
 
 
 def test_a_folder_is_no_image(tmp_path):
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="cannot be read, it is a folder"):
         read_image(tmp_path)
+
+
+def test_an_empty_file_is_named(tmp_path):
+    (tmp_path / "a.jpg").touch()
+    with pytest.raises(InputError, match=r"a\.jpg: not an image, it is empty$"):
+        read_image(tmp_path / "a.jpg")
+
+
+def test_an_image_too_large_for_pillow_is_named_with_its_limit(tmp_path, monkeypatch):
+    Image.fromarray(np.zeros((40, 40), np.uint8)).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 700)
+    with pytest.raises(InputError, match=r"a\.png: has more than .* megapixels, which Pillow refuses") as refused:
+        read_image(tmp_path / "a.png")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.filterwarnings("ignore:::PIL")
+@pytest.mark.parametrize("suffix", ["bmp", "gif", "jpg", "png", "tif", "webp"])
+def test_bytes_that_went_wrong_give_an_image_or_one_line(tmp_path, suffix):
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 11, 3)).astype(np.uint8)
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(pixels).save(path)
+    content, random = path.read_bytes(), np.random.default_rng(1)
+    for _ in range(60):
+        damaged = bytearray(content[: random.integers(1, len(content) + 1)])
+        for place in random.integers(0, len(damaged), 3):
+            damaged[place] = random.integers(0, 256)
+        path.write_bytes(damaged)
+        try:
+            assert read_image(path).dtype == np.uint8
+        except InputError as error:
+            assert str(error).startswith(f"{path}: ") and "\n" not in str(error)
 
 
 def test_the_segment_map_holds_the_ids_of_the_png(coco):
@@ -122,12 +164,9 @@ def test_headers_alone_tell_that_a_size_is_wrong(coco):
         read_orientation(record)
 
 
-def test_a_format_that_tensorflow_does_not_decode_is_refused_before_training(coco):
+def test_an_image_that_pillow_has_to_decode_has_no_orientation_for_tensorflow(coco):
     Image.fromarray(np.zeros((4, 6, 3), np.uint8)).save(coco.images / "0.png", format="TIFF")
-    dataset = coco.read()
-    for read in (lambda: read_orientation(dataset.records[0]), lambda: check_records(dataset)):
-        with pytest.raises(InputError, match="expected JPEG or MPO or PNG or BMP or GIF, found TIFF"):
-            read()
+    assert read_orientation(coco.read().records[0]) == BY_PILLOW
 
 
 def test_check_records_names_the_damaged_file(several):

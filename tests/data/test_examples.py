@@ -5,8 +5,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tests.data.image_kinds import HEIGHT, KINDS, WIDTH
+from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data import examples as examples_module
-from tfpanoptic.data.dataset import read_record_image, read_segment_map
+from tfpanoptic.data.dataset import Dataset, ImageRecord, read_record_image, read_segment_map
 from tfpanoptic.data.examples import decoded_bytes, file_reader, memory_reader
 from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import segment_rows, to_panoptic_map
@@ -51,20 +53,48 @@ def test_a_turned_photograph_is_read_as_outside_the_graph(coco, orientation, mos
     np.testing.assert_array_equal(image, read_record_image(dataset.records[0]))
 
 
-@pytest.mark.parametrize("kind", ["grey", "transparent", "palette", "deep"])
-def test_pixel_formats_are_read_as_outside_the_graph(coco, kind):
-    pixels = np.random.default_rng(0).integers(0, 256, (4, 6, 4)).astype(np.uint8)
-    image = {
-        "grey": lambda: Image.fromarray(pixels[..., 0]),
-        "transparent": lambda: Image.fromarray(pixels),
-        "palette": lambda: Image.fromarray(pixels[..., :3]).quantize(8),
-        "deep": lambda: Image.fromarray(pixels[..., 0].astype(np.uint16) * 256 + pixels[..., 1]),
-    }[kind]()
-    image.save(coco.images / "0.png")
-    dataset = coco.read()
-    np.testing.assert_array_equal(
-        file_reader(dataset)(tf.constant(0, tf.int64))[0], read_record_image(dataset.records[0])
-    )
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory):
+    """A dataset with a file of each kind of image, without a segment."""
+    folder = tmp_path_factory.mktemp("kinds")
+    Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).save(folder / "void.png")
+    records = []
+    for number, (kind, content) in enumerate(KINDS.items()):
+        path = folder / f"{number}.{kind.split()[0]}"
+        path.write_bytes(content())
+        record = ImageRecord(path, folder / "void.png", path.name, number, HEIGHT, WIDTH, segment_rows([], []))
+        records.append(record)
+    return Dataset("kinds", "train", CategoryTable.from_coco([{"id": 1, "name": "cell", "isthing": 1}]), tuple(records))
+
+
+@pytest.fixture(scope="module")
+def read_in_the_graph(kinds):
+    """Deep grey -> the images of `kinds` as the training reads them."""
+    images = {}
+    for rule in ("high_byte", "file_range"):
+        examples = tf.data.Dataset.range(len(kinds)).map(file_reader(kinds, rule))
+        images[rule] = [image for image, _ in examples.as_numpy_iterator()]
+    return images
+
+
+@pytest.mark.filterwarnings("ignore:Palette images with Transparency")
+@pytest.mark.parametrize("rule", ["high_byte", "file_range"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_image_has_the_pixels_that_it_has_outside_the_graph(kinds, read_in_the_graph, kind, rule):
+    number = list(KINDS).index(kind)
+    expected = read_record_image(kinds.records[number], rule)
+    np.testing.assert_array_equal(read_in_the_graph[rule][number], expected)
+
+
+def test_images_that_pillow_decodes_are_counted_in_one_line(several, capsys):
+    for number in (1, 2):
+        pixels = Image.open(several.images / f"{number}.png")
+        pixels.quantize(8).save(several.images / f"{number}.bmp")
+        several.content["images"][number]["file_name"] = f"{number}.bmp"
+    dataset = several.read()
+    file_reader(dataset)
+    told = f"{dataset.name} {dataset.split}: 2 of {len(dataset)} images are decoded with Pillow (2 .bmp); "
+    assert capsys.readouterr().err.startswith(told)
 
 
 def test_a_segment_that_the_annotation_lacks_stops_the_pipeline_and_names_the_file(coco):

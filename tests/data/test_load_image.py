@@ -1,3 +1,5 @@
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -30,12 +32,18 @@ def test_every_kind_of_file_is_turned_upright(kind, tmp_path):
     "source, words",
     [
         ("none.jpg", "none.jpg: no such file"),
-        (b"no image", "image: 8 bytes that are not an image"),
+        (b"no image", "image of 8 bytes: not an image that can be read"),
         (np.zeros((4, 4, 3)), r"image: expected uint8 \[H, W, 3\].*found float64 \[4, 4, 3\]"),
         (np.zeros((4, 4), np.uint8), r"image: expected uint8 \[H, W, 3\].*found uint8 \[4, 4\]"),
         (np.zeros((4, 4, 4), np.uint8), r"found uint8 \[4, 4, 4\]"),
+        (np.zeros((0, 4, 3), np.uint8), r"found uint8 \[0, 4, 3\]"),
+        (None, "expected a path, .* found NoneType$"),
+        (io.BytesIO(b"x"), "expected a path, .* found BytesIO$"),
+        ((number for number in (1, 2)), "expected a path, .* found generator$"),
+        (np.array(["photo.png"]), "expected a path, .* found ndarray$"),
     ],
 )
 def test_what_is_no_image_is_refused(source, words):
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(InputError, match=words) as refused:
         load_image(source)
+    assert "object at 0x" not in str(refused.value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import warnings
 
 import typer
 
@@ -39,6 +40,7 @@ app.add_typer(weights, name="weights")
 def main() -> None:
     """Entry point of the console script."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.filterwarnings("ignore", module="PIL")  # what matters of an odd image is said in one line
     output = guard_streams()
     code = _run()
     lost = lost_output(output)

@@ -62,7 +62,7 @@ def _train_and_use(experiment, out: Path, photos: list[Path], limit: int | None)
     from tfpanoptic.export.saved_model import export_saved_model
     from tfpanoptic.export.verify import verify_saved_model
     from tfpanoptic.predict.evaluate import evaluate_images, scenes_of
-    from tfpanoptic.predict.files import write_predictions
+    from tfpanoptic.predict.files import find_images, write_predictions
     from tfpanoptic.report.page import write_report
     from tfpanoptic.segmenter import PanopticSegmenter
     from tfpanoptic.train.loop import train
@@ -74,7 +74,7 @@ def _train_and_use(experiment, out: Path, photos: list[Path], limit: int | None)
     evaluation = evaluate_images(segmenter, dataset)
     print_evaluation(summarize(evaluation))
     write_report(out / "report.html", evaluation, "tfpanoptic demo", scenes_of(segmenter, dataset))
-    write_predictions(segmenter, photos, out / "predictions")
+    write_predictions(segmenter, find_images(photos), out / "predictions")
     export_saved_model(segmenter, out / "saved_model")
     report = verify_saved_model(segmenter, out / "saved_model", images=limit or PHOTOS)
     print(report)

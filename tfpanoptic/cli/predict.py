@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,10 @@ def predict(
     ],
     out: Annotated[Path, typer.Option(help="Folder for panoptic.json, panoptic/ and overlay/.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it exists.")] = False,
+    recursive: Annotated[bool, typer.Option("--recursive", help="Take the images of sub-folders, too.")] = False,
+    skip_errors: Annotated[
+        bool, typer.Option("--skip-errors", help="Go on past images that cannot be read; they are named at the end.")
+    ] = False,
 ) -> None:
     """Segment photos: overlays to look at, and COCO panoptic PNG and JSON."""
     import_tensorflow()
@@ -31,9 +36,11 @@ def predict(
     from tfpanoptic.settings.overrides import split_overrides
 
     paths, overrides = split_overrides(arguments)
-    images = find_images(paths)
+    photos = find_images(paths, recursive)
     require_free(out, CONTENTS, overwrite)
-    require_outside(out, [run, *images])
+    require_outside(out, [run, *(photo.path for photo in photos)])
     segmenter = PanopticSegmenter.from_preset(run, overrides)
-    write_predictions(segmenter, images, out, overwrite=overwrite)
-    print(f"{len(images)} images: {out}/panoptic.json, {out}/panoptic/, {out}/overlay/")
+    left_out = write_predictions(segmenter, photos, out, overwrite, skip_errors)
+    if left_out:
+        print(f"{len(left_out)} of {len(photos)} images were left out:", *left_out, sep="\n  ", file=sys.stderr)
+    print(f"{len(photos) - len(left_out)} images: {out}/panoptic.json, {out}/panoptic/, {out}/overlay/")

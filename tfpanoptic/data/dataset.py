@@ -15,14 +15,23 @@ import numpy as np
 from PIL import Image
 
 from tfpanoptic.categories import CategoryTable
+from tfpanoptic.data.deep_grey import as_bytes
 from tfpanoptic.data.segment_png import load_pixels, open_image, read_segment_ids, require_same_ids
 from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import SegmentMap
+from tfpanoptic.settings.input_size import DeepGrey
 
-# Pillow's names for 16-bit grey; the other deep modes ("I", "F") have no fixed range.
-DEEP_GREY = ("I;16", "I;16L", "I;16B", "I;16N")
-# Pillow's names for the formats of `tf.io.decode_image`; MPO is the JPEG of some cameras.
-DECODED_FORMATS = ("JPEG", "MPO", "PNG", "BMP", "GIF")
+# Pillow's names for grey of more than 8 bits: 16, 32 and floating-point numbers.
+DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
+# Formats and modes, by Pillow's names, that TensorFlow decodes to the same pixels; MPO is the JPEG of some cameras. It
+# takes the palette of a BMP for grey values and what is transparent in a GIF for black.
+DECODED_ALIKE: dict[str, tuple[str, ...]] = {
+    "JPEG": ("L", "RGB"),
+    "MPO": ("L", "RGB"),
+    "PNG": ("1", "L", "LA", "P", "RGB", "RGBA"),
+}
+# In place of an orientation: Pillow has to decode the image.
+BY_PILLOW = 0
 EXIF_ORIENTATION = 0x0112
 # Pillow's transposition for each EXIF orientation. Source: Exif 2.32, tag 274.
 TRANSPOSITIONS = {
@@ -94,42 +103,47 @@ class Dataset:
         return [f"categories {what}: {', '.join(names)}" for names, what in told if names]
 
 
-def read_image(path: str | Path) -> np.ndarray:
+def read_image(path: str | Path, deep_grey: DeepGrey = "high_byte") -> np.ndarray:
     """The upright image of a file, uint8 `[H, W, 3]`, RGB.
 
-    Grey images get three equal channels, transparency is dropped, of 16-bit values the high byte is kept (as
-    TensorFlow's decoder does) and the EXIF orientation is applied.
+    Grey images get three equal channels, transparency is dropped, of 16-bit colours the high byte is kept and the EXIF
+    orientation is applied.
+
+    Args:
+        path: the file.
+        deep_grey: what becomes of grey values of more than 8 bits; `input.deep_grey` of a model.
 
     Raises:
-        InputError: no such file, not an image, or a pixel format without a fixed range.
+        InputError: no such file, not an image, or grey values that the rule does not take.
     """
     with open_image(Path(path)) as image:
-        return image_pixels(image, str(path))
+        return image_pixels(image, str(path), deep_grey)
 
 
-def read_record_image(record: ImageRecord) -> np.ndarray:
+def read_record_image(record: ImageRecord, deep_grey: DeepGrey = "high_byte") -> np.ndarray:
     """The upright image of a record, uint8 `[H, W, 3]`, RGB.
 
     Raises:
         InputError: as `read_image`, or the image is of another size than the dataset says.
     """
-    pixels = read_image(record.image_path)
+    pixels = read_image(record.image_path, deep_grey)
     require_size(record.image_path, pixels.shape[:2], record)
     return pixels
 
 
-def image_pixels(image: Image.Image, origin: str) -> np.ndarray:
+def image_pixels(image: Image.Image, origin: str, deep_grey: DeepGrey = "high_byte") -> np.ndarray:
     """The upright pixels of an opened image, uint8 `[H, W, 3]`, RGB, by the rules of `read_image`.
 
     Args:
         image: opened by Pillow.
         origin: the file's name, for messages.
+        deep_grey: as in `read_image`.
 
     Raises:
-        InputError: damaged, or a pixel format without a fixed range.
+        InputError: damaged, or grey values that the rule does not take.
     """
     orientation = exif_orientation(image)
-    pixels = _decoded(image, origin)
+    pixels = _decoded(image, origin, deep_grey)
     if orientation in TRANSPOSITIONS:
         pixels = pixels.transpose(TRANSPOSITIONS[orientation])
     return np.asarray(pixels)
@@ -175,47 +189,44 @@ def read_segment_map(record: ImageRecord) -> SegmentMap:
     return SegmentMap(ids, record.segments)
 
 
-def _decoded(image: Image.Image, origin: str) -> Image.Image:
+def _decoded(image: Image.Image, origin: str, deep_grey: DeepGrey) -> Image.Image:
     """The pixels as Pillow mode RGB."""
     load_pixels(image, origin)
-    if image.mode in DEEP_GREY:
-        return Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode in ("I", "F"):
-        raise InputError(f"{origin}: expected 8 or 16 bits a channel, found Pillow mode {image.mode}; rescale it first")
-    return image.convert("RGB")
+    if image.mode not in DEEP_MODES:
+        return image.convert("RGB")
+    values = np.asarray(image)
+    if image.mode.startswith("I;16") or image.format == "PNG":  # which some versions of Pillow open as mode I
+        values = values.astype(np.uint16)
+    return Image.fromarray(as_bytes(values, deep_grey, origin)).convert("RGB")
 
 
 def read_orientation(record: ImageRecord) -> int:
-    """EXIF orientation 1..8 of a record's image, from the headers of its files alone.
+    """EXIF orientation 1..8 of a record's image, `BY_PILLOW` where TensorFlow would decode other pixels than Pillow.
+
+    The headers of its files alone are read.
 
     Raises:
-        InputError: the image or the PNG is missing, of a format that TensorFlow does not decode, or of another size
-            than the annotation says.
+        InputError: the image or the PNG is missing, no image, or of another size than the annotation says.
     """
     with open_image(record.image_path) as image:
         orientation = exif_orientation(image)
-        _require_format(record.image_path, image, DECODED_FORMATS)
         width, height = image.size if orientation < 5 else image.size[::-1]  # 5..8 swap the sides
         require_size(record.image_path, (height, width), record)
+        alike = image.mode in DECODED_ALIKE.get(str(image.format), ())
     with open_image(record.panoptic_path) as panoptic:
-        _require_format(record.panoptic_path, panoptic, ("PNG",))
+        if panoptic.format != "PNG":
+            raise InputError(f"{record.panoptic_path}: expected PNG, found {panoptic.format}")
         require_size(record.panoptic_path, panoptic.size[::-1], record)
-    return orientation
+    return orientation if alike else BY_PILLOW
 
 
-def _require_format(path: Path, image: Image.Image, formats: tuple[str, ...]) -> None:
-    if image.format not in formats:
-        raise InputError(f"{path}: expected {' or '.join(formats)}, found {image.format}")
-
-
-def check_records(dataset: Dataset) -> None:
+def check_records(dataset: Dataset, deep_grey: DeepGrey = "high_byte") -> None:
     """Reads every file of the dataset, to name the one that TensorFlow's decoders would not name.
 
     Raises:
-        InputError: for the first image or PNG that cannot be read, that TensorFlow does not decode, or that disagrees
-            with the annotation.
+        InputError: for the first image or PNG that cannot be read or that disagrees with the annotation.
     """
     for record in dataset.records:
         read_orientation(record)
-        read_record_image(record)
+        read_record_image(record, deep_grey)
         read_segment_map(record)

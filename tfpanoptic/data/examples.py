@@ -1,19 +1,23 @@
 """A dataset as tensors: image number -> decoded image and panoptic map, in TensorFlow operators.
 
-Only the headers of a large dataset's images are read by Python, each when its image is first asked for.
+Python reads the headers of the images, those of a large dataset each when its image is first asked for, and decodes the
+images that TensorFlow does not decode to the same pixels.
 """
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfpanoptic.data.dataset import Dataset, check_records, read_orientation
+from tfpanoptic.data.dataset import BY_PILLOW, Dataset, check_records, read_orientation, read_record_image
 from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import panoptic_labels
+from tfpanoptic.settings.input_size import DeepGrey
 
 # Image number int64 [] -> uint8 [H, W, 3] and panoptic map int32 [H, W].
 Reader = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
@@ -29,10 +33,15 @@ def decoded_bytes(dataset: Dataset) -> int:
     return sum(BYTES_PER_PIXEL * record.height * record.width for record in dataset.records)
 
 
-def file_reader(dataset: Dataset) -> Reader:
+def file_reader(dataset: Dataset, deep_grey: DeepGrey = "high_byte") -> Reader:
     """A function of the image number that reads and decodes its two files; for use inside `Dataset.map`.
 
-    The function fails, naming the file, where a PNG and its annotation do not hold the same segments.
+    The image is that of `read_record_image`, to the pixel. The function fails, naming the file, where a PNG and its
+    annotation do not hold the same segments.
+
+    Args:
+        dataset: the images.
+        deep_grey: what becomes of grey values of more than 8 bits; `input.deep_grey`.
 
     Raises:
         InputError: a file is missing, unreadable or of another size than the annotation says (headers are read here,
@@ -43,11 +52,16 @@ def file_reader(dataset: Dataset) -> Reader:
     image_paths = tf.constant([str(record.image_path) for record in dataset.records])
     panoptic_paths = tf.constant([str(record.panoptic_path) for record in dataset.records])
     ids, labels = _label_tables(dataset)
+    by_pillow = _pillow_reader(dataset, deep_grey)
 
     def read(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         orientation = orientation_of(number)
         with tf.control_dependencies([orientation]):  # a header that is wrong is told by the file's name
-            image = _upright(_decoded(tf.io.read_file(image_paths[number])), orientation)
+            image = tf.cond(
+                orientation == BY_PILLOW,
+                lambda: by_pillow(number),
+                lambda: _upright(_decoded(tf.io.read_file(image_paths[number])), orientation),
+            )
         rgb = tf.cast(tf.io.decode_png(tf.io.read_file(panoptic_paths[number]), channels=3), tf.int32)
         pixel_ids = rgb[..., 0] + 256 * rgb[..., 1] + 65536 * rgb[..., 2]
         return image, _labels_of(pixel_ids, ids[number], labels[number], panoptic_paths[number])
@@ -57,23 +71,43 @@ def file_reader(dataset: Dataset) -> Reader:
 
 def _known_orientations(dataset: Dataset) -> Callable[[tf.Tensor], tf.Tensor]:
     """Image number -> EXIF orientation int32 [], from all headers, read now; threads make it slower."""
-    orientations = tf.constant([read_orientation(record) for record in dataset.records], tf.int32)
+    known = [read_orientation(record) for record in dataset.records]
+    suffixes = Counter(
+        record.image_path.suffix for record, orientation in zip(dataset.records, known) if orientation == BY_PILLOW
+    )
+    if suffixes:
+        kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(suffixes.items()))
+        print(
+            f"{dataset.name} {dataset.split}: {suffixes.total()} of {len(dataset)} images are decoded with Pillow "
+            f"({kinds}); TensorFlow reads such files otherwise or not at all",
+            file=sys.stderr,
+        )
+    orientations = tf.constant(known, tf.int32)
     return lambda number: orientations[number]
 
 
 def _later_orientations(dataset: Dataset) -> Callable[[tf.Tensor], tf.Tensor]:
     """Image number -> EXIF orientation int32 []; each header is read when it is first asked for."""
-    orientations = np.zeros(len(dataset), np.int32)  # 0: not read yet
+    orientations = np.full(len(dataset), -1, np.int32)  # -1: not read yet
 
     def read(number: np.ndarray) -> np.ndarray:
-        if not orientations[number]:
+        if orientations[number] < 0:
             orientations[number] = read_orientation(dataset.records[number])
         return orientations[number]
 
     return lambda number: tf.ensure_shape(tf.numpy_function(read, [number], tf.int32, stateful=False), ())
 
 
-def memory_reader(dataset: Dataset) -> Reader:
+def _pillow_reader(dataset: Dataset, deep_grey: DeepGrey) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Image number -> its pixels by `read_record_image`, uint8 `[H, W, 3]`."""
+
+    def read(number: np.ndarray) -> np.ndarray:
+        return read_record_image(dataset.records[number], deep_grey)
+
+    return lambda number: tf.ensure_shape(tf.numpy_function(read, [number], tf.uint8, stateful=False), (None, None, 3))
+
+
+def memory_reader(dataset: Dataset, deep_grey: DeepGrey = "high_byte") -> Reader:
     """The same function as `file_reader`, from decoded images held in memory.
 
     Raises:
@@ -82,13 +116,13 @@ def memory_reader(dataset: Dataset) -> Reader:
     sizes = [(record.height, record.width) for record in dataset.records]
     pixels = np.array([height * width for height, width in sizes], np.int64)
     images, panoptics = [], []
-    decoded = tf.data.Dataset.range(len(dataset)).map(file_reader(dataset), tf.data.AUTOTUNE)
+    decoded = tf.data.Dataset.range(len(dataset)).map(file_reader(dataset, deep_grey), tf.data.AUTOTUNE)
     try:
         for image, panoptic in decoded:
             images.append(image.numpy().reshape(-1, 3))
             panoptics.append(panoptic.numpy().reshape(-1))
     except tf.errors.OpError:
-        check_records(dataset)  # names the file in one line
+        check_records(dataset, deep_grey)  # names the file in one line
         raise
     flat_images, flat_panoptics = tf.constant(np.concatenate(images)), tf.constant(np.concatenate(panoptics))
     starts, counts, shapes = tf.constant(np.cumsum(pixels) - pixels), tf.constant(pixels), tf.constant(sizes)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tfpanoptic.errors import InputError
 
-IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+IMAGE_SUFFIXES = (".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp")
 
 
 def files_below(folder: Path, *patterns: str) -> list[Path]:

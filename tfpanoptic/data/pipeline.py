@@ -44,7 +44,7 @@ def training_batches(
 
     Args:
         dataset: the training images.
-        input_config: the input-size policy; its resize comes before the random scale.
+        input_config: the input policy; its resize comes before the random scale.
         grid: the architecture's.
         augment_config: its `crop` is the size of the batches' images.
         targets: from one image, the dict of the batch without its first axis, to its training targets.
@@ -73,7 +73,7 @@ def training_batches(
     if batch_size % workers:
         raise ValueError(f"batch_size must be a multiple of the {workers} workers, got {batch_size}")
     require_fitting("augment.crop", augment_config.crop, grid)
-    read = _reader(dataset, memory_limit)
+    read = _reader(dataset, input_config, memory_limit)
 
     def example(position: tf.Tensor) -> dict[str, Any]:
         image, panoptic = read(record_number(position, len(dataset), seed))
@@ -122,7 +122,7 @@ def validation_batches(
     Raises:
         InputError: wrong files (as `file_reader`).
     """
-    read = _reader(dataset, memory_limit)
+    read = _reader(dataset, input_config, memory_limit)
     common = common_size([(record.height, record.width) for record in dataset.records], input_config, grid)
     padded = input_config.model_copy(update={"pad_to": common})
 
@@ -143,8 +143,9 @@ def common_size(sizes: Sequence[tuple[int, int]], input_config: InputConfig, gri
     return max(heights), max(widths)
 
 
-def _reader(dataset: Dataset, memory_limit: int) -> Reader:
-    return (memory_reader if decoded_bytes(dataset) <= memory_limit else file_reader)(dataset)
+def _reader(dataset: Dataset, input_config: InputConfig, memory_limit: int) -> Reader:
+    reader = memory_reader if decoded_bytes(dataset) <= memory_limit else file_reader
+    return reader(dataset, input_config.deep_grey)
 
 
 def _with_targets(image, panoptic, valid_size, seed: tuple[int, tf.Tensor], step: tf.Tensor, targets: Targets) -> dict:

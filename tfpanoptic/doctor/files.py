@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tfpanoptic.data.coco_json import ImageEntry
-from tfpanoptic.data.dataset import DECODED_FORMATS, exif_orientation, read_image
+from tfpanoptic.data.dataset import exif_orientation, read_image
 from tfpanoptic.data.segment_png import open_image, read_segment_ids
 from tfpanoptic.doctor.findings import MUCH_VOID, TINY_AREA, Findings
 from tfpanoptic.errors import InputError
@@ -33,13 +33,11 @@ def check_photo(path: Path, entry: ImageEntry, findings: Findings) -> None:
     """Findings about the image file of an entry, which exists."""
     try:
         with open_image(path) as image:
-            kind, orientation, stored = image.format, exif_orientation(image), image.size[::-1]
+            orientation, stored = exif_orientation(image), image.size[::-1]
         size = read_image(path).shape[:2]
     except InputError as error:
         findings.add("image-unreadable", f"{entry.file_name}: {str(error).removeprefix(f'{path}: ')}")
         return
-    if kind not in DECODED_FORMATS:
-        findings.add("image-format", f"{entry.file_name}: {kind}")
     fits_as_stored = stored == (entry.height, entry.width)
     if size != (entry.height, entry.width):
         findings.add("image-turned" if fits_as_stored else "image-size", f"{entry.file_name}: {_sizes(size, entry)}")

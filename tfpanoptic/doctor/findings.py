@@ -72,7 +72,6 @@ KINDS = {
     ),
     "image-missing": Kind("error", "image file not found", "unpack it, or correct file_name or --images"),
     "image-unreadable": Kind("error", "image file damaged or no image", "copy it again"),
-    "image-format": Kind("error", "image format that TensorFlow does not decode", "save it as JPEG or PNG"),
     "image-size": Kind("error", "image of another size than the JSON says", "correct height and width in the JSON"),
     "image-turned": Kind(
         "error",

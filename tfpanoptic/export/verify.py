@@ -69,7 +69,7 @@ def verify_saved_model(
     serve = tf.saved_model.load(str(folder)).signatures["serving_default"]
     pairs = []
     for record in dataset.records[:images]:
-        image = read_record_image(record)
+        image = read_record_image(record, segmenter.experiment.input.deep_grey)
         served = serve(image=tf.constant(image[None]))
         exported = read_segments(served["panoptic"].numpy()[0], served["segments"].numpy()[0], segmenter)
         pairs.append((segmenter.segment_map(image), exported))

@@ -45,10 +45,11 @@ def with_an_image(batch: dict) -> dict:
     """
     if replicas_in_sync() == 1:
         return batch
-    return {name: with_an_image(part) if isinstance(part, dict) else _never_empty(part) for name, part in batch.items()}
+    return {name: with_an_image(part) if isinstance(part, dict) else never_empty(part) for name, part in batch.items()}
 
 
-def _never_empty(x):
+def never_empty(x):
+    """`x` `[B, ...]` where B is not 0, else one of zeros `[1, ...]`."""
     count = ops.shape(x)[0]
     if isinstance(count, int) and count > 0:
         return x

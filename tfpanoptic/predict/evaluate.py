@@ -115,7 +115,7 @@ def evaluate_images(
     """
 
     def predict(record: ImageRecord) -> SegmentMap:
-        return segmenter.segment_map(read_record_image(record))
+        return segmenter.segment_map(read_record_image(record, segmenter.experiment.input.deep_grey))
 
     return evaluate_dataset(dataset, segmenter.categories, predict, measures, state, source, total, rules)
 
@@ -138,7 +138,7 @@ def evaluate_with_pictures(
     drawn = {record.file_name for record in dataset.records[:PICTURES]}
 
     def predict(record: ImageRecord) -> SegmentMap:
-        image = read_record_image(record)
+        image = read_record_image(record, segmenter.experiment.input.deep_grey)
         prediction = segmenter.segment_map(image)
         if record.file_name in drawn:
             seen = without_unlabelled(prediction, dataset)
@@ -160,7 +160,7 @@ def scenes_of(segmenter: PanopticSegmenter, dataset: Dataset, rules: Rules = OFF
     records = {record.file_name: record for record in dataset.records}
 
     def scene(name: str) -> tuple[np.ndarray, SegmentMap, SegmentMap]:
-        image = read_record_image(records[name])
+        image = read_record_image(records[name], segmenter.experiment.input.deep_grey)
         truth, prediction = read_segment_map(records[name]), predicted(segmenter, dataset, image)
         return image, *rules.apply(truth, prediction, dataset.categories)
 

@@ -7,12 +7,15 @@ least `pad_to`. The functions take Python ints and scalar int32 tensors alike: t
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
 from tfpanoptic.errors import SettingError
 from tfpanoptic.settings.config import StrictConfig
+
+# How grey values of more than 8 bits become 8.
+DeepGrey = Literal["high_byte", "file_range"]
 
 
 class Grid(NamedTuple):
@@ -46,6 +49,10 @@ class InputConfig(StrictConfig):
     # (height, width) that inputs have at least, however small the image: image pooling sees the padding, too, and
     # then as much as in training. Source: DeepLab2 evaluates COCO images padded to the training crop, 641 x 641.
     pad_to: tuple[int, int] | None = None
+    # Grey files of 16 bits: "high_byte" keeps the upper 8 bits, the same for all files; "file_range" takes each file's
+    # lowest value for 0 and its highest for 255, and reads files of 32 bits and of floating-point numbers, too. Of
+    # colours of 16 bits the upper 8 are kept.
+    deep_grey: DeepGrey = "high_byte"
 
     @model_validator(mode="after")
     def _one_rule(self) -> InputConfig:

@@ -78,7 +78,7 @@ def train(
             for step in range(start + 1, experiment.training.steps + 1):
                 recorder.record(step, step_function(next(batches)))
         except tf.errors.OpError:
-            check_records(dataset)  # names the damaged file, if that is what it was
+            check_records(dataset, experiment.input.deep_grey)  # names the damaged file, if that is what it was
             raise
     updates.use_average()
     recorder.save_last()
