@@ -14,6 +14,7 @@ Names are loaded when first used, so that importing the package costs next to no
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tfpanoptic.keras_objects import register_with_keras
 from tfpanoptic.version import __version__
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ _HOME = {
     "SemanticIoU": "metrics.semantic_iou",
 }
 
+_SAVED_BY_KERAS = ("PanopticQuality", "PanopticSegmenter", "ParsingCovering", "SemanticIoU")
+
 __all__ = [
     "Category",
     "CategoryTable",
@@ -63,3 +66,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *_HOME])
+
+
+register_with_keras({name: _HOME[name] for name in _SAVED_BY_KERAS})
