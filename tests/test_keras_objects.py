@@ -14,7 +14,7 @@ objects = keras.saving.get_custom_objects()
 names = [name.split(">")[1] for name in objects if name.startswith("tfpanoptic>")]
 assert "tfpanoptic.segmenter" not in sys.modules
 model = keras.saving.load_model({path!r})
-print(type(model).__name__, names, all(objects["tfpanoptic>" + name] is getattr(tfpanoptic, name) for name in names))
+print(type(model).__name__, names, all(getattr(tfpanoptic, name) is objects["tfpanoptic>" + name] for name in names))
 """
 
 

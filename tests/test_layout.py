@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "categories": set(),
     "segment_map": {"categories"},
     "settings": set(),
+    "validation_pq": set(),
     "environment": set(),
     "ops": set(),
     "layers": {"ops"},
@@ -54,11 +55,12 @@ TOP = (
     "run_folder",
     "convert",
     "presets",
+    "keras_arguments",
+    "export",
     "segmenter",
     "doctor",
     "predict",
     "train",
-    "export",
     "cli",
 )
 FILES = sorted(PACKAGE.rglob("*.py"))

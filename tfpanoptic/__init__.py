@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tfpanoptic.result import PanopticResult
     from tfpanoptic.segment_map import SegmentMap
     from tfpanoptic.segmenter import PanopticSegmenter
+    from tfpanoptic.validation_pq import ValidationPQ
 
 _HOME = {
     "Category": "categories",
@@ -39,6 +40,7 @@ _HOME = {
     "ParsingCovering": "metrics.parsing_covering",
     "SegmentMap": "segment_map",
     "SemanticIoU": "metrics.semantic_iou",
+    "ValidationPQ": "validation_pq",
 }
 
 _SAVED_BY_KERAS = ("PanopticQuality", "PanopticSegmenter", "ParsingCovering", "SemanticIoU")
@@ -54,6 +56,7 @@ __all__ = [
     "ParsingCovering",
     "SegmentMap",
     "SemanticIoU",
+    "ValidationPQ",
     "__version__",
 ]
 

@@ -23,7 +23,7 @@ def predict(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it exists.")] = False,
 ) -> None:
     """Segment photos: overlays to look at, and COCO panoptic PNG and JSON."""
-    import_tensorflow()
+    import_tensorflow("tfpanoptic predict")
     from tfpanoptic.atomic import require_free
     from tfpanoptic.predict.files import find_images, write_predictions
     from tfpanoptic.result import CONTENTS
