@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "losses": {"ops"},
     "postprocess": {"ops", "architecture"},
     "targets": set(),
-    "metrics": {"categories"},
+    "metrics": {"categories", "ops"},
     "architecture": {"settings"},
     "oracles": {"architecture", "backbones", "ops"},
     "models": {

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import InputError
+from tfpanoptic.ops.tensorflow_only import require_tensorflow
 from tfpanoptic.panoptic_map import LABEL_DIVISOR, MAX_INSTANCE, VOID, category_of, instance_of
 
 SIDES = ("truth", "prediction")
@@ -26,9 +27,13 @@ class UnknownLabels:
         metric: gets the state: `unknown_pixels`, int64 `[2]`, and `unknown_label`, int64 `[2]`, one unknown label of
             each side, 0 for none. Replicas are asked one by one for their label.
         categories: the category table of both maps.
+
+    Raises:
+        InputError: Keras runs on another backend than TensorFlow.
     """
 
     def __init__(self, metric: keras.metrics.Metric, categories: CategoryTable):
+        require_tensorflow(type(metric).__name__)
         self._categories = categories
         self.pixels = metric.add_variable((2,), "zeros", "int64", name="unknown_pixels")
         self.label = metric.add_variable((2,), "zeros", "int64", name="unknown_label")
