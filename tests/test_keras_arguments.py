@@ -101,3 +101,9 @@ def test_other_files_than_keras_are_refused_and_not_begun(segmenter, name, tmp_p
     with pytest.raises(InputError, match=rf"{name}: expected a name that ends in \.keras"):
         segmenter.save(tmp_path / name)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["model.h5", "model.hdf5"])
+def test_hdf5_is_refused_whoever_saves(segmenter, name, tmp_path):
+    with pytest.raises(InputError, match=r"cannot be saved as HDF5: expected a name that ends in \.keras"):
+        keras.saving.save_model(segmenter, tmp_path / name)

@@ -9,6 +9,7 @@ from PIL import Image
 from tfpanoptic.backbones.imagenet import read_bundled
 from tfpanoptic.backbones.mobilenet_v2 import BUNDLED
 from tfpanoptic.errors import InputError
+from tfpanoptic.run_folder import RunFolder
 from tfpanoptic.segmenter import PanopticSegmenter
 
 
@@ -245,6 +246,8 @@ def test_a_saved_preset_is_the_model_for_everything_that_takes_a_run(segmenter, 
     with pytest.raises(InputError, match="exists already"):
         segmenter.save_preset(tmp_path / "run")
     segmenter.save_preset(tmp_path / "run", overwrite=True)
+    with pytest.raises(InputError, match="no checkpoint to go on from.*initial_weights=.*last.safetensors"):
+        RunFolder(tmp_path / "run").require_usable(segmenter.experiment, resume=True, overwrite=False)
 
 
 def test_export_writes_the_librarys_saved_model(segmenter, photo, tmp_path):

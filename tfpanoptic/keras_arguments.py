@@ -15,6 +15,11 @@ from tfpanoptic.errors import InputError
 
 _BATCHES = 'expected batches with targets, as `batches("train")` and `batches("val")` give them'
 
+_KERAS_FILE = (
+    "expected a name that ends in .keras; a folder for predict, evaluate and export is written by save_preset, "
+    "a SavedModel by export, weights alone by save_weights_file"
+)
+
 
 def require_policy(precision: str) -> None:
     """Checks the global dtype policy against the configuration's, which is the one that holds.
@@ -84,17 +89,29 @@ def require_batch(x: Any, y: Any, sample_weight: Any) -> None:
     _require_batches("fit", x)
 
 
-def require_keras_file(path: Any) -> None:
-    """Checks the file that a model is saved to.
+def require_keras_file(path: Any, zipped: bool | None) -> None:
+    """Checks the file, or the folder if `zipped` is False, that a model is saved to.
 
     Raises:
-        InputError: not a `.keras` file.
+        InputError: a file that is no `.keras` file.
     """
-    if not str(path).endswith(".keras"):
-        raise InputError(
-            f"{path}: expected a name that ends in .keras; a folder for predict, evaluate and export is written by "
-            "save_preset, a SavedModel by export, weights alone by save_weights_file"
-        )
+    if zipped is not False and not str(path).endswith(".keras"):
+        raise InputError(f"{path}: {_KERAS_FILE}")
+
+
+def refuse_hdf5() -> None:
+    """Refuses the file that `keras.saving.save_model` writes to a name in `.h5`; it asks the model for its
+    configuration, with a mark of its own.
+
+    Raises:
+        InputError: it is asking.
+    """
+    try:
+        from keras.src.backend.common.global_state import get_global_attribute
+    except ImportError:  # it is not public; Keras then fails in its own words
+        return
+    if get_global_attribute("use_legacy_config"):
+        raise InputError(f"a model cannot be saved as HDF5: {_KERAS_FILE}")
 
 
 def require_format(name: str, formats: Collection[str], options: dict[str, Any]) -> str:

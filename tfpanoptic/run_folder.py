@@ -58,7 +58,7 @@ class RunFolder:
 
         Raises:
             InputError: the folder holds a run and neither `resume` nor `overwrite` is given; it holds
-                something else; or a run to resume has another configuration.
+                something else; or a run to resume has another configuration, or only a model that `save` wrote.
         """
         if resume and overwrite:
             raise InputError("--resume and --overwrite exclude each other")
@@ -68,6 +68,11 @@ class RunFolder:
             if other:
                 listed = ", ".join(f"{key} is {theirs.get(key)} there and {ours.get(key)} here" for key in other[:3])
                 raise InputError(f"{self.config}: cannot resume with other settings: {listed}")
+            if self.last_weights.is_file() and not self.checkpoints.is_dir():
+                raise InputError(
+                    f"{self.path}: has weights, but no checkpoint to go on from; "
+                    f"train into a new folder with training.initial_weights={self.last_weights}"
+                )
             return
         if self.config.is_file() and not overwrite:
             raise InputError(f"{self.path}: holds a run; give --resume to go on or --overwrite to replace it")

@@ -24,6 +24,7 @@ from tfpanoptic.evaluation.measures.panoptic_quality import summarize_rows
 from tfpanoptic.experiment import Experiment
 from tfpanoptic.inference import segmenting_function
 from tfpanoptic.keras_arguments import (
+    refuse_hdf5,
     require_batch,
     require_format,
     require_keras_file,
@@ -131,6 +132,7 @@ class PanopticSegmenter(keras.Model):
 
     def get_config(self) -> dict:
         """What Keras stores in a `.keras` file."""
+        refuse_hdf5()
         return {
             "name": self.name,
             "trainable": self.trainable,
@@ -145,7 +147,7 @@ class PanopticSegmenter(keras.Model):
 
     def save(self, filepath: str | Path, overwrite: bool = True, zipped: bool | None = None, **kwargs) -> None:
         """Writes a `.keras` file, for `keras.models.load_model`; InputError for another kind of file."""
-        require_keras_file(filepath)
+        require_keras_file(filepath, zipped)
         super().save(filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
     def save_preset(self, path: str | Path, overwrite: bool = False) -> None:
