@@ -9,6 +9,7 @@ from PIL import Image
 from tfpanoptic.backbones.imagenet import read_bundled
 from tfpanoptic.backbones.mobilenet_v2 import BUNDLED
 from tfpanoptic.errors import InputError
+from tfpanoptic.run_folder import RunFolder
 from tfpanoptic.segmenter import PanopticSegmenter
 
 
@@ -200,3 +201,74 @@ def test_a_replica_without_an_image_changes_no_validation(tiny_run, two_replicas
     with two_replicas.scope():
         shared = validated()
     assert shared == pytest.approx(validated(), rel=1e-5)
+
+
+def frozen_but_heads(segmenter):
+    """A compiled copy of which the heads alone train, and after a step of `fit`."""
+    model = PanopticSegmenter.from_config(segmenter.get_config())
+    for layer in model.train_network.layers:
+        layer.trainable = layer.name.endswith("_head")
+    model.compile("adam", jit_compile=False)
+    model.fit(model.batches("train"), steps_per_epoch=1, verbose=0)
+    return model
+
+
+def test_a_keras_file_keeps_what_is_frozen_and_the_state_of_the_optimizer(segmenter, tmp_path):
+    model = frozen_but_heads(segmenter)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    paths = [variable.path for variable in model.trainable_variables]
+    assert [variable.path for variable in loaded.trainable_variables] == paths
+    assert 0 < len(paths) < len(segmenter.trainable_variables)
+    for ours, theirs in zip(model.optimizer.variables, loaded.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert int(loaded.optimizer.iterations) == 1
+    # Normalisation by batch statistics asks its layer.
+    ours, theirs = (
+        {lay.path: lay.trainable for lay in one._flatten_layers() if lay.weights} for one in (model, loaded)
+    )
+    assert ours == theirs
+
+
+def test_a_layer_within_another_stays_frozen_alone(segmenter):
+    model = PanopticSegmenter.from_config(segmenter.get_config())
+    inner = next(layer for layer in model._flatten_layers() if layer.weights and not layer._layers)
+    inner.trainable = False
+    again = PanopticSegmenter.from_config(model.get_config())
+    assert [layer.path for layer in again._flatten_layers() if layer.weights and not layer.trainable] == [inner.path]
+
+
+def test_a_saved_preset_is_the_model_for_everything_that_takes_a_run(segmenter, photo, tmp_path):
+    segmenter.save_preset(tmp_path / "run")
+    again = PanopticSegmenter.from_preset(tmp_path / "run")
+    np.testing.assert_array_equal(again.segment(photo).segmentation, segmenter.segment(photo).segmentation)
+    assert again.experiment == segmenter.experiment and again.categories == segmenter.categories
+    with pytest.raises(InputError, match="exists already"):
+        segmenter.save_preset(tmp_path / "run")
+    segmenter.save_preset(tmp_path / "run", overwrite=True)
+    with pytest.raises(InputError, match="no checkpoint to go on from.*initial_weights=.*last.safetensors"):
+        RunFolder(tmp_path / "run").require_usable(segmenter.experiment, resume=True, overwrite=False)
+
+
+def test_export_writes_the_librarys_saved_model(segmenter, photo, tmp_path):
+    import tensorflow as tf
+
+    segmenter.export(tmp_path / "saved")
+    served = tf.saved_model.load(str(tmp_path / "saved")).signatures["serving_default"](image=tf.constant(photo[None]))
+    np.testing.assert_array_equal(served["panoptic"][0], segmenter.segment_map(photo).ids)
+    for wrong, words in (({"format": "onnx"}, "saved_model, found 'onnx'"), ({"input_signature": []}, "uint8")):
+        with pytest.raises(InputError, match=f"export: .*{words}"):
+            segmenter.export(tmp_path / "other", **wrong)
+    assert not (tmp_path / "other").exists()
+
+
+def test_quantize_says_what_to_do(segmenter):
+    with pytest.raises(InputError, match="quantize what export writes"):
+        segmenter.quantize("int8")
+
+
+@pytest.mark.parametrize("source", [None, (image for image in ()), 3, object(), b"no image", {}])
+def test_messages_about_images_have_no_address(segmenter, source):
+    with pytest.raises(InputError, match="^image: ") as refused:
+        segmenter.segment(source)
+    assert "0x" not in str(refused.value) and "object [" not in str(refused.value)

@@ -160,9 +160,9 @@ def test_without_views_the_graph_has_none_of_their_operations():
         return made.architecture.postprocess(outputs, size, valid_size, made.model, CATEGORIES)
 
     def operations(function):
-        return Counter(operation.type for operation in function.get_concrete_function().graph.get_operations())
+        return Counter(operation.type for operation in function.graph.get_operations())
 
-    plain, more = operations(segmenting_function(network, made, CATEGORIES)), operations(alone)
+    plain, more = operations(segmenting_function(network, made, CATEGORIES)), operations(alone.get_concrete_function())
     views = experiment("panoptic_deeplab", test_time={"flip": True})
     flipped = operations(segmenting_function(network, views, CATEGORIES))
     for kind in ("Conv2D", "ReverseV2", "Softmax", "Log", "ResizeBilinear", "StatefulPartitionedCall"):

@@ -105,3 +105,8 @@ def test_files_that_are_not_weights_are_named(tmp_path):
     for name, words in found.items():
         with pytest.raises(InputError, match=rf"{name}\.safetensors: .*{words}"):
             load_weights(tmp_path / f"{name}.safetensors", network())
+
+
+def test_a_weight_file_has_the_permissions_of_any_file(tmp_path):
+    (tmp_path / "other").touch()
+    assert saved(tmp_path, network()).stat().st_mode == (tmp_path / "other").stat().st_mode

@@ -14,6 +14,7 @@ Names are loaded when first used, so that importing the package costs next to no
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tfpanoptic.keras_objects import register_with_keras
 from tfpanoptic.version import __version__
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tfpanoptic.result import PanopticResult
     from tfpanoptic.segment_map import SegmentMap
     from tfpanoptic.segmenter import PanopticSegmenter
+    from tfpanoptic.validation_pq import ValidationPQ
 
 _HOME = {
     "Category": "categories",
@@ -38,7 +40,10 @@ _HOME = {
     "ParsingCovering": "metrics.parsing_covering",
     "SegmentMap": "segment_map",
     "SemanticIoU": "metrics.semantic_iou",
+    "ValidationPQ": "validation_pq",
 }
+
+_SAVED_BY_KERAS = ("PanopticQuality", "PanopticSegmenter", "ParsingCovering", "SemanticIoU")
 
 __all__ = [
     "Category",
@@ -51,6 +56,7 @@ __all__ = [
     "ParsingCovering",
     "SegmentMap",
     "SemanticIoU",
+    "ValidationPQ",
     "__version__",
 ]
 
@@ -63,3 +69,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *_HOME])
+
+
+register_with_keras({name: _HOME[name] for name in _SAVED_BY_KERAS})

@@ -71,7 +71,9 @@ def segmenting_function(
     def segment(images):
         return segment_images(network, images, experiment, categories)
 
-    return segment
+    # A call of the function itself would count towards TensorFlow's warning of retracing, which takes the functions
+    # of several models for one.
+    return segment.get_concrete_function()
 
 
 def segment_table(segments: Segments, categories: CategoryTable):

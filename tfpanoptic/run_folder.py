@@ -17,7 +17,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from tfpanoptic.atomic import replace_file, require_free
+from tfpanoptic.atomic import new_folder, replace_file, require_free
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.environment import describe_environment
 from tfpanoptic.errors import InputError
@@ -58,7 +58,7 @@ class RunFolder:
 
         Raises:
             InputError: the folder holds a run and neither `resume` nor `overwrite` is given; it holds
-                something else; or a run to resume has another configuration.
+                something else; or a run to resume has another configuration, or only a model that `save` wrote.
         """
         if resume and overwrite:
             raise InputError("--resume and --overwrite exclude each other")
@@ -68,6 +68,11 @@ class RunFolder:
             if other:
                 listed = ", ".join(f"{key} is {theirs.get(key)} there and {ours.get(key)} here" for key in other[:3])
                 raise InputError(f"{self.config}: cannot resume with other settings: {listed}")
+            if self.last_weights.is_file() and not self.checkpoints.is_dir():
+                raise InputError(
+                    f"{self.path}: has weights, but no checkpoint to go on from; "
+                    f"train into a new folder with training.initial_weights={self.last_weights}"
+                )
             return
         if self.config.is_file() and not overwrite:
             raise InputError(f"{self.path}: holds a run; give --resume to go on or --overwrite to replace it")
@@ -79,6 +84,18 @@ class RunFolder:
             shutil.rmtree(self.path)
         replace_file(self.config, experiment.to_yaml())
 
+    def save(self, segmenter, overwrite: bool = False) -> None:
+        """Writes a segmenter that another loop has trained: its configuration, categories, environment and weights.
+
+        Raises:
+            InputError: as `atomic.new_folder`.
+        """
+        with new_folder(self.path, CONTENTS, overwrite) as path:
+            folder = RunFolder(path)
+            replace_file(folder.config, segmenter.experiment.to_yaml())
+            folder.describe(segmenter)
+            segmenter.save_weights_file(folder.last_weights)
+
     def rewind(self, step: int) -> None:
         """Drops records from after `step`: the resumed run will write them again."""
         if self.metrics.is_file():
@@ -87,14 +104,12 @@ class RunFolder:
         if self.best_score.is_file() and json.loads(self.best_score.read_text(encoding="utf-8"))["step"] > step:
             self.best_score.unlink()
 
-    def describe(self, segmenter, strategy) -> None:
-        """Writes the category table and the environment."""
+    def describe(self, segmenter, strategy=None) -> None:
+        """Writes the category table and the environment, with the strategy if one is given."""
         replace_file(self.categories, segmenter.categories.to_json())
-        environment = describe_environment() | {
-            "strategy": type(strategy).__name__,
-            "replicas": strategy.num_replicas_in_sync,
-            "parameters": int(segmenter.count_params()),
-        }
+        environment = describe_environment() | {"parameters": int(segmenter.count_params())}
+        if strategy is not None:
+            environment |= {"strategy": type(strategy).__name__, "replicas": strategy.num_replicas_in_sync}
         replace_file(self.path / "environment.json", json.dumps(environment, indent=2) + "\n")
 
     def evaluated(self, step: int) -> bool:

@@ -23,8 +23,19 @@ from tfpanoptic.evaluation.dataset import evaluate_dataset
 from tfpanoptic.evaluation.measures.panoptic_quality import summarize_rows
 from tfpanoptic.experiment import Experiment
 from tfpanoptic.inference import segmenting_function
+from tfpanoptic.keras_arguments import (
+    refuse_hdf5,
+    require_batch,
+    require_format,
+    require_keras_file,
+    require_own_losses,
+    require_own_targets,
+    require_policy,
+)
+from tfpanoptic.layers.frozen import freeze_layers, frozen_layers
 from tfpanoptic.losses.shares import weighted_shares
-from tfpanoptic.ops.replicas import global_sums, replicas_in_sync, with_an_image
+from tfpanoptic.ops.replicas import global_sums, replicas_in_sync, separate_messages, with_an_image
+from tfpanoptic.ops.tensorflow_only import require_tensorflow
 from tfpanoptic.presets.cache import read_settings, run_folder_of
 from tfpanoptic.result import PanopticResult
 from tfpanoptic.run_folder import RunFolder
@@ -37,17 +48,32 @@ class PanopticSegmenter(keras.Model):
     """A panoptic segmentation model with its configuration and categories.
 
     Calling it gives the outputs of the heads; `segment` gives results. It trains with plain
-    `compile` and `fit` on `batches("train")`: the losses are built in. `keras.models.load_model` reads what `save`
-    wrote once this class has been imported.
+    `compile` and `fit` on `batches("train")`: the losses are built in. `save` keeps which layers are frozen and the
+    state of the optimizer, and `keras.models.load_model` reads it; `save_preset` writes a folder for `from_preset` and
+    the command line.
 
     Args:
         experiment: an `Experiment`, or the mapping that its `to_dict` gives.
         categories: a `CategoryTable`, or the text that its `to_json` gives.
+        frozen: paths of layers within the model that do not train; None leaves all as they are made.
+
+    Raises:
+        InputError: the global dtype policy is not Keras' default, and not `training.precision`, which holds.
     """
 
-    def __init__(self, experiment: Experiment | dict, categories: CategoryTable | str, **kwargs):
-        super().__init__(**kwargs)
-        self.experiment = experiment if isinstance(experiment, Experiment) else Experiment.from_dict(experiment)
+    def __init__(
+        self,
+        experiment: Experiment | dict,
+        categories: CategoryTable | str,
+        frozen: Sequence[str] | None = None,
+        **kwargs,
+    ):
+        experiment = experiment if isinstance(experiment, Experiment) else Experiment.from_dict(experiment)
+        require_policy(experiment.training.precision)
+        # Images of 0..255 are not cast: bfloat16 has 8 bits.
+        super().__init__(dtype=experiment.training.precision, autocast=False, **kwargs)
+        separate_messages()
+        self.experiment = experiment
         self.categories = categories if isinstance(categories, CategoryTable) else CategoryTable.from_json(categories)
         self.categories.require_panoptic_map()
         policy = keras.config.dtype_policy()
@@ -59,6 +85,8 @@ class PanopticSegmenter(keras.Model):
         self.train_network, self.infer_network = networks
         terms = self.experiment.architecture.loss_weights(self.experiment.model)
         self._term_means = {name: keras.metrics.Mean(name) for name in terms}
+        if frozen is not None:
+            freeze_layers(self, frozen)
         self.built = True
         self._segment: Any = None
 
@@ -105,11 +133,33 @@ class PanopticSegmenter(keras.Model):
 
     def get_config(self) -> dict:
         """What Keras stores in a `.keras` file."""
-        return {"experiment": self.experiment.to_dict(), "categories": self.categories.to_json()}
+        refuse_hdf5()
+        return {
+            "name": self.name,
+            "trainable": self.trainable,
+            "experiment": self.experiment.to_dict(),
+            "categories": self.categories.to_json(),
+            "frozen": frozen_layers(self),
+        }
 
     def save_weights_file(self, path: str | Path) -> None:
         """Writes the weights as safetensors, with categories, channels and configuration in the header."""
         save_weights(path, self, self.categories, self.channels, yaml.safe_dump(self.experiment.to_dict()))
+
+    def save(self, filepath: str | Path, overwrite: bool = True, zipped: bool | None = None, **kwargs) -> None:
+        """Writes a `.keras` file, for `keras.models.load_model`; InputError for another kind of file."""
+        require_keras_file(filepath, zipped)
+        super().save(filepath, overwrite=overwrite, zipped=zipped, **kwargs)
+
+    def save_preset(self, path: str | Path, overwrite: bool = False) -> None:
+        """Writes a run folder with the present weights, for `from_preset`, `predict`, `evaluate` and `export`.
+
+        It has no checkpoint that a training could be resumed from.
+
+        Raises:
+            InputError: the folder exists and `overwrite` is False, or it holds something else.
+        """
+        RunFolder(path).save(self, overwrite)
 
     def load_weights_file(self, path: str | Path, strict: bool = True) -> LoadReport:
         """Sets the weights from a safetensors file of ours; see `weights.load_weights`."""
@@ -151,6 +201,32 @@ class PanopticSegmenter(keras.Model):
 
     # -- training -----------------------------------------------------------------------------
 
+    def compile(
+        self, optimizer: Any = "rmsprop", loss=None, loss_weights=None, metrics=None, weighted_metrics=None, **kwargs
+    ) -> None:
+        """Sets the optimizer of `fit`, and what else Keras' `compile` takes; losses are built in.
+
+        Raises:
+            InputError: losses or metrics, which would not be used.
+        """
+        require_own_losses(loss, loss_weights, metrics, weighted_metrics)
+        super().compile(optimizer, **kwargs)
+
+    def compile_from_config(self, config: dict) -> None:
+        """What a `.keras` file holds of `compile`; Keras does not call a `compile` of a model's own by itself."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def fit(self, *args, **kwargs) -> keras.callbacks.History:
+        """Keras' `fit` on batches with targets; InputError for labels, sample weights and other data."""
+        require_own_targets(super().fit, *args, **kwargs)
+        return super().fit(*args, **kwargs)
+
+    def evaluate(self, *args, **kwargs) -> Any:
+        """Keras' `evaluate`, the loss of batches as for `fit`; `evaluate_panoptic` gives PQ."""
+        require_own_targets(super().evaluate, *args, **kwargs)
+        return super().evaluate(*args, **kwargs)
+
     def batches(self, split: str, batch_size: int | None = None) -> Any:
         """The batches of a split as a `tf.data.Dataset`, for `fit`.
 
@@ -162,6 +238,7 @@ class PanopticSegmenter(keras.Model):
         Raises:
             InputError: another split, no positive batch size, or files are wrong.
         """
+        require_tensorflow("batches")
         from tfpanoptic.data.pipeline import training_batches, validation_batches
 
         experiment = self.experiment
@@ -219,8 +296,7 @@ class PanopticSegmenter(keras.Model):
         Raises:
             InputError: no batch of `batches`.
         """
-        if not isinstance(x, dict) or "targets" not in x:
-            raise InputError('fit: expected batches with targets, as `batches("train")` and `batches("val")` give them')
+        require_batch(x, y, sample_weight)
         count = ops.shape(x["image"])[0]
         targets = x["targets"] if training else with_an_image(x["targets"])
         shares = self.loss_shares(y_pred, targets, count)
@@ -251,6 +327,7 @@ class PanopticSegmenter(keras.Model):
         Raises:
             InputError: an image cannot be read.
         """
+        require_tensorflow("segment")
         if isinstance(images, (list, tuple)):
             return [self.segment(image) for image in images]
         pixels = load_image(images, self.experiment.input.deep_grey)
@@ -259,9 +336,31 @@ class PanopticSegmenter(keras.Model):
 
     def segment_map(self, image: np.ndarray) -> SegmentMap:
         """Segment map of one image, uint8 `[H, W, 3]`, at its own size."""
+        require_tensorflow("segment_map")
         if self._segment is None:
             self._segment = segmenting_function(self.infer_network, self.experiment, self.categories)
         return from_tables(*(ops.convert_to_numpy(part)[0] for part in self._segment(image[None])))
+
+    def export(self, filepath: str | Path, format: str = "saved_model", overwrite: bool = False, **options) -> None:
+        """Writes the model for deployment, with pre- and post-processing inside, as `tfpanoptic export` does.
+
+        Args:
+            filepath: the folder to write; `overwrite` replaces an older export.
+            format: of `export.EXPORTERS`.
+            options: of Keras' method; only `verbose` is taken.
+
+        Raises:
+            InputError: another format or option, or as `export.saved_model.export_saved_model`.
+        """
+        from tfpanoptic.export import EXPORTERS
+
+        EXPORTERS[require_format(format, EXPORTERS, options)](self, filepath, overwrite=overwrite)
+
+    def quantize(self, *args, **kwargs) -> None:
+        """Raises InputError: Keras quantizes dense layers, and these networks are convolutions."""
+        raise InputError(
+            "quantize: Keras quantizes no convolutions, so nothing would change; quantize what export writes"
+        )
 
     def evaluate_panoptic(self, dataset: Dataset | str, limit: int | None = None) -> dict[str, Any]:
         """PQ on a dataset, truth and prediction at the files' own size.
@@ -276,6 +375,7 @@ class PanopticSegmenter(keras.Model):
         Raises:
             InputError: as `evaluation.dataset.evaluate_dataset`.
         """
+        require_tensorflow("evaluate_panoptic")
         if isinstance(dataset, str):
             dataset = self.experiment.load_data(dataset)
         dataset = replace(dataset, records=dataset.records[:limit])

@@ -77,7 +77,10 @@ def save_weights(
     temporary = path.with_name(path.name + ".writing")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch()
+        mode = temporary.stat().st_mode
         save_file(arrays, str(temporary), metadata=header)
+        temporary.chmod(mode)  # safetensors lets nobody but the owner read
         os.replace(temporary, path)
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: cannot be written ({error})") from None

@@ -205,3 +205,22 @@ def test_a_demo_does_not_replace_a_folder_of_something_else(run, tmp_path):
     (tmp_path / "thesis.txt").touch()
     code, _, err = run("demo", "--quick", "--overwrite", "--out", tmp_path)
     assert code == 2 and "holds something else" in err and (tmp_path / "thesis.txt").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", "c.yaml", "--out", "run"),
+        ("predict", "run", "photos", "--out", "out"),
+        ("evaluate", "run", "--json", "out.json"),
+        ("export", "run", "--out", "out"),
+        ("demo", "--out", "out"),
+    ],
+)
+def test_another_backend_is_told_before_anything_is_read_or_written(run, arguments, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.chdir(tmp_path)
+    code, _, told = run(*arguments)
+    assert code == 2 and told.startswith(f"error: tfpanoptic {arguments[0]}"), told
+    assert "needs KERAS_BACKEND=tensorflow, found jax" in told and told.count("\n") == 1
+    assert not list(tmp_path.iterdir())

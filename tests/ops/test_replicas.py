@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpanoptic.ops.replicas import global_sums, replicas_in_sync, with_an_image
+from tfpanoptic.ops.replicas import global_sums, replicas_in_sync, separate_messages, with_an_image
 
 
 def test_one_replica_without_a_strategy():
@@ -26,3 +26,17 @@ def test_a_part_without_an_image_gets_one_of_zeros(two_replicas, images, expecte
         made = with_an_image(batch)
     assert made["image"].shape == (expected, 3, 2) and made["targets"]["count"].shape == (expected,)
     assert float(tf.reduce_sum(made["image"])) == images * 6 and int(tf.reduce_sum(made["targets"]["count"])) == images
+
+
+def test_two_strategies_of_one_process_do_not_mix_their_messages():
+    """TensorFlow numbers the first message of each alike, and refuses a second shape under one number."""
+    for size in (8, 16):
+        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+        with strategy.scope():
+            separate_messages()
+
+        def total(size=size):
+            return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tf.ones(size))
+
+        totals = tf.function(lambda strategy=strategy, total=total: strategy.run(total))()
+        assert float(tf.reduce_sum(strategy.experimental_local_results(totals)[0])) == 2 * size

@@ -24,7 +24,7 @@ def demo(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an older demo in the folder.")] = False,
 ) -> None:
     """Train on real microscopy photos, measure PQ, predict, export, and check the export: about 8 minutes."""
-    import_tensorflow()
+    import_tensorflow("tfpanoptic demo")
     from tfpanoptic.atomic import require_free
     from tfpanoptic.experiment import DEMO_CONFIG, Experiment
 

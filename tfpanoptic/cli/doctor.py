@@ -61,7 +61,7 @@ def doctor(
         if experiment.architecture.oracle is None:
             print(f"no oracle for {experiment.model.name}: its ceiling cannot be measured")
         else:
-            import_tensorflow()
+            import_tensorflow("the ceiling of a configuration")
             ceiling = ceiling_of_source(source, experiment, config, limit)
             print_ceiling(ceiling)
     if json_file is not None:

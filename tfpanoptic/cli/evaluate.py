@@ -131,7 +131,7 @@ def evaluate(
     if options.of_files:
         evaluation, scenes = _evaluate_files(options)
     elif run is not None:
-        import_tensorflow()
+        import_tensorflow("tfpanoptic evaluate RUN")
         from tfpanoptic.predict.evaluate import evaluate_run
 
         evaluation, scenes = evaluate_run(options)

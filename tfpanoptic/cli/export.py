@@ -23,7 +23,7 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it exists.")] = False,
 ) -> None:
     """Export a trained model with its post-processing, categories and configuration inside."""
-    import_tensorflow()
+    import_tensorflow("tfpanoptic export")
     from tfpanoptic.atomic import require_free, require_outside
     from tfpanoptic.export import EXPORTERS
     from tfpanoptic.export.saved_model import CONTENTS

@@ -28,7 +28,7 @@ def predict(
     ] = False,
 ) -> None:
     """Segment photos: overlays to look at, and COCO panoptic PNG and JSON."""
-    import_tensorflow()
+    import_tensorflow("tfpanoptic predict")
     from tfpanoptic.atomic import require_free, require_outside
     from tfpanoptic.predict.files import find_images, write_predictions
     from tfpanoptic.result import CONTENTS

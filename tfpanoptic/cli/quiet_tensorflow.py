@@ -12,15 +12,21 @@ from contextlib import contextmanager
 from tfpanoptic.errors import InputError
 
 
-def import_tensorflow() -> None:
+def import_tensorflow(what: str | None = None) -> None:
     """Imports TensorFlow, which the package leaves to the user to choose.
 
     Its C++ core writes lines about itself to standard error whatever the log level says; nothing of a
     person's own is said at that moment, so they are dropped. An error of the import is raised as usual.
 
+    Args:
+        what: needs it as the backend of Keras, too, for the message; None leaves the backend open.
+
     Raises:
-        InputError: it is not installed.
+        InputError: it is not installed, or the environment chooses another backend.
     """
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if what is not None and backend != "tensorflow":
+        raise InputError(f"{what} needs KERAS_BACKEND=tensorflow, found {backend}")
     if "tensorflow" in sys.modules:
         return
     if importlib.util.find_spec("tensorflow") is None:

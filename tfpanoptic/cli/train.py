@@ -20,7 +20,7 @@ def train(
     strategy: Annotated[str, typer.Option(help="auto, one or mirrored.")] = "auto",
 ) -> None:
     """Train an experiment and leave a run folder: configuration, checkpoints, metrics, pictures."""
-    import_tensorflow()
+    import_tensorflow("tfpanoptic train")
     from tfpanoptic.atomic import require_outside
     from tfpanoptic.experiment import Experiment
     from tfpanoptic.train.loop import train as run

@@ -17,7 +17,7 @@ import tensorflow as tf
 from tfpanoptic.atomic import new_folder
 from tfpanoptic.errors import InputError
 from tfpanoptic.inference import SEGMENT_COLUMNS, segment_images, segment_table
-from tfpanoptic.segmenter import PanopticSegmenter
+from tfpanoptic.ops.tensorflow_only import require_tensorflow
 
 # What TensorFlow writes; only a folder with nothing else is ever replaced.
 CONTENTS = ("saved_model.pb", "fingerprint.pb", "variables", "assets")
@@ -26,7 +26,7 @@ CONTENTS = ("saved_model.pb", "fingerprint.pb", "variables", "assets")
 class _Served(tf.Module):
     """What is saved: the variables, the assets and the signature's function."""
 
-    def __init__(self, segmenter: PanopticSegmenter, assets: list[Path]):
+    def __init__(self, segmenter, assets: list[Path]):
         super().__init__()
         self.variables_of_network = [variable.value for variable in segmenter.variables]
         self.assets = [tf.saved_model.Asset(str(path)) for path in assets]
@@ -40,13 +40,14 @@ class _Served(tf.Module):
         self.serve = serve
 
 
-def export_saved_model(segmenter: PanopticSegmenter, out: str | Path, overwrite: bool = False) -> None:
+def export_saved_model(segmenter, out: str | Path, overwrite: bool = False) -> None:
     """Writes the SavedModel, with `categories.json`, `config.yaml` and `segments.json` as assets.
 
     Raises:
         InputError: `out` exists and `overwrite` is False, or a category id of the dataset is beyond what the
-            float32 table of segments holds exactly.
+            float32 table of segments holds exactly; or Keras runs on another backend.
     """
+    require_tensorflow("export")
     for category in segmenter.categories:
         if not 0 <= category.source_id < 1 << 24:
             raise InputError(
@@ -58,7 +59,7 @@ def export_saved_model(segmenter: PanopticSegmenter, out: str | Path, overwrite:
         tf.saved_model.save(served, str(folder), signatures={"serving_default": served.serve})
 
 
-def _write_assets(segmenter: PanopticSegmenter, folder: Path) -> list[Path]:
+def _write_assets(segmenter, folder: Path) -> list[Path]:
     contents = {
         "categories.json": segmenter.categories.to_json(),
         "config.yaml": segmenter.experiment.to_yaml(),

@@ -14,7 +14,6 @@ from tfpanoptic.errors import WorkFailed
 from tfpanoptic.evaluation.measures.panoptic_quality import PanopticCounts, count, summarize
 from tfpanoptic.export.saved_model import SEGMENT_COLUMNS
 from tfpanoptic.segment_map import SegmentMap, segment_rows
-from tfpanoptic.segmenter import PanopticSegmenter
 
 
 class Verification(NamedTuple):
@@ -51,7 +50,7 @@ class Verification(NamedTuple):
         )
 
 
-def read_segments(panoptic: np.ndarray, segments: np.ndarray, segmenter: PanopticSegmenter) -> SegmentMap:
+def read_segments(panoptic: np.ndarray, segments: np.ndarray, segmenter) -> SegmentMap:
     """Segment map of one image of an export's output: `panoptic` int32 `[H, W]`, `segments` float32 `[N, 9]`."""
     table = {name: segments[:, column] for column, name in enumerate(SEGMENT_COLUMNS)}
     rows = table["id"] > 0
@@ -61,9 +60,7 @@ def read_segments(panoptic: np.ndarray, segments: np.ndarray, segmenter: Panopti
     return SegmentMap(panoptic, segment_rows(ids, categories, None, table["area"][rows], table["score"][rows]))
 
 
-def verify_saved_model(
-    segmenter: PanopticSegmenter, folder: str | Path, dataset: Dataset | None = None, images: int = 8
-) -> Verification:
+def verify_saved_model(segmenter, folder: str | Path, dataset: Dataset | None = None, images: int = 8) -> Verification:
     """Runs the first images of `dataset` (by default the run's validation images) through both."""
     dataset = dataset or segmenter.experiment.load_data("val")
     serve = tf.saved_model.load(str(folder)).signatures["serving_default"]
@@ -76,7 +73,7 @@ def verify_saved_model(
     return compare(pairs, segmenter)
 
 
-def compare(pairs: Sequence[tuple[SegmentMap, SegmentMap]], segmenter: PanopticSegmenter) -> Verification:
+def compare(pairs: Sequence[tuple[SegmentMap, SegmentMap]], segmenter) -> Verification:
     """Compares (network, export) pairs of segment maps."""
     counts = PanopticCounts.zeros(len(segmenter.categories))
     equal = total = 0

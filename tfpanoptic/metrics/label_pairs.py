@@ -11,21 +11,6 @@ from tfpanoptic.panoptic_map import VOID, category_of, instance_of
 _LABEL = 1 << 24
 
 
-def require_maps(truth, prediction) -> None:
-    """Checks a batch as far as it is known before the graph runs.
-
-    Raises:
-        ValueError: one is no integer `[B, H, W]`, or their shapes differ.
-    """
-    for name, labels in (("truth", truth), ("prediction", prediction)):
-        shape = tf.TensorShape(labels.shape)
-        if shape.rank not in (None, 3) or not tf.as_dtype(labels.dtype).is_integer:
-            dtype = tf.as_dtype(labels.dtype).name
-            raise ValueError(f"{name}: expected a batch of panoptic maps, int32 [B, H, W], found {dtype} {shape}")
-    if not tf.TensorShape(truth.shape).is_compatible_with(prediction.shape):
-        raise ValueError(f"truth is {tuple(truth.shape)}, prediction is {tuple(prediction.shape)}; expected one shape")
-
-
 class LabelPairs:
     """The pairs of a true and a predicted segment that share pixels, of all images of a batch.
 
@@ -40,11 +25,10 @@ class LabelPairs:
     """
 
     def __init__(self, truth, prediction, isthing: np.ndarray):
-        """Pairs of panoptic maps, int32 `[B, H, W]`; `isthing` is bool `[C + 1]`, by category id."""
-        require_maps(truth, prediction)
+        """Pairs of panoptic maps, int64 `[B, H, W]`, of known labels; `isthing` is bool `[C + 1]`, by category id."""
         image = tf.range(tf.shape(truth, tf.int64)[0])[:, None, None] * _LABEL
         # Keys stay below 2**63 for 32,768 images a batch.
-        key = (image + tf.cast(truth, tf.int64)) * _LABEL + tf.cast(prediction, tf.int64)
+        key = (image + truth) * _LABEL + prediction
         pair, _, area = tf.unique_with_counts(tf.reshape(key, [-1]), tf.int64)
         self.area = tf.cast(area, tf.float64)
         truth_label, predicted_label = pair // _LABEL % _LABEL, pair % _LABEL

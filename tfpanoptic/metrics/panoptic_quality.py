@@ -15,9 +15,11 @@ import tensorflow as tf
 
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.metrics.label_pairs import LabelPairs, is_crowd
+from tfpanoptic.metrics.unknown_labels import UnknownLabels
 from tfpanoptic.panoptic_map import VOID, category_of
 
 
+@keras.saving.register_keras_serializable("tfpanoptic")
 class PanopticQuality(keras.metrics.Metric):
     """PQ, SQ and RQ of all categories, of the things and of the stuff.
 
@@ -25,19 +27,27 @@ class PanopticQuality(keras.metrics.Metric):
     int64, `[C + 1]` each, by category id. Replicas are summed when it is read.
 
     Args:
-        categories: the category table of both maps.
+        categories: the category table of both maps, or the text that its `to_json` gives.
         name: of the metric.
+        dtype: taken as of any Keras metric; the state has types of its own.
     """
 
-    def __init__(self, categories: CategoryTable, name: str = "pq"):
-        super().__init__(name=name)
-        self.categories = categories
-        size = (len(categories) + 1,)
-        self._isthing = categories.isthing
+    def __init__(self, categories: CategoryTable | str, name: str = "pq", dtype: str | None = None):
+        super().__init__(name=name, dtype=dtype)
+        self.categories = table = (
+            categories if isinstance(categories, CategoryTable) else CategoryTable.from_json(categories)
+        )
+        size = (len(table) + 1,)
+        self._isthing = table.isthing
         self.iou = self.add_variable(size, "zeros", "float64", name="iou")
         self.true_positives = self.add_variable(size, "zeros", "int64", name="true_positives")
         self.false_positives = self.add_variable(size, "zeros", "int64", name="false_positives")
         self.false_negatives = self.add_variable(size, "zeros", "int64", name="false_negatives")
+        self._unknown = UnknownLabels(self, table)
+
+    def get_config(self) -> dict:
+        """What Keras stores of the metric."""
+        return {**super().get_config(), "categories": self.categories.to_json()}
 
     def update_state(self, truth, prediction, sample_weight=None):
         """Counts the segments of a batch.
@@ -48,10 +58,12 @@ class PanopticQuality(keras.metrics.Metric):
 
         Raises:
             ValueError: a sample weight, or maps of another type, rank or of two shapes.
+            InputError: a label that no panoptic map of these categories has; in a graph it is an
+                InvalidArgumentError, and under XLA the next `result` raises.
         """
         if sample_weight is not None:
             raise ValueError("panoptic quality takes no sample weights")
-        matches = _Matches(LabelPairs(truth, prediction, self._isthing), self._isthing)
+        matches = _Matches(LabelPairs(*self._unknown.left_out(truth, prediction), self._isthing), self._isthing)
         for variable, counted in (
             (self.iou, matches.iou_sums()),
             (self.true_positives, matches.true_positives()),
@@ -64,11 +76,14 @@ class PanopticQuality(keras.metrics.Metric):
         """Scalars `pq`, `sq`, `rq`, and the same with `_things` and `_stuff`, as fractions.
 
         A group without any segment is NaN.
+
+        Raises:
+            InputError: XLA left the assertion of an unknown label out; where the result is in a graph, it is NaN.
         """
         qualities, present = self._by_category()
         groups = {"": np.ones_like(self._isthing), "_things": self._isthing, "_stuff": ~self._isthing}
         return {
-            name + suffix: _mean_where(quality, present & group)
+            name + suffix: self._unknown.checked(_mean_where(quality, present & group))
             for suffix, group in groups.items()
             for name, quality in qualities.items()
         }
@@ -101,6 +116,7 @@ class PanopticQuality(keras.metrics.Metric):
 
     def _by_category(self):
         """Qualities, float64 `[C + 1]` by name, and which categories have any segment, bool `[C + 1]`."""
+        self._unknown.require_none()
         iou, found, extra, missed = (
             tf.cast(tf.convert_to_tensor(variable), tf.float64)
             for variable in (self.iou, self.true_positives, self.false_positives, self.false_negatives)

@@ -15,9 +15,11 @@ import tensorflow as tf
 
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.metrics.label_pairs import LabelPairs, is_crowd
+from tfpanoptic.metrics.unknown_labels import UnknownLabels
 from tfpanoptic.panoptic_map import VOID, category_of
 
 
+@keras.saving.register_keras_serializable("tfpanoptic")
 class ParsingCovering(keras.metrics.Metric):
     """How well the true segments are covered by single predicted segments.
 
@@ -25,17 +27,25 @@ class ParsingCovering(keras.metrics.Metric):
     when it is read.
 
     Args:
-        categories: the category table of both maps.
+        categories: the category table of both maps, or the text that its `to_json` gives.
         name: of the metric.
+        dtype: taken as of any Keras metric; the state has types of its own.
     """
 
-    def __init__(self, categories: CategoryTable, name: str = "parsing_covering"):
-        super().__init__(name=name)
-        self.categories = categories
-        size = (len(categories) + 1,)
-        self._isthing = categories.isthing
+    def __init__(self, categories: CategoryTable | str, name: str = "parsing_covering", dtype: str | None = None):
+        super().__init__(name=name, dtype=dtype)
+        self.categories = table = (
+            categories if isinstance(categories, CategoryTable) else CategoryTable.from_json(categories)
+        )
+        size = (len(table) + 1,)
+        self._isthing = table.isthing
         self.covered = self.add_variable(size, "zeros", "float64", name="covered")
         self.weight = self.add_variable(size, "zeros", "float64", name="weight")
+        self._unknown = UnknownLabels(self, table)
+
+    def get_config(self) -> dict:
+        """What Keras stores of the metric."""
+        return {**super().get_config(), "categories": self.categories.to_json()}
 
     def update_state(self, truth, prediction, sample_weight=None):
         """Adds the coverings of a batch.
@@ -46,10 +56,12 @@ class ParsingCovering(keras.metrics.Metric):
 
         Raises:
             ValueError: a sample weight, or maps of another type, rank or of two shapes.
+            InputError: a label that no panoptic map of these categories has; in a graph it is an
+                InvalidArgumentError, and under XLA the next `result` raises.
         """
         if sample_weight is not None:
             raise ValueError("parsing covering takes no sample weights")
-        pairs = LabelPairs(truth, prediction, self._isthing)
+        pairs = LabelPairs(*self._unknown.left_out(truth, prediction), self._isthing)
         ignored = pairs.void | pairs.crowd
         predicted_area = pairs.prediction.sum(tf.where(~ignored, pairs.area, 0))
         union = pairs.truth.area_at_pairs() + tf.gather(predicted_area, pairs.prediction.of_pair) - pairs.area
@@ -63,9 +75,14 @@ class ParsingCovering(keras.metrics.Metric):
             variable.assign_add(tf.math.unsorted_segment_sum(value, category_of(label), len(self._isthing)))
 
     def result(self) -> dict[str, tf.Tensor]:
-        """Scalar `pc`, a fraction; NaN without any true segment."""
+        """Scalar `pc`, a fraction; NaN without any true segment.
+
+        Raises:
+            InputError: XLA left the assertion of an unknown label out; where the result is in a graph, it is NaN.
+        """
         covering, present = self._by_category()
-        return {"pc": tf.reduce_sum(covering) / tf.math.count_nonzero(present, dtype=tf.float64)}
+        mean = tf.reduce_sum(covering) / tf.math.count_nonzero(present, dtype=tf.float64)
+        return {"pc": self._unknown.checked(mean)}
 
     def summary(self) -> dict:
         """What `evaluation.parsing_covering.summarize_rows` gives: fractions, None without true segments."""
@@ -78,5 +95,6 @@ class ParsingCovering(keras.metrics.Metric):
 
     def _by_category(self):
         """Covering, float64 `[C + 1]`, 0 where there is none, and which categories have any, bool `[C + 1]`."""
+        self._unknown.require_none()
         weight = tf.convert_to_tensor(self.weight)
         return tf.math.divide_no_nan(tf.convert_to_tensor(self.covered), weight), weight > 0

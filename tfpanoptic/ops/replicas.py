@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+import weakref
+
 import keras
 from keras import ops
+
+# Numbers that the messages of one strategy have for their own.
+_MESSAGES = 1_000_000
+_numbered: weakref.WeakSet = weakref.WeakSet()
+_numbers = itertools.count(1)
 
 
 def replicas_in_sync() -> int:
@@ -54,3 +62,25 @@ def never_empty(x):
     if isinstance(count, int) and count > 0:
         return x
     return ops.pad(x, ((0, ops.maximum(1 - count, 0)), *((0, 0),) * (len(x.shape) - 1)))
+
+
+def separate_messages() -> None:
+    """Numbers the messages between the replicas of the current `MirroredStrategy` apart from those of all others.
+
+    Each strategy object numbers its messages from the same start, and TensorFlow remembers the shape of every number
+    for as long as the process lives. A second strategy over the same devices, as of a `fit` and a training after it,
+    then fails on the first message of another shape (`Shape mismatch in the collective instance`), or two of them mix.
+    The numbers have no public name; where TensorFlow has changed them, nothing is done.
+    """
+    if replicas_in_sync() == 1:
+        return
+    import tensorflow as tf
+
+    strategy = tf.distribute.get_strategy()
+    if not isinstance(strategy, tf.distribute.MirroredStrategy) or strategy in _numbered:
+        return
+    _numbered.add(strategy)
+    start = next(_numbers) * _MESSAGES
+    for group in getattr(getattr(strategy.extended, "_collective_keys", None), "_instance_key_table", {}).values():
+        for device in group:
+            group[device] += start

@@ -17,6 +17,7 @@ from tfpanoptic.data.dataset import check_records
 from tfpanoptic.data.pipeline import training_batches
 from tfpanoptic.errors import SettingError
 from tfpanoptic.experiment import Experiment
+from tfpanoptic.ops.tensorflow_only import require_tensorflow
 from tfpanoptic.run_folder import RunFolder
 from tfpanoptic.segmenter import PanopticSegmenter
 from tfpanoptic.train.checkpoints import Checkpoints
@@ -45,10 +46,12 @@ def train(
         The segmenter with the last weights (their moving average, if the run keeps one).
 
     Raises:
-        InputError: the folder exists, the configuration differs from the folder's, or the data are wrong.
+        InputError: the folder exists, the configuration differs from the folder's, the data are wrong, or Keras runs
+            on another backend than TensorFlow.
         SettingError: the network, the data or the replicas do not allow a setting.
         WorkFailed: a loss was not finite.
     """
+    require_tensorflow("training")
     strategy = strategy or tf.distribute.get_strategy()
     _require_equal_shares(strategy, experiment.training.batch_size)
     folder = RunFolder(out)
