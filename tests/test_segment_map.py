@@ -225,3 +225,9 @@ def test_coco_segments_carry_native_numbers_and_the_datasets_ids():
 def test_coco_segments_without_pixels_have_an_empty_box():
     scene = segment_map([[5, 5]], [(7, 3, 0), (5, 1, 0)])
     assert [segment["bbox"] for segment in sm.to_coco_segments(scene, TABLE)] == [[0, 0, 0, 0], [0, 0, 2, 1]]
+
+
+def test_segments_are_numbered_as_they_appear():
+    start, number, ids = sm.by_appearance(np.array([[7, 7, 0], [3, 7, 7]]))
+    # Runs: 7 at pixel 0, void at 2, then 3 at 3 and 7 at 4.
+    assert (start.tolist(), number.tolist(), ids.tolist()) == ([0, 2, 3, 4], [0, 1, 2, 0], [7, 0, 3])

@@ -172,7 +172,7 @@ class Extents(NamedTuple):
 
 def extents(ids: np.ndarray) -> Extents:
     """Area and tight box of each id that occurs in a map, integers `[H, W]`, void among them."""
-    start, length = runs(ids)
+    start, length = _runs(ids)
     values, row = np.unique(ids.reshape(-1)[start], return_inverse=True)
     y, x = np.divmod(start, max(ids.shape[1], 1))
     boxes = np.zeros((len(values), 4), np.int64)  # as y and x: `minimum.at` is slow where it has to cast
@@ -185,7 +185,7 @@ def extents(ids: np.ndarray) -> Extents:
     return Extents(values, areas, boxes.astype(np.int32))
 
 
-def runs(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _runs(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """First pixel (y * W + x) and length of each run of equal ids along the rows, int64 `[R]` each."""
     flat = ids.reshape(-1)
     starts = np.ones(flat.size, bool)
@@ -193,6 +193,20 @@ def runs(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     starts[:: max(ids.shape[1], 1)] = True
     start = np.flatnonzero(starts)
     return start, np.diff(start, append=flat.size)
+
+
+def by_appearance(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The runs of a map, whose ids are numbered as they appear: which pixels are one segment, whatever its id is.
+
+    Returns:
+        First pixel (y * W + x) and number of each run, int64 `[R]` each, and the id of each number, `[N]`.
+    """
+    start, _ = _runs(ids)
+    values, first, which = np.unique(ids.reshape(-1)[start], return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    number = np.empty(len(order), np.int64)
+    number[order] = np.arange(len(order))
+    return start, number[which.reshape(-1)], values[order]
 
 
 def rows_of(ids, wanted) -> np.ndarray:
@@ -217,7 +231,7 @@ def relabel(ids: np.ndarray, old, new) -> np.ndarray:
         ids: integers `[H, W]`.
         old, new: integers `[N]`.
     """
-    start, length = runs(ids)
+    start, length = _runs(ids)
     row = rows_of(old, ids.reshape(-1)[start])
     values = np.append(new, 0)[row].astype(np.int32)  # row -1 is the 0 at the end
     return np.repeat(values, length).reshape(ids.shape)

@@ -122,6 +122,10 @@ def wrong_inputs(tmp_path, tiny_run, photo):
             ["train", tiny_run / "config.yaml", "--out", tiny_run, "--overwrite"],
             "config.yaml: is read by this command; expected another folder to write than",
         ),
+        "weights as an output": (
+            ["evaluate", tiny_run, "--json", tiny_run / "best.safetensors"],
+            "best.safetensors: is read by this evaluation; expected another file to write",
+        ),
         "run exists": (["train", tiny_run / "config.yaml", "--out", tiny_run], "holds a run"),
         "wrong key": (["train", tmp_path / "typo.yaml", *out], "typo.yaml: "),
         "wrong value": (["train", tiny_run / "config.yaml", "training.steps=x", *out], "training.steps: "),
@@ -151,6 +155,7 @@ def wrong_inputs(tmp_path, tiny_run, photo):
         "no run",
         "output exists",
         "photo in the output",
+        "weights as an output",
         "configuration in the output",
         "run exists",
         "wrong key",

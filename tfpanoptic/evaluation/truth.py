@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.segment_map import SegmentMap, rows_of, runs
+from tfpanoptic.segment_map import SegmentMap, by_appearance, rows_of
 
 DIGEST_BYTES = 8
 
@@ -34,21 +34,16 @@ UNKNOWN = TruthPrint()
 
 
 def truth_print(truth: SegmentMap, categories: CategoryTable) -> TruthPrint:
-    """The fingerprint of a truth, whose ids all have a row in its table, 0 aside."""
-    start, _ = runs(truth.ids)
-    ids, first, which = np.unique(truth.ids.reshape(-1)[start], return_index=True, return_inverse=True)
-    order = np.argsort(first)  # segments are numbered as they appear, whatever their ids are
-    number = np.empty(len(order), np.int64)
-    number[order] = np.arange(len(order))
-    row = rows_of(truth.segments["id"], ids[order])
+    """The fingerprint of a truth."""
+    start, number, ids = by_appearance(truth.ids)
+    row = rows_of(truth.segments["id"], ids)
     rows = truth.segments[row[row >= 0]]
-    kinds = [
-        "" if r < 0 else f"{categories[int(truth.segments['category'][r])].name} {truth.segments['iscrowd'][r]}"
-        for r in row.tolist()
-    ]
-    pixels = np.concatenate([truth.shape, start, number[which.reshape(-1)]]).astype("<i8")
+    names = [f"{categories[c].name} {crowd}" for c, crowd in rows[["category", "iscrowd"]].tolist()]
+    # Which numbers have a row, and which of the others is void.
+    kinds = np.where(row >= 0, 2, ids == 0)
+    pixels = np.concatenate([truth.shape, start, number, kinds]).astype("<i8")
     return TruthPrint(
-        _digest(pixels.tobytes(), "\n".join(kinds).encode()), _digest(rows["area"].astype("<f8").tobytes())
+        _digest(pixels.tobytes(), "\n".join(names).encode()), _digest(rows["area"].astype("<f8").tobytes())
     )
 
 
