@@ -8,8 +8,11 @@ from PIL import Image
 
 from tfpanoptic.backbones.imagenet import read_bundled
 from tfpanoptic.backbones.mobilenet_v2 import BUNDLED
+from tfpanoptic.data.dataset import Dataset, ImageRecord
 from tfpanoptic.errors import InputError
+from tfpanoptic.predict.evaluate import evaluate_images, evaluate_with_pictures, scenes_of
 from tfpanoptic.run_folder import RunFolder
+from tfpanoptic.segment_map import SegmentMap, segment_rows
 from tfpanoptic.segmenter import PanopticSegmenter
 
 
@@ -59,6 +62,38 @@ def test_path_bytes_array_and_picture_give_the_same_result(segmenter, photo, tmp
 def test_what_is_no_image_is_refused(segmenter, source, words):
     with pytest.raises(InputError, match=words):
         segmenter.segment(source)
+
+
+def test_a_photo_beyond_the_limit_is_refused_with_the_way_out(segmenter):
+    large = np.broadcast_to(np.uint8(0), (6000, 6000, 3))
+    for use in (segmenter.segment, segmenter.segment_map):
+        with pytest.raises(InputError, match="image: 6000 x 6000 pixels are more than the 32 million.*max_long_side"):
+            use(large)
+
+
+def test_deep_grey_values_are_read_by_the_rule_of_the_model_wherever_images_are(segmenter, tmp_path, monkeypatch):
+    """12 bits in a file of 16, whose range is 0 to 4095."""
+    values = np.zeros((16, 16), np.uint16)
+    values[0] = 4095
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(tmp_path / "a.png")
+    record = ImageRecord(tmp_path / "a.tif", tmp_path / "a.png", "a.tif", 1, 16, 16, segment_rows([], []))
+    dataset = Dataset("deep", "val", segmenter.categories, (record,))
+    policy = segmenter.experiment.input.model_copy(update={"deep_grey": "file_range"})
+    monkeypatch.setattr(segmenter, "experiment", segmenter.experiment.model_copy(update={"input": policy}))
+    seen = []
+
+    def segment_map(image):
+        seen.append(image[:2, 0, 0].tolist())
+        return SegmentMap(np.zeros(image.shape[:2], np.int32), segment_rows([], []))
+
+    monkeypatch.setattr(segmenter, "segment_map", segment_map)
+    segmenter.segment(tmp_path / "a.tif")
+    segmenter.evaluate_panoptic(dataset)
+    evaluate_images(segmenter, dataset)
+    evaluate_with_pictures(segmenter, dataset, tmp_path / "pictures")
+    scenes_of(segmenter, dataset)("a.tif")
+    assert seen == [[255, 0]] * 5
 
 
 def test_a_keras_file_gives_the_model_back(segmenter, photo, tmp_path):

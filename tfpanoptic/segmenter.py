@@ -40,6 +40,7 @@ from tfpanoptic.presets.cache import read_settings, run_folder_of
 from tfpanoptic.result import PanopticResult
 from tfpanoptic.run_folder import RunFolder
 from tfpanoptic.segment_map import SegmentMap, from_tables
+from tfpanoptic.settings.input_size import require_bounded
 from tfpanoptic.weights import LoadReport, load_weights, save_weights
 
 
@@ -325,18 +326,24 @@ class PanopticSegmenter(keras.Model):
             images: a path, the bytes of an image file, an array `[H, W, 3]`, a PIL image, or a list of such.
 
         Raises:
-            InputError: an image cannot be read.
+            InputError: an image cannot be read, or is too large, as in `segment_map`.
         """
         require_tensorflow("segment")
         if isinstance(images, (list, tuple)):
             return [self.segment(image) for image in images]
         pixels = load_image(images, self.experiment.input.deep_grey)
         name = Path(images).name if isinstance(images, (str, Path)) else None
+        require_bounded(str(images) if name else "image", pixels.shape[:2], self.experiment.input)
         return PanopticResult.from_segment_map(self.segment_map(pixels), self.categories, image=pixels, name=name)
 
     def segment_map(self, image: np.ndarray) -> SegmentMap:
-        """Segment map of one image, uint8 `[H, W, 3]`, at its own size."""
+        """Segment map of one image, uint8 `[H, W, 3]`, at its own size.
+
+        Raises:
+            InputError: more pixels than `settings.input_size.MOST_PIXELS`, and no rule of `input` that shrinks them.
+        """
         require_tensorflow("segment_map")
+        require_bounded("image", image.shape[:2], self.experiment.input)
         if self._segment is None:
             self._segment = segmenting_function(self.infer_network, self.experiment, self.categories)
         return from_tables(*(ops.convert_to_numpy(part)[0] for part in self._segment(image[None])))

@@ -107,8 +107,8 @@ def test_predict_averages_views(run, tiny_run, photo, tmp_path):
         ("model.postprocess.max_centers=0", "config.yaml: model.postprocess.max_centers: "),
         ("test_time.flips=true", "config.yaml: unknown key test_time.flips; known here: flip, scales"),
         ("test_time.scales=[1,1]", "config.yaml: test_time.scales: "),
-        ("training.steps=3", "'training.steps=3': expected model.postprocess.key=value or test_time.key=value; "),
-        ("model.backbone.name=resnet50", "'model.backbone.name=resnet50': expected model.postprocess.key=value or "),
+        ("training.steps=3", "'training.steps=3': expected model.postprocess.key=value, test_time.key=value or "),
+        ("model.backbone.name=resnet50", "'model.backbone.name=resnet50': expected model.postprocess.key=value, "),
     ],
 )
 @pytest.mark.parametrize("verb", ["evaluate", "predict", "export"])
@@ -118,6 +118,13 @@ def test_a_wrong_override_is_one_line_and_exit_code_2(verb, override, words, run
     lines = [line for line in err.splitlines() if line.startswith("error: ")]
     assert code == 2 and len(lines) == 1 and words in lines[0], err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_limit_of_the_longer_side_shrinks_what_the_network_sees(run, tiny_run, photo, tmp_path):
+    for name, override in (("own", []), ("limited", ["input.max_long_side=64"])):
+        assert run("predict", tiny_run, *override, photo, "--out", tmp_path / name)[0] == 0
+    own, limited = (np.asarray(Image.open(tmp_path / name / "panoptic/photo.png")) for name in ("own", "limited"))
+    assert own.shape == limited.shape and (own != limited).any()
 
 
 def test_an_override_without_a_run_is_told(run, tmp_path):

@@ -3,6 +3,7 @@ import itertools
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from tfpanoptic.data.dataset import read_record_image, read_segment_map
 from tfpanoptic.data.input_size import prepare_batch
@@ -99,6 +100,19 @@ def test_targets_see_the_image_and_its_seed(several):
         "seed": ((2,), "int32"),
         "step": ((), "int32"),
     }
+
+
+@pytest.mark.parametrize("memory_limit", [0, 1 << 20])
+def test_deep_grey_values_are_read_by_the_rule_of_the_input(several, memory_limit):
+    for number, image in enumerate(several.content["images"]):
+        values = np.random.default_rng(number).integers(0, 4096, (image["height"], image["width"]))
+        Image.fromarray(values.astype(np.uint16)).save(several.images / image["file_name"])
+    dataset, policy = several.read(), InputConfig(deep_grey="file_range")
+    arguments = (policy, GRID, category_map, 1)
+    data = validation_batches(dataset, *arguments, memory_limit=memory_limit).as_numpy_iterator()
+    for record, batch in zip(dataset.records, data, strict=True):
+        expected = read_record_image(record, "file_range")
+        np.testing.assert_array_equal(batch["image"][0][: record.height, : record.width], expected)
 
 
 def test_validation_shows_each_image_once_in_order_and_as_in_inference(several):

@@ -9,6 +9,7 @@ from tfpanoptic.settings.input_size import (
     InputConfig,
     network_size,
     padded_size,
+    require_bounded,
     require_fitting,
     resized_size,
     scaled_side,
@@ -30,6 +31,9 @@ PLUS_ONE = Grid(32, plus_one=True, align_corners=True)
         (SHORT, (300, 900), (444, 1333)),  # 900 * 800 / 300 = 2400 is too long; 300 * 1333 / 900 = 444.33
         (SHORT, (900, 300), (1333, 444)),
         (InputConfig(short_side=100), (50, 500), (100, 1000)),
+        (InputConfig(max_long_side=1000), (4000, 3000), (1000, 750)),
+        (InputConfig(max_long_side=1000), (600, 1000), (600, 1000)),
+        (InputConfig(max_long_side=1000), (6, 8), (6, 8)),  # others keep their size
         (InputConfig(long_side=100), (1, 1000), (1, 100)),  # 0.1 rounds to 0, a side has at least a pixel
         (InputConfig(size=(512, 1024)), (7, 9), (512, 1024)),
     ],
@@ -101,7 +105,10 @@ def test_a_size_that_the_grid_fits_is_none(grid, size):
     ("settings", "message"),
     [
         ({"short_side": 8, "long_side": 8}, "at most one of short_side, long_side and size"),
-        ({"max_long_side": 8}, "max_long_side limits short_side"),
+        (
+            {"max_long_side": 8, "long_side": 9},
+            "max_long_side limits short_side or the image's own size, not long_side",
+        ),
         ({"size": [0, 8]}, "size must be two positive numbers"),
         ({"pad_to": [0, 32]}, "pad_to must be two positive numbers"),
         ({"stride": 32}, "unknown key input.stride"),
@@ -145,3 +152,20 @@ def test_the_side_of_a_view(side, scale, grid, expected):
 )
 def test_what_inputs_have_at_least_grows_with_the_scale(scale, size, expected):
     assert padded_size(*size, COCO, PLUS_ONE, scale) == expected
+
+
+def test_an_image_beyond_the_limit_is_named_with_the_ways_out():
+    with pytest.raises(InputError, match=r"a\.jpg: 5000 x 7000 .* 32 million .*max_long_side=4000.*max_long_side=7000"):
+        require_bounded("a.jpg", (5000, 7000), InputConfig())
+
+
+@pytest.mark.parametrize(
+    "size, config",
+    [
+        ((4000, 8000), InputConfig()),
+        ((5000, 7000), InputConfig(max_long_side=7000)),
+        ((5000, 7000), InputConfig(short_side=800)),
+    ],
+)
+def test_an_image_within_the_limit_or_with_a_rule_for_its_size_is_taken(size, config):
+    require_bounded("a.jpg", size, config)

@@ -21,13 +21,14 @@ def test_arguments_with_an_equals_sign_are_settings_unless_such_a_file_exists(tm
         "model.postprocess.stuff_area",
         "test_time=true",
         "test_time_flip=true",
+        "input.long_side=9",
         "runs/b",
     ],
 )
 def test_what_a_trained_model_cannot_change_is_refused_with_the_reason(override):
-    words = r"expected model\.postprocess\.key=value or test_time\.key=value; .* would need training"
+    words = r"expected model\.postprocess\.key=value, test_time\.key=value or input\.max_long_side=number; .* training"
     with pytest.raises(InputError, match=words) as error:
-        require_changeable(["model.postprocess.stuff_area=9", "test_time.flip=true", override])
+        require_changeable(["model.postprocess.stuff_area=9", "test_time.flip=true", "input.max_long_side=9", override])
     assert repr(override) in str(error.value)
 
 

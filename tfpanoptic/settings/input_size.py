@@ -11,11 +11,13 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
-from tfpanoptic.errors import SettingError
+from tfpanoptic.errors import InputError, SettingError
 from tfpanoptic.settings.config import StrictConfig
 
 # How grey values of more than 8 bits become 8.
 DeepGrey = Literal["high_byte", "file_range"]
+# Pixels of an image that a network gets as it is. Own choice: 24 million take 8 to 10 GB with a small Panoptic-DeepLab.
+MOST_PIXELS = 32_000_000
 
 
 class Grid(NamedTuple):
@@ -39,7 +41,8 @@ class Grid(NamedTuple):
 class InputConfig(StrictConfig):
     """The policy. At most one of `short_side`, `long_side` and `size`; without one the image keeps its size."""
 
-    # Target of the shorter side; `max_long_side` limits the longer one.
+    # Target of the shorter side; `max_long_side` limits the longer one. Alone, `max_long_side` shrinks the images whose
+    # longer side is above it, and others keep their size.
     short_side: int | None = Field(None, gt=0)
     max_long_side: int | None = Field(None, gt=0)
     # Target of the longer side.
@@ -59,8 +62,8 @@ class InputConfig(StrictConfig):
         rules = [rule for rule in ("short_side", "long_side", "size") if getattr(self, rule) is not None]
         if len(rules) > 1:
             raise ValueError(f"expected at most one of short_side, long_side and size, found {' and '.join(rules)}")
-        if self.max_long_side is not None and self.short_side is None:
-            raise ValueError("max_long_side limits short_side, which is not set")
+        if self.max_long_side is not None and rules and self.short_side is None:
+            raise ValueError(f"max_long_side limits short_side or the image's own size, not {rules[0]}")
         for name in ("size", "pad_to"):
             sides = getattr(self, name)
             if sides is not None and min(sides) < 1:
@@ -70,7 +73,8 @@ class InputConfig(StrictConfig):
     @property
     def resizes(self) -> bool:
         """Whether images change their size before they are padded."""
-        return any(rule is not None for rule in (self.short_side, self.long_side, self.size))
+        rules = (self.short_side, self.max_long_side, self.long_side, self.size)
+        return any(rule is not None for rule in rules)
 
 
 def resized_size(height: Any, width: Any, config: InputConfig) -> tuple[Any, Any]:
@@ -80,17 +84,15 @@ def resized_size(height: Any, width: Any, config: InputConfig) -> tuple[Any, Any
     """
     if config.size is not None:
         return config.size
+    short, long = smaller(height, width), larger(height, width)
+    sides = [height, width]
     if config.long_side is not None:
-        long = larger(height, width)
         sides = [_ratio(side, config.long_side, long) for side in (height, width)]
     elif config.short_side is not None:
-        short, long = smaller(height, width), larger(height, width)
         sides = [_ratio(side, config.short_side, short) for side in (height, width)]
-        if config.max_long_side is not None:
-            limits = [_ratio(side, config.max_long_side, long) for side in (height, width)]
-            sides = [smaller(side, limit) for side, limit in zip(sides, limits, strict=True)]
-    else:
-        sides = [height, width]
+    if config.max_long_side is not None:
+        limits = [_ratio(side, config.max_long_side, long) for side in (height, width)]
+        sides = [smaller(side, limit) for side, limit in zip(sides, limits, strict=True)]
     return larger(sides[0], 1), larger(sides[1], 1)
 
 
@@ -146,6 +148,21 @@ def require_fitting(setting: str, size: tuple[int, int], grid: Grid) -> None:
     below = [side if side == up else max(up - grid.stride, padded_side(1, grid)) for side, up in zip(size, above)]
     nearest = " or ".join(str(sides) for sides in ([below] if below != above else []) + [above])
     raise SettingError(setting, f"the model's grid asks for sides of {grid}, found {list(size)}; nearest are {nearest}")
+
+
+def require_bounded(origin: str, size: tuple[int, ...], config: InputConfig) -> None:
+    """Checks that an image of (height, width) is not too large for a policy that leaves it its size.
+
+    Raises:
+        InputError: it has more than `MOST_PIXELS`; the message names the setting that shrinks it, or allows it.
+    """
+    height, width = size
+    if not config.resizes and height * width > MOST_PIXELS:
+        raise InputError(
+            f"{origin}: {height} x {width} pixels are more than the {MOST_PIXELS / 1e6:g} million that the network "
+            "takes as they are, for memory's sake; input.max_long_side=4000 lets it see the image smaller, "
+            f"input.max_long_side={max(height, width)} at full size"
+        )
 
 
 def larger(first: Any, second: Any) -> Any:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from tfpanoptic.errors import InputError
 
-# Grouping and merging come after the network, and views before it: the weights do not depend on their settings.
-CHANGEABLE = ("model.postprocess.", "test_time.")
+# Grouping and merging come after the network, and views before it: the weights do not depend on their settings. Nor do
+# they on the largest image, which memory limits.
+CHANGEABLE = ("model.postprocess.", "test_time.", "input.max_long_side=")
 
 
 def is_override(argument: str) -> bool:
@@ -29,11 +30,12 @@ def require_changeable(overrides: Sequence[str]) -> None:
     """Refuses settings that a trained model was trained with.
 
     Raises:
-        InputError: an override is none of `model.postprocess` and `test_time`.
+        InputError: an override is none of `model.postprocess`, `test_time` and `input.max_long_side`.
     """
     for override in overrides:
         if not override.strip().startswith(CHANGEABLE) or "=" not in override:
             raise InputError(
-                f"override {override!r}: expected {' or '.join(f'{prefix}key=value' for prefix in CHANGEABLE)}; "
+                f"override {override!r}: expected model.postprocess.key=value, test_time.key=value or "
+                "input.max_long_side=number; "
                 "any other setting of a trained model would need training"
             )
