@@ -242,7 +242,7 @@ def relabel_some(ids: np.ndarray, old, new) -> np.ndarray:
 
     Arguments are those of `relabel`.
     """
-    start, length = runs(ids)
+    start, length = _runs(ids)
     values = ids.reshape(-1)[start]
     row = rows_of(old, values)
     values = np.where(row >= 0, np.asarray(new)[row], values).astype(np.int32)
