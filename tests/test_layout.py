@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "targets": set(),
     "metrics": {"categories"},
     "architecture": {"settings"},
+    "category_match": {"architecture", "categories"},
     "oracles": {"architecture", "backbones", "ops"},
     "models": {
         "architecture",

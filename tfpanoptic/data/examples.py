@@ -6,6 +6,7 @@ Only the headers of a large dataset's images are read by Python, each when its i
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -88,7 +89,8 @@ def memory_reader(dataset: Dataset) -> Reader:
             images.append(image.numpy().reshape(-1, 3))
             panoptics.append(panoptic.numpy().reshape(-1))
     except tf.errors.OpError:
-        check_records(dataset)  # names the file in one line
+        # Images come in their order: this one failed. Names its file in one line.
+        check_records(replace(dataset, records=dataset.records[len(images) : len(images) + 1]))
         raise
     flat_images, flat_panoptics = tf.constant(np.concatenate(images)), tf.constant(np.concatenate(panoptics))
     starts, counts, shapes = tf.constant(np.cumsum(pixels) - pixels), tf.constant(pixels), tf.constant(sizes)
