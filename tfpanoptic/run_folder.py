@@ -1,6 +1,6 @@
 """The run folder: everything that a training run leaves behind.
 
-config.yaml           the resolved configuration
+config.yaml           the resolved configuration, its paths from the root
 categories.json       the category table
 environment.json      versions and devices
 metrics.jsonl         losses every few steps, PQ at every evaluation
@@ -85,7 +85,7 @@ class RunFolder:
 
     def _changes(self, experiment: Experiment) -> list[str]:
         there = self.load_experiment()
-        ours, theirs = _flat(experiment.to_dict()), _flat(there.to_dict())
+        ours, theirs = (_flat(e.with_absolute_paths().to_dict()) for e in (experiment, there))
         keys = [key for key in (*theirs, *(ours.keys() - theirs.keys())) if ours.get(key) != theirs.get(key)]
         schedule = there.training.schedule.name
         harmless = [*HARMLESS, *(["training.steps"] if schedule in LENGTHENED else [])]
@@ -144,7 +144,7 @@ class RunFolder:
                 shutil.rmtree(self.path)
         except OSError as error:
             raise unwritten(self.path, error) from None
-        replace_file(self.config, experiment.to_yaml())
+        replace_file(self.config, experiment.with_absolute_paths().to_yaml())
 
     def rewind(self, step: int) -> None:
         """Drops records from after `step`: the resumed run will write them again."""
@@ -156,7 +156,7 @@ class RunFolder:
 
     def describe(self, experiment: Experiment, segmenter, strategy, fingerprints: dict[str, str]) -> None:
         """Writes the configuration, the category table, the environment, and by what the data are known again."""
-        replace_file(self.config, experiment.to_yaml())
+        replace_file(self.config, experiment.with_absolute_paths().to_yaml())
         replace_file(self.data, json.dumps(fingerprints, indent=2) + "\n")
         replace_file(self.categories, segmenter.categories.to_json())
         environment = describe_environment() | {
