@@ -13,6 +13,8 @@ import tensorflow as tf
 from safetensors import safe_open
 
 from tests.architectures.experiments import CROPS, MODELS, experiment, fit_two_steps, segmenter
+from tfpanoptic.categories import CategoryTable
+from tfpanoptic.category_match import Outputs, count_outputs
 from tfpanoptic.data.dataset import read_image
 from tfpanoptic.doctor.ceiling import ceiling
 from tfpanoptic.errors import InputError
@@ -123,6 +125,22 @@ def test_the_declared_channels_are_those_of_the_heads(name):
         heads = {head: ids for head, ids in model.channels.items() if head in outputs}
         assert heads and all(outputs[head].shape[-1] == len(ids) for head, ids in heads.items())
         assert {category for ids in heads.values() for category in ids} <= {0, *model.categories.ids}
+
+
+def test_every_layer_that_other_categories_change_is_declared(name):
+    """Two things and two stuff more than the nuclei have."""
+    model, _ = made(name)
+    architecture, config = model.experiment.architecture, model.experiment.model
+    entries = [*model.categories.to_coco(), *({"id": 90 + i, "name": f"new{i}", "isthing": i % 2} for i in range(4))]
+    categories = CategoryTable.from_coco(entries)
+    shapes = {w.path: tuple(w.shape) for w in architecture.build(config, categories).train.weights}
+    changed = {w.path for w in model.weights if shapes[w.path] != tuple(w.shape)}
+    declared = {}
+    for layer in architecture.category_layers:
+        count = count_outputs(layer, Outputs(categories, architecture.channels(config, categories)))
+        declared |= {path: count for path in shapes if path.startswith(f"{layer.path}/")}
+    assert changed == set(declared)
+    assert {path: shapes[path][-1] for path in declared} == declared
 
 
 def test_terms_weights_and_counts_have_the_same_names(name):

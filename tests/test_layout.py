@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "targets": set(),
     "metrics": {"categories", "ops"},
     "architecture": {"settings"},
+    "category_match": {"architecture", "categories"},
     "oracles": {"architecture", "backbones", "ops"},
     "models": {
         "architecture",

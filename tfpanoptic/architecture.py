@@ -33,6 +33,24 @@ class Networks(NamedTuple):
     infer: keras.Model
 
 
+class CategoryLayer(NamedTuple):
+    """A layer whose outputs stand for categories, so that weights for other categories can be matched by name.
+
+    The last axis of its variables, `path/kernel` and `path/bias`, is its outputs.
+
+    Attributes:
+        path: of the layer.
+        head: key of the architecture's `channels`, whose order its outputs have.
+        outputs_each: outputs of each channel, side by side.
+        void: whether the channels of void have outputs, too.
+    """
+
+    path: str
+    head: str
+    outputs_each: int = 1
+    void: bool = True
+
+
 class Segments(NamedTuple):
     """Panoptic segments of a batch, what post-processing returns.
 
@@ -107,6 +125,7 @@ class Architecture:
         config: class of its configuration, a `StrictConfig`.
         grid: (config) -> `Grid`.
         channels: (config, categories) -> dict: head -> tuple with the category id of each channel, 0 for void.
+        category_layers: every layer whose variables have another shape for other categories.
         build: (config, categories) -> `Networks`.
         targets: (example, config, categories) -> dict of target tensors of fixed shapes; TensorFlow, inside tf.data.
             `example` is one image of a batch: `image`, `panoptic`, `valid_size`, `seed`, `step`.
@@ -124,6 +143,7 @@ class Architecture:
     config: type[StrictConfig]
     grid: Callable[..., Grid]
     channels: Callable[..., dict[str, tuple[int, ...]]]
+    category_layers: tuple[CategoryLayer, ...]
     build: Callable[..., Networks]
     targets: Callable[..., dict[str, Any]]
     loss: Callable[..., dict[str, Any]]

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import InputError, unwritten
 
 
 def replace_file(path: str | Path, content: str | bytes) -> None:
@@ -19,6 +19,7 @@ def replace_file(path: str | Path, content: str | bytes) -> None:
 
     Raises:
         InputError: the folder cannot be written to.
+        WorkFailed: the disk is full.
     """
     path = Path(path)
     require_file_place(path)
@@ -35,7 +36,7 @@ def replace_file(path: str | Path, content: str | bytes) -> None:
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+        raise unwritten(path, error) from None
 
 
 def require_file_place(path: str | Path) -> None:

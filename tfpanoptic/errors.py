@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +45,16 @@ class WorkFailed(RuntimeError):
 
     The message is one line. The command line prints it without a traceback and ends with exit code 1.
     """
+
+
+# Codes of what is no fault of the path that was given: no space, over the quota, a broken disk.
+_DISK_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
+
+def unwritten(path: object, error: OSError) -> Exception:
+    """The error to raise where a file could not be written: the disk failed, or the place is wrong."""
+    message = f"{path}: cannot be written ({error.strerror or error})"
+    return WorkFailed(message) if error.errno in _DISK_FAILED else InputError(message)
 
 
 # Takes the problems that a reader meets: a code for their kind, and a message that does not name the file.

@@ -5,6 +5,7 @@ Reading and checking one needs neither TensorFlow nor Keras.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +22,7 @@ from tfpanoptic.models import ARCHITECTURES
 from tfpanoptic.settings.augmentation import AugmentConfig
 from tfpanoptic.settings.config import Named, StrictConfig, read_yaml, validate
 from tfpanoptic.settings.input_size import Grid, InputConfig, require_fitting
+from tfpanoptic.settings.paths import absolute_path, found_path, with_paths
 from tfpanoptic.settings.training import TrainingConfig
 from tfpanoptic.settings.views import ViewsConfig
 
@@ -62,10 +64,28 @@ class Experiment(StrictConfig):
     def from_yaml(cls, path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
         """The experiment of a YAML file, after `key.path=value` overrides.
 
+        Relative paths in the file start at its folder where that leads to something, else at the working directory;
+        those of overrides at the working directory. Where both lead to something, standard error says which is taken.
+
         Raises:
             InputError: the file cannot be read, or a key, type or value in it is wrong.
         """
-        return cls.from_dict(read_yaml(path, overrides), str(path))
+        experiment = cls.from_dict(read_yaml(path, overrides), str(path))
+        given = tuple(override.partition("=")[0].strip() for override in overrides)
+
+        def found(setting: str, value: str) -> str:
+            if any(setting == key or setting.startswith(f"{key}.") for key in given):
+                return found_path(value, Path())[0]
+            taken, other = found_path(value, Path(path).parent)
+            if other is not None:
+                print(f"{path}: {setting}: taking {taken}, beside the configuration, not {other}", file=sys.stderr)
+            return taken
+
+        return with_paths(experiment, found)
+
+    def with_absolute_paths(self) -> Experiment:
+        """The same with every path from the root, so that it means the same in another folder."""
+        return with_paths(self, lambda setting, value: absolute_path(value))
 
     @classmethod
     def from_dict(cls, settings: dict[str, Any], origin: str = "configuration") -> Experiment:

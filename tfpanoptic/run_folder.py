@@ -1,11 +1,13 @@
 """The run folder: everything that a training run leaves behind.
 
-config.yaml           the resolved configuration
+config.yaml           the resolved configuration, its paths from the root
 categories.json       the category table
 environment.json      versions and devices
 metrics.jsonl         losses every few steps, PQ at every evaluation
 checkpoints/          the latest two, to resume from
-best.safetensors      the weights with the best PQ, and best.json, which says when
+initial_weights.json  what was taken of the weights that training started from, and what was not
+data.json             by which the data are known again under another path
+best.safetensors      the weights with the best PQ, of equal ones the latest, and best.json, which says when
 last.safetensors      the weights after the last step
 pictures/             overlays of the first validation images at the latest evaluation
 """
@@ -20,7 +22,7 @@ from pathlib import Path
 from tfpanoptic.atomic import new_folder, replace_file, require_free
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.environment import describe_environment
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import InputError, unwritten
 from tfpanoptic.experiment import Experiment
 from tfpanoptic.settings.overrides import require_changeable
 
@@ -30,6 +32,8 @@ CONTENTS = (
     "categories.json",
     "environment.json",
     "metrics.jsonl",
+    "initial_weights.json",
+    "data.json",
     "checkpoints",
     "best.safetensors",
     "best.json",
@@ -37,6 +41,10 @@ CONTENTS = (
     "pictures",
     "saved_model",
 )
+# Settings that a run may be resumed with another value of: the weights of a step do not depend on them.
+HARMLESS = ("training.log_every", "training.evaluate_every", "training.checkpoint_every")
+# Schedules whose learning rate at a step does not depend on the number of steps.
+LENGTHENED = ("constant", "step")
 
 
 class RunFolder:
@@ -46,6 +54,8 @@ class RunFolder:
         self.path = Path(path)
         self.config = self.path / "config.yaml"
         self.categories = self.path / "categories.json"
+        self.initial_weights = self.path / "initial_weights.json"
+        self.data = self.path / "data.json"
         self.metrics = self.path / "metrics.jsonl"
         self.checkpoints = self.path / "checkpoints"
         self.best_weights = self.path / "best.safetensors"
@@ -53,8 +63,12 @@ class RunFolder:
         self.last_weights = self.path / "last.safetensors"
         self.pictures = self.path / "pictures"
 
-    def require_usable(self, experiment: Experiment, resume: bool, overwrite: bool) -> None:
+    def require_usable(self, experiment: Experiment, resume: bool, overwrite: bool) -> list[str]:
         """Checks that a run may start or go on here; changes nothing.
+
+        Returns:
+            The settings of a run to resume that change, which do not change its outcome, a phrase each. Those of the
+            data do not if the data are the same: see `require_same_data`.
 
         Raises:
             InputError: the folder holds a run and neither `resume` nor `overwrite` is given; it holds
@@ -63,26 +77,79 @@ class RunFolder:
         if resume and overwrite:
             raise InputError("--resume and --overwrite exclude each other")
         if resume:
-            ours, theirs = _flat(experiment.to_dict()), _flat(self.load_experiment().to_dict())
-            other = [key for key in (*theirs, *(ours.keys() - theirs.keys())) if ours.get(key) != theirs.get(key)]
-            if other:
-                listed = ", ".join(f"{key} is {theirs.get(key)} there and {ours.get(key)} here" for key in other[:3])
-                raise InputError(f"{self.config}: cannot resume with other settings: {listed}")
             if self.last_weights.is_file() and not self.checkpoints.is_dir():
                 raise InputError(
                     f"{self.path}: has weights, but no checkpoint to go on from; "
                     f"train into a new folder with training.initial_weights={self.last_weights}"
                 )
-            return
+            return self._changes(experiment)
         if self.config.is_file() and not overwrite:
             raise InputError(f"{self.path}: holds a run; give --resume to go on or --overwrite to replace it")
         require_free(self.path, CONTENTS, overwrite)
+        return []
+
+    def _changes(self, experiment: Experiment) -> list[str]:
+        there = self.load_experiment()
+        ours, theirs = (_flat(e.with_absolute_paths().to_dict()) for e in (experiment, there))
+        keys = [key for key in (*theirs, *(ours.keys() - theirs.keys())) if ours.get(key) != theirs.get(key)]
+        schedule = there.training.schedule.name
+        harmless = [*HARMLESS, *(["training.steps"] if schedule in LENGTHENED else [])]
+        if any(self.checkpoints.glob("*.index")):
+            harmless += ["training.initial_weights", "training.initial_weights_strict"]  # it has started from them
+        other = [key for key in keys if key not in harmless and not key.startswith("data.")]
+        phrases = {key: f"{key} is {theirs.get(key)} there and {ours.get(key)} here" for key in keys}
+        if other == ["training.steps"]:
+            raise InputError(
+                f"{self.config}: {phrases['training.steps']}; the schedule {schedule} depends on the number of steps, "
+                f"and only {' and '.join(LENGTHENED)} can be lengthened. A new run can start from the weights of this "
+                f"one: training.initial_weights={self.path / 'last.safetensors'} and another --out"
+            )
+        if other:
+            listed = ", ".join(phrases[key] for key in other[:3])
+            raise InputError(f"{self.config}: cannot resume with other settings: {listed}")
+        return list(phrases.values())
+
+    def require_same_data(self, fingerprints: dict[str, str], moved: bool) -> list[str]:
+        """Checks that a run to resume goes on with the data that it began with.
+
+        Args:
+            fingerprints: of each split's contents.
+            moved: whether the configuration names them otherwise than before.
+
+        Returns:
+            A line for each split that has changed where it lies.
+
+        Raises:
+            InputError: the data under the new paths are other ones, or the run does not say which it had.
+        """
+        if not self.data.is_file():
+            if moved:
+                raise InputError(
+                    f"{self.config}: cannot resume with data under another path: no {self.data.name} there"
+                )
+            return []
+        known = json.loads(self.data.read_text(encoding="utf-8"))
+        changed = [split for split, text in fingerprints.items() if known.get(split) != text]
+        if changed and moved:
+            raise InputError(
+                f"{self.config}: cannot resume with other data: data.{changed[0]} has other images, annotations or "
+                "categories than when the run began"
+            )
+        return [f"data.{split} has changed since the run began; it goes on with what is there now" for split in changed]
 
     def create(self, experiment: Experiment) -> None:
-        """An empty folder with the configuration; an older run in it is gone then."""
-        if self.path.exists():
-            shutil.rmtree(self.path)
-        replace_file(self.config, experiment.to_yaml())
+        """An empty folder with the configuration; an older run in it is gone then.
+
+        Raises:
+            InputError: it cannot be written to.
+            WorkFailed: the disk is full.
+        """
+        try:
+            if self.path.exists():
+                shutil.rmtree(self.path)
+        except OSError as error:
+            raise unwritten(self.path, error) from None
+        replace_file(self.config, experiment.with_absolute_paths().to_yaml())
 
     def save(self, segmenter, overwrite: bool = False) -> None:
         """Writes a segmenter that another loop has trained: its configuration, categories, environment and weights.
@@ -92,7 +159,6 @@ class RunFolder:
         """
         with new_folder(self.path, CONTENTS, overwrite) as path:
             folder = RunFolder(path)
-            replace_file(folder.config, segmenter.experiment.to_yaml())
             folder.describe(segmenter)
             segmenter.save_weights_file(folder.last_weights)
 
@@ -104,8 +170,17 @@ class RunFolder:
         if self.best_score.is_file() and json.loads(self.best_score.read_text(encoding="utf-8"))["step"] > step:
             self.best_score.unlink()
 
-    def describe(self, segmenter, strategy=None) -> None:
-        """Writes the category table and the environment, with the strategy if one is given."""
+    def describe(self, segmenter, strategy=None, fingerprints: dict[str, str] | None = None) -> None:
+        """Writes the configuration, the category table and the environment.
+
+        Args:
+            segmenter: what is trained.
+            strategy: of the training, if there is one.
+            fingerprints: what the data are known by again, of each split of the training.
+        """
+        replace_file(self.config, segmenter.experiment.with_absolute_paths().to_yaml())
+        if fingerprints is not None:
+            replace_file(self.data, json.dumps(fingerprints, indent=2) + "\n")
         replace_file(self.categories, segmenter.categories.to_json())
         environment = describe_environment() | {"parameters": int(segmenter.count_params())}
         if strategy is not None:
@@ -122,16 +197,23 @@ class RunFolder:
         with self.metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
 
-    def keep_best(self, step: int, score: float | None, segmenter) -> bool:
-        """Keeps the weights if `score` is the best so far; says whether it is."""
-        score = -1.0 if score is None else score
+    def keep_best(self, step: int, score: float | None, segmenter) -> str:
+        """Keeps the weights if none before were better; says why, and nothing if they are not kept.
+
+        An undefined score, None, is below every other.
+        """
+        why = "the best so far"
         if self.best_score.is_file():
-            best = json.loads(self.best_score.read_text(encoding="utf-8"))
-            if score <= best["pq"]:
-                return False
+            best = json.loads(self.best_score.read_text(encoding="utf-8"))["pq"]
+            if _rank(score) < _rank(best):
+                return ""
+            if _rank(score) == _rank(best):
+                why = "equal to the best so far, the later weights are kept"
+        if score is None:
+            why = "undefined for want of segments, the latest weights are kept"
         segmenter.save_weights_file(self.best_weights)
         replace_file(self.best_score, json.dumps({"step": step, "pq": score}) + "\n")
-        return True
+        return why
 
     def load_experiment(self, overrides: Sequence[str] = ()) -> Experiment:
         """The run's experiment, after overrides of settings that the weights do not depend on.
@@ -163,6 +245,10 @@ class RunFolder:
             if path.is_file():
                 return path
         raise InputError(f"{self.path}: no weights yet; expected best.safetensors or last.safetensors")
+
+
+def _rank(score: float | None) -> float:
+    return -1.0 if score is None else score
 
 
 def _flat(settings: dict, prefix: str = "") -> dict[str, object]:

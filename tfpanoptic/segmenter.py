@@ -16,6 +16,7 @@ from PIL import Image
 
 from tfpanoptic.backbones import BACKBONES
 from tfpanoptic.categories import CategoryTable
+from tfpanoptic.category_match import Outputs
 from tfpanoptic.data.dataset import Dataset, ImageRecord, read_record_image
 from tfpanoptic.data.load_image import load_image
 from tfpanoptic.errors import InputError, settings_of
@@ -105,9 +106,9 @@ class PanopticSegmenter(keras.Model):
         experiment = Experiment.from_yaml(path, overrides)
         with settings_of(path):
             segmenter = cls(experiment, experiment.load_categories())
-        report = segmenter.load_initial_weights()
-        if report is not None and not report.complete:
-            print(report, file=sys.stderr)
+        for report in segmenter.load_initial_weights():
+            if not report.plain:
+                print(report, file=sys.stderr)
         return segmenter
 
     @classmethod
@@ -163,11 +164,15 @@ class PanopticSegmenter(keras.Model):
         RunFolder(path).save(self, overwrite)
 
     def load_weights_file(self, path: str | Path, strict: bool = True) -> LoadReport:
-        """Sets the weights from a safetensors file of ours; see `weights.load_weights`."""
-        return load_weights(path, self, self.categories, strict=strict)
+        """Sets the weights from a safetensors file of ours, the outputs of categories by name.
 
-    def load_initial_weights(self) -> LoadReport | None:
-        """Sets the weights that training starts from; None if the configuration names none.
+        See `weights.load_weights` for what is taken if it is not strict.
+        """
+        outputs = Outputs(self.categories, self.channels)
+        return load_weights(path, self, outputs, self.experiment.architecture.category_layers, strict)
+
+    def load_initial_weights(self) -> tuple[LoadReport, ...]:
+        """Sets the weights that training starts from, and says of each source what was taken; none if it names none.
 
         Those of `model.backbone.weights` come first, and then the file of `training.initial_weights` over them; a file
         that must have all weights makes the first ones needless.
@@ -175,25 +180,25 @@ class PanopticSegmenter(keras.Model):
         Raises:
             InputError: as `weights.load_weights` and `backbones.imagenet.set_imagenet_weights`.
         """
-        training, report = self.experiment.training, None
+        training, reports = self.experiment.training, []
         if training.initial_weights is None or not training.initial_weights_strict:
-            report = self._load_backbone_weights()
-        if training.initial_weights is None:
-            return report
-        return self.load_weights_file(training.initial_weights, strict=training.initial_weights_strict)
+            reports += self._load_backbone_weights()
+        if training.initial_weights is not None:
+            reports.append(self.load_weights_file(training.initial_weights, training.initial_weights_strict))
+        return tuple(reports)
 
-    def _load_backbone_weights(self) -> LoadReport | None:
-        """Sets the weights of the backbone that `model.backbone.weights` names; None if it names none."""
+    def _load_backbone_weights(self) -> list[LoadReport]:
+        """Sets the weights of the backbone that `model.backbone.weights` names, if it names any."""
         from tfpanoptic.backbones.imagenet import set_imagenet_weights
 
         model = self.experiment.model
         backbone: Any = getattr(model, "backbone", None)
         if getattr(backbone, "weights", None) is None:
-            return None
+            return []
         source: Any = BACKBONES[backbone.name].imagenet  # the configuration refuses weights where there are none
         loaded = set_imagenet_weights(self.infer_network, source, backbone, model.norm, model.normalization)
         left = tuple(weight.path for weight in self.weights if weight.path not in set(loaded))
-        return LoadReport(f"ImageNet weights of {backbone.name}", loaded, left, ())
+        return [LoadReport(f"ImageNet weights of {backbone.name}", loaded, left, ())]
 
     @property
     def channels(self) -> dict[str, tuple[int, ...]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from tfpanoptic.architecture import Architecture, Networks, Segments
+from tfpanoptic.architecture import Architecture, CategoryLayer, Networks, Segments
 from tfpanoptic.panoptic_map import category_of, encode, instance_of
 from tfpanoptic.settings.config import StrictConfig
 from tfpanoptic.settings.input_size import Grid
@@ -161,6 +161,11 @@ TOY = Architecture(
     config=ToyConfig,
     grid=grid,
     channels=channels,
+    category_layers=(
+        CategoryLayer("semantic_head", "semantic_logits"),
+        CategoryLayer("box_head", "box_logits"),
+        CategoryLayer("early_head", "box_logits"),
+    ),
     build=build,
     targets=targets,
     loss=loss,

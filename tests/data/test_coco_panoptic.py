@@ -374,7 +374,7 @@ def test_without_annotations_the_setting_for_other_categories_is_named(paths, tm
     for load in (lambda: load_coco_categories(config), lambda: load_coco_panoptic(config, "val")):
         setting, message = refusal(load)
         assert setting == "data.train.annotations"
-        assert f"coco/train.json: no such file or folder in {tmp_path}" in message
+        assert f"coco/train.json: no such file or folder beside the configuration or in {tmp_path}" in message
         assert "data.categories=FILE" in message
 
 

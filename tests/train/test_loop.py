@@ -33,6 +33,7 @@ def test_a_run_leaves_everything_it_promises(tiny_run):
         "config.yaml",
         "categories.json",
         "environment.json",
+        "data.json",
         "metrics.jsonl",
         "checkpoints",
         "best.safetensors",
@@ -101,7 +102,7 @@ def test_an_evaluation_that_was_interrupted_is_caught_up(tiny_experiment, tmp_pa
 
 
 def test_a_run_says_which_initial_weights_do_not_fit(tiny_settings, tiny_run, tmp_path, monkeypatch, capsys):
-    """The tiny run has no channel for void: kernel and bias of its semantic head's last layer have other shapes."""
+    """The tiny run has no channel for void: of its semantic head's last layer, kernel and bias, void stays new."""
 
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
@@ -112,8 +113,12 @@ def test_a_run_says_which_initial_weights_do_not_fit(tiny_settings, tiny_run, tm
     monkeypatch.setattr(PanopticSegmenter, "loss_shares", interrupted)  # in the first step: said before it
     with pytest.raises(KeyboardInterrupt):
         train(Experiment.from_dict(tiny_settings), tmp_path / "run")
-    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith(path)]
-    assert len(lines) == 1 and "2 of the model left as they were (semantic_head" in lines[0]
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith(f"starts from {path}")]
+    assert len(lines) == 1 and "2 in part (semantic_head" in lines[0]
+    (kept,) = json.loads((tmp_path / "run" / "initial_weights.json").read_text())
+    assert kept["partly"] == ["semantic_head/predict/bias", "semantic_head/predict/kernel"]
+    assert len(kept["loaded"]) == len(weights(tiny_run / "last.safetensors")) - 2
+    assert kept["left"] == kept["unused"] == []
 
 
 def test_resume_and_overwrite_exclude_each_other(tiny_experiment, tiny_run):

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from PIL import Image
@@ -22,14 +22,15 @@ from tfpanoptic.data.folder_listing import FolderListing
 from tfpanoptic.errors import InputError, SettingError, raise_first
 from tfpanoptic.segment_map import SegmentMap, ids_to_rgb, to_coco_segments
 from tfpanoptic.settings.config import StrictConfig
+from tfpanoptic.settings.paths import FilePath, PathSetting
 
 
 class CocoSplitConfig(StrictConfig):
-    """Where one split lies; relative paths start at the working directory."""
+    """Where one split lies; relative paths start at the configuration's folder, or else at the working directory."""
 
-    images: str
-    annotations: str
-    panoptic: str
+    images: FilePath
+    annotations: FilePath
+    panoptic: FilePath
 
 
 class CocoPanopticConfig(StrictConfig):
@@ -41,7 +42,7 @@ class CocoPanopticConfig(StrictConfig):
     # The categories: "coco" or "cityscapes" for the official ones, or a JSON with a list of them, alone or under
     # `categories`; all those of the training annotations, and by default they themselves. A list alone is enough to
     # build a model or to convert weights.
-    categories: str | None = None
+    categories: Annotated[str, PathSetting(names=("coco", "cityscapes"))] | None = None
 
 
 def load_coco_panoptic(config: CocoPanopticConfig, split: str) -> Dataset:
@@ -109,7 +110,7 @@ def _require(setting: str, path: str, expected: str) -> None:
     try:
         Path(path).stat()
     except (FileNotFoundError, NotADirectoryError):
-        place = "" if Path(path).is_absolute() else f" in {Path.cwd()}, where relative paths start"
+        place = "" if Path(path).is_absolute() else f" beside the configuration or in {Path.cwd()}"
         raise SettingError(setting, f"{path}: no such file or folder{place}; expected {expected}") from None
     except (OSError, ValueError):
         pass  # whoever reads it says what is wrong

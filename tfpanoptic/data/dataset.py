@@ -94,6 +94,11 @@ class Dataset:
         """Number of images."""
         return len(self.records)
 
+    def void_images(self) -> list[str]:
+        """How many images have no segment at all, for people; no line where there is none."""
+        count = sum(not len(record.segments) for record in self.records)
+        return [f"{self.split}: {count} of {len(self)} images are all void, without a segment"] if count else []
+
     def unmatched(self) -> list[str]:
         """What did not match the table given for matching and how it counts, for people; at most two lines."""
         told = (
@@ -158,6 +163,19 @@ def exif_orientation(image: Image.Image) -> int:
     except (SyntaxError, ValueError, struct.error):
         return 1
     return orientation if orientation in TRANSPOSITIONS else 1
+
+
+def require_segments(dataset: Dataset) -> None:
+    """Checks that there is something to learn; the annotations tell, no image is read.
+
+    Raises:
+        InputError: no image has a segment.
+    """
+    if not any(len(record.segments) for record in dataset.records):
+        raise InputError(
+            f"{dataset.name} {dataset.split}: all void, none of its {len(dataset)} images has a segment "
+            "(segments_info is empty); expected labelled images"
+        )
 
 
 def require_size(path: Path, size: tuple[int, int], record: ImageRecord) -> None:

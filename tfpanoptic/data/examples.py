@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -122,7 +123,8 @@ def memory_reader(dataset: Dataset, deep_grey: DeepGrey = "high_byte") -> Reader
             images.append(image.numpy().reshape(-1, 3))
             panoptics.append(panoptic.numpy().reshape(-1))
     except tf.errors.OpError:
-        check_records(dataset, deep_grey)  # names the file in one line
+        # Images come in their order: this one failed. Names its file in one line.
+        check_records(replace(dataset, records=dataset.records[len(images) : len(images) + 1]), deep_grey)
         raise
     flat_images, flat_panoptics = tf.constant(np.concatenate(images)), tf.constant(np.concatenate(panoptics))
     starts, counts, shapes = tf.constant(np.cumsum(pixels) - pixels), tf.constant(pixels), tf.constant(sizes)

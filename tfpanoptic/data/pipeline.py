@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpanoptic.data.augment import augment
-from tfpanoptic.data.dataset import Dataset
+from tfpanoptic.data.dataset import Dataset, ImageRecord, require_segments
 from tfpanoptic.data.examples import Reader, decoded_bytes, file_reader, memory_reader
 from tfpanoptic.data.input_size import prepare_batch, prepare_labels
 from tfpanoptic.settings.augmentation import AugmentConfig
@@ -67,12 +67,13 @@ def training_batches(
 
     Raises:
         SettingError: a crop that the grid does not fit.
-        InputError: wrong files (as `file_reader`).
+        InputError: wrong files (as `file_reader`), or no image has a segment.
         ValueError: `batch_size` is not a multiple of `workers`.
     """
     if batch_size % workers:
         raise ValueError(f"batch_size must be a multiple of the {workers} workers, got {batch_size}")
     require_fitting("augment.crop", augment_config.crop, grid)
+    require_segments(dataset)
     read = _reader(dataset, input_config, memory_limit)
 
     def example(position: tf.Tensor) -> dict[str, Any]:
@@ -96,6 +97,12 @@ def training_batches(
 
     positions = tf.data.Dataset.counter(start_step * share).map(position_of)
     return _batched(positions, example, share, parallel_calls, drop_remainder=True)
+
+
+def records_of_batch(dataset: Dataset, batch_size: int, seed: int, step: int) -> list[ImageRecord]:
+    """The images of the batch at `step` of `training_batches`, whose first is 0; some may be there twice."""
+    positions = tf.range(step * batch_size, (step + 1) * batch_size, dtype=tf.int64)
+    return [dataset.records[int(record_number(position, len(dataset), seed))] for position in positions]
 
 
 def validation_batches(

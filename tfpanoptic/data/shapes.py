@@ -25,6 +25,7 @@ from tfpanoptic.data.dataset import Dataset
 from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import SegmentMap, extents, relabel, segment_rows
 from tfpanoptic.settings.config import StrictConfig
+from tfpanoptic.settings.paths import FilePath
 
 SPLITS = ("train", "val")
 THINGS = ("disc", "square", "triangle", "ring")
@@ -62,7 +63,7 @@ class ShapesConfig(StrictConfig):
     val_images: int = Field(40, ge=1)
     seed: int = Field(0, ge=0)
     # Where the files go; by default below the user's cache folder.
-    folder: str | None = None
+    folder: FilePath | None = None
 
 
 def load_shapes(config: ShapesConfig, split: str) -> Dataset:

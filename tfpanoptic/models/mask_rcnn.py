@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from tfpanoptic.architecture import CategoryLayer
 from tfpanoptic.backbones import BACKBONES
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import SettingError
@@ -23,6 +24,12 @@ STRIDES = (*ENDPOINTS.values(), 64)
 GRID = Grid(32)
 # Draws of the samples; each takes two.
 ANCHOR_DRAW, REGION_DRAW = 0, 2
+# Deltas and masks are those of things, in the order of the logits.
+CATEGORY_LAYERS = (
+    CategoryLayer("box_head/class_logits", "box_logits"),
+    CategoryLayer("box_head/deltas", "box_logits", outputs_each=4, void=False),
+    CategoryLayer("mask_head/logits", "box_logits", void=False),
+)
 
 
 class RPNConfig(StrictConfig):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, PositiveInt
 
-from tfpanoptic.architecture import Architecture, Networks, Oracle, Segments, Views
+from tfpanoptic.architecture import Architecture, CategoryLayer, Networks, Oracle, Segments, Views
 from tfpanoptic.backbones import BACKBONES
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import SettingError
@@ -290,6 +290,7 @@ ARCHITECTURE = Architecture(
     config=PanopticDeepLabConfig,
     grid=grid,
     channels=channels,
+    category_layers=(CategoryLayer("semantic_head/predict", "semantic_logits"),),
     build=build,
     targets=targets,
     loss=loss,

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from tfpanoptic.architecture import Architecture, Networks, Oracle, Relaxation, Segments
+from tfpanoptic.architecture import Architecture, CategoryLayer, Networks, Oracle, Relaxation, Segments
 from tfpanoptic.backbones import BACKBONES
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.models import mask_rcnn
@@ -198,6 +198,7 @@ ARCHITECTURE = Architecture(
     config=PanopticFPNConfig,
     grid=grid,
     channels=channels,
+    category_layers=(CategoryLayer("semantic_fpn/logits", "semantic_logits"), *mask_rcnn.CATEGORY_LAYERS),
     build=build,
     targets=targets,
     loss=loss,

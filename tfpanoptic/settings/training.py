@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from tfpanoptic.settings.config import StrictConfig
+from tfpanoptic.settings.paths import FilePath
 
 
 def _pattern(text: str) -> str:
@@ -148,9 +149,10 @@ class TrainingConfig(StrictConfig):
     # At most so many images of `val` during training; null takes all.
     evaluate_images: int | None = Field(None, ge=1)
     checkpoint_every: int = Field(1_000, ge=1)
-    # Weights to start from, a safetensors file of ours; they come over those of `model.backbone.weights`.
-    initial_weights: str | None = None
-    # False leaves weights of other shapes or names, such as a head for other categories, as initialised.
+    # Weights to start from, a safetensors file of ours; they come over those of `model.backbone.weights`. Outputs of
+    # categories are matched by name, and by thing or stuff, in whatever order the file has them.
+    initial_weights: FilePath | None = None
+    # False leaves weights of other shapes or names as initialised, and the outputs of categories that the file lacks.
     initial_weights_strict: bool = True
 
     @model_validator(mode="after")

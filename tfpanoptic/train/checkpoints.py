@@ -5,6 +5,7 @@ The batch of a step and all randomness of the network are functions of (seed, st
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import keras
@@ -38,8 +39,20 @@ class Checkpoints:
 
     def save(self, step: int) -> None:
         """Writes the state after `step` updates; a process killed meanwhile leaves the one before."""
+        if self.latest_step() == step:
+            return  # a step has one state
         self.step.assign(step)
-        self._manager.save(checkpoint_number=step)
+        try:
+            self._manager.save(checkpoint_number=step)
+        except tf.errors.OpError:
+            for part in self.folder.glob(f"ckpt-{step}[._]*"):  # what a full disk has of it
+                shutil.rmtree(part) if part.is_dir() else part.unlink()
+            raise
+
+    def latest_step(self) -> int | None:
+        """The step of the latest checkpoint, None where there is none."""
+        path = self._manager.latest_checkpoint
+        return None if path is None else int(path.rpartition("-")[2])
 
     def restore(self) -> int:
         """Brings back the latest state and returns its step; 0 where there is none.

@@ -6,6 +6,8 @@ and a checkpoint holds everything else, so a run that was killed and resumed end
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +15,16 @@ import keras
 import tensorflow as tf
 
 from tfpanoptic.atomic import require_outside
-from tfpanoptic.data.dataset import check_records
-from tfpanoptic.data.pipeline import training_batches
-from tfpanoptic.errors import SettingError
+from tfpanoptic.data.dataset import Dataset, check_records
+from tfpanoptic.data.dataset_contents import contents_fingerprint
+from tfpanoptic.data.pipeline import records_of_batch, training_batches
+from tfpanoptic.errors import InputError, SettingError
 from tfpanoptic.experiment import Experiment
 from tfpanoptic.ops.tensorflow_only import require_tensorflow
-from tfpanoptic.run_folder import RunFolder
+from tfpanoptic.run_folder import LENGTHENED, RunFolder
 from tfpanoptic.segmenter import PanopticSegmenter
 from tfpanoptic.train.checkpoints import Checkpoints
+from tfpanoptic.train.failures import FAILURES, told
 from tfpanoptic.train.recorder import Recorder
 from tfpanoptic.train.strategy import is_chief
 from tfpanoptic.train.updates import Updates
@@ -39,7 +43,8 @@ def train(
         experiment: what to train, on what, and how.
         out: the run folder.
         strategy: where to run; None is one device.
-        resume: go on from the folder's latest checkpoint; the folder's configuration must be the same.
+        resume: go on from the folder's latest checkpoint; its configuration must be the same but for what does not
+            change the outcome, see `RunFolder.require_usable`.
         overwrite: replace an older run in `out`.
 
     Returns:
@@ -49,13 +54,14 @@ def train(
         InputError: the folder exists, the configuration differs from the folder's, the data are wrong, or Keras runs
             on another backend than TensorFlow.
         SettingError: the network, the data or the replicas do not allow a setting.
-        WorkFailed: a loss was not finite.
+        WorkFailed: a loss was not finite, or TensorFlow, the memory or the disk failed.
     """
     require_tensorflow("training")
     strategy = strategy or tf.distribute.get_strategy()
-    _require_equal_shares(strategy, experiment.training.batch_size)
+    settings = experiment.training
+    _require_equal_shares(strategy, settings.batch_size)
     folder = RunFolder(out)
-    folder.require_usable(experiment, resume, overwrite)
+    changes = folder.require_usable(experiment, resume, overwrite)
     dataset, validation = experiment.load_data("train"), experiment.load_data("val")
     if len(validation.table_only) == len(dataset.categories):
         raise SettingError("data.val", f"no category in common with data.train; {'; '.join(validation.unmatched())}")
@@ -63,29 +69,74 @@ def train(
         images = {
             path.parent for r in (*dataset.records, *validation.records) for path in (r.image_path, r.panoptic_path)
         }
-        weights = experiment.training.initial_weights
+        weights = experiment.with_absolute_paths().training.initial_weights
         require_outside(folder.path, [*sorted(images), *([weights] if weights else [])])
-    keras.utils.set_random_seed(experiment.training.seed)
+    fingerprints = {"train": contents_fingerprint(dataset), "val": contents_fingerprint(validation)}
+    notes = [*(f"changed: {change}" for change in changes), *dataset.void_images(), *validation.void_images()]
+    if resume:
+        notes += folder.require_same_data(fingerprints, any(change.startswith("data.") for change in changes))
+    keras.utils.set_random_seed(settings.seed)
     with strategy.scope():
         segmenter = PanopticSegmenter(experiment, dataset.categories)
-        updates = Updates(experiment.training, segmenter.trainable_variables)
+        updates = Updates(settings, segmenter.trainable_variables)
         start = Checkpoints(folder.checkpoints, segmenter, updates).restore() if resume else 0
-        loaded = segmenter.load_initial_weights() if start == 0 else None
-    batches = iter(_distributed_batches(strategy, experiment, dataset, segmenter, start))
+        loaded = () if start else segmenter.load_initial_weights()
+    if start > settings.steps or (start == settings.steps and folder.last_weights.is_file()):
+        _tell_finished(folder, experiment, start)
+        updates.use_average()
+        return segmenter
+    with told("before the first step"):
+        batches = iter(_distributed_batches(strategy, experiment, dataset, segmenter, start))
     step_function = _step_function(strategy, segmenter, updates, experiment)
     # Whatever may be wrong with the input has been found by now: an older run stays until here.
     recorder = Recorder(experiment, folder, segmenter, updates, validation, chief=is_chief(strategy))
-    with recorder.recording(start, resume, strategy, loaded):
-        try:
-            recorder.catch_up(start)
-            for step in range(start + 1, experiment.training.steps + 1):
-                recorder.record(step, step_function(next(batches)))
-        except tf.errors.OpError:
-            check_records(dataset, experiment.input.deep_grey)  # names the damaged file, if that is what it was
-            raise
+    with recorder.recording(start, resume, strategy, loaded, fingerprints, notes):
+        recorder.catch_up(start)
+        for step in range(start + 1, settings.steps + 1):
+            batch = _next_batch(batches, dataset, experiment, step)
+            try:
+                losses = step_function(batch)
+            except FAILURES as error:
+                raise recorder.step_failed(step, error) from None
+            recorder.record(step, losses)
     updates.use_average()
     recorder.save_last()
     return segmenter
+
+
+def _tell_finished(folder: RunFolder, experiment: Experiment, step: int) -> None:
+    """Says that a run to resume is at its end.
+
+    Raises:
+        InputError: it is beyond the end that it should have.
+    """
+    steps, schedule = experiment.training.steps, experiment.training.schedule.name
+    if step > steps:
+        raise InputError(f"{folder.path}: already at step {step}, training.steps is {steps}; nothing to resume")
+    if schedule in LENGTHENED:
+        longer = "a larger training.steps goes on"
+    else:
+        longer = (
+            f"the schedule {schedule} ends here, training.initial_weights starts a new run from {folder.last_weights}"
+        )
+    print(f"{folder.path}: already at step {step} of {steps}; {longer}", file=sys.stderr)
+
+
+def _next_batch(batches, dataset: Dataset, experiment: Experiment, step: int):
+    """The batch of a step.
+
+    Raises:
+        InputError: one of its files cannot be used; only these files are read again, to name it.
+    """
+    try:
+        return next(batches)
+    except tf.errors.OpError:
+        settings = experiment.training
+        # Batches are prepared ahead: replicas may be told of the next one's error.
+        for ahead in (step - 1, step):
+            records = records_of_batch(dataset, settings.batch_size, settings.seed, ahead)
+            check_records(replace(dataset, records=tuple(records)), experiment.input.deep_grey)
+        raise
 
 
 def _require_equal_shares(strategy: tf.distribute.Strategy, batch_size: int) -> None:

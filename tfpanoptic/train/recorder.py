@@ -6,23 +6,26 @@ Of several workers only the chief writes. All of them check losses and weights, 
 from __future__ import annotations
 
 import functools
+import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any, Concatenate, ParamSpec
 
 import keras
 import tensorflow as tf
 
+from tfpanoptic.atomic import replace_file
 from tfpanoptic.data.dataset import Dataset
-from tfpanoptic.errors import WorkFailed
+from tfpanoptic.errors import InputError, WorkFailed
 from tfpanoptic.experiment import Experiment
 from tfpanoptic.predict.evaluate import evaluate_with_pictures
 from tfpanoptic.progress import progress
 from tfpanoptic.run_folder import RunFolder
 from tfpanoptic.segmenter import PanopticSegmenter
 from tfpanoptic.train.checkpoints import Checkpoints
+from tfpanoptic.train.failures import FAILURES, reason
 from tfpanoptic.train.updates import Updates
 from tfpanoptic.weights import LoadReport
 
@@ -73,9 +76,15 @@ class Recorder:
 
     @contextmanager
     def recording(
-        self, start: int, resume: bool, strategy: tf.distribute.Strategy, loaded: LoadReport | None
+        self,
+        start: int,
+        resume: bool,
+        strategy: tf.distribute.Strategy,
+        loaded: Sequence[LoadReport],
+        fingerprints: dict[str, str],
+        notes: Sequence[str] = (),
     ) -> Iterator[None]:
-        """Within it the steps after `start` are recorded; an interruption leaves a checkpoint.
+        """Within it the steps after `start` are recorded; an interruption or a failure leaves a checkpoint.
 
         An older run in the folder is gone then, unless it is resumed.
 
@@ -83,26 +92,43 @@ class Recorder:
             start: steps that are done.
             resume: go on with the run in the folder.
             strategy: of the run.
-            loaded: what the load of initial weights did, to be said unless all fitted.
+            loaded: what was taken of the weights that training starts from.
+            fingerprints: split -> fingerprint of its contents.
+            notes: lines to be said first.
+
+        Raises:
+            InputError: an image of the data cannot be used.
+            WorkFailed: TensorFlow, the memory or the disk failed within it.
         """
-        self._prepare_folder(start, resume, strategy)
+        self._prepare_folder(start, resume, strategy, loaded, fingerprints)
         with progress("train", self.settings.steps, start) if self.chief else nullcontext() as self._track:
-            for line in self.validation.unmatched():
+            for line in (*notes, *self.validation.unmatched(), *self._origin(start, loaded)):
                 self._say(line)
-            if loaded is not None and not loaded.complete:
-                self._say(str(loaded))
             try:
                 yield
             except KeyboardInterrupt:
                 self._save_interrupted()
                 raise
+            except InputError as error:
+                raise InputError(f"{error}; {self._stopped()}") from None
+            except FAILURES as error:
+                raise WorkFailed(f"{reason(error)}; {self._stopped()}") from None
+
+    def _origin(self, start: int, loaded: Sequence[LoadReport]) -> list[str]:
+        """What the run starts from."""
+        if start:
+            return [f"resumed after step {start}"]
+        return [f"starts from {report}" for report in loaded] or [f"starts from new weights, seed {self.settings.seed}"]
 
     @_by_the_chief
-    def _prepare_folder(self, start: int, resume: bool, strategy) -> None:
+    def _prepare_folder(self, start: int, resume: bool, strategy, loaded, fingerprints) -> None:
         if not resume:
             self.folder.create(self.experiment)
         self.folder.rewind(start)
-        self.folder.describe(self.segmenter, strategy)
+        self.folder.describe(self.segmenter, strategy, fingerprints)
+        if loaded:
+            content = json.dumps([report.to_dict() for report in loaded], indent=2) + "\n"
+            replace_file(self.folder.initial_weights, content)
         self._checkpoints = Checkpoints(self.folder.checkpoints, self.segmenter, self.updates)
 
     def catch_up(self, step: int) -> None:
@@ -147,7 +173,7 @@ class Recorder:
             for name, value in losses.items():
                 if not math.isfinite(value):
                     raise WorkFailed(
-                        f"step {step}: loss term {name} is {value}; stopped. The latest checkpoint is from before it; "
+                        f"step {step}: loss term {name} is {value}; stopped{self._latest()}; "
                         "a lower learning rate or optimizer.clip_norm may help"
                     )
         return {k: sum(losses[k] for _, losses in values) / len(values) for k in values[0][1]} if values else {}
@@ -165,10 +191,9 @@ class Recorder:
             limit = self.settings.evaluate_images
             summary = evaluate_with_pictures(self.segmenter, self.validation, self.folder.pictures, limit)
             self.folder.log({"step": step, "pq": summary})
-            score = summary["all"]["pq"]
-            best = self.folder.keep_best(step, score, self.segmenter)
+            kept = self.folder.keep_best(step, summary["all"]["pq"], self.segmenter)
         shown = {k: "-" if summary[k]["pq"] is None else f"{100 * summary[k]['pq']:.1f}" for k in ("all", "things")}
-        self._say(f"step {step}: PQ {shown['all']}, things {shown['things']}{', the best so far' if best else ''}")
+        self._say(f"step {step}: PQ {shown['all']}, things {shown['things']}{f', {kept}' if kept else ''}")
 
     @_by_the_chief
     def _save_interrupted(self) -> None:
@@ -177,6 +202,29 @@ class Recorder:
         done = int(keras.ops.convert_to_numpy(self.updates.iterations))
         self._save(done)
         self._say(f"interrupted after step {done}; go on with --resume")
+
+    def step_failed(self, step: int, error: BaseException) -> WorkFailed:
+        """The error to raise where a step itself failed: its weights may be half updated, so nothing is saved."""
+        return WorkFailed(f"step {step}: {reason(error)}; stopped{self._latest()}")
+
+    def _stopped(self) -> str:
+        """Leaves a checkpoint where the work failed between steps, and says from where the run can go on."""
+        if self._checkpoints is not None:
+            try:
+                self._flush()
+                done = int(keras.ops.convert_to_numpy(self.updates.iterations))
+                if done:
+                    self._save(done)
+            except (WorkFailed, *FAILURES):
+                pass  # the one before it stays
+        return f"stopped{self._latest()}; --resume goes on"
+
+    def _latest(self) -> str:
+        """Which checkpoint there is, of the chief; a part of a sentence."""
+        if self._checkpoints is None:
+            return ""
+        step = self._checkpoints.latest_step()
+        return ", no checkpoint was written yet" if step is None else f", the latest checkpoint is of step {step}"
 
     @_by_the_chief
     def save_last(self) -> None:

@@ -1,0 +1,49 @@
+import json
+
+import pytest
+
+from tfpanoptic.run_folder import RunFolder
+
+
+class Weights:
+    """Writes its step in place of weights."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def save_weights_file(self, path):
+        path.write_text(str(self.step))
+
+
+@pytest.mark.parametrize(
+    "scores, kept",
+    [
+        ((0.0, 0.0, 0.0), 3),  # of equal ones the latest
+        ((None, None, None), 3),  # undefined: the last ones
+        ((0.2, 0.5, 0.5), 3),
+        ((0.2, 0.5, 0.4), 2),
+        ((None, 0.0, None), 2),  # any score is more than none
+    ],
+)
+def test_the_latest_of_the_best_weights_are_kept(tmp_path, scores, kept):
+    folder = RunFolder(tmp_path)
+    said = [folder.keep_best(step, score, Weights(step)) for step, score in enumerate(scores, start=1)]
+    assert json.loads(folder.best_score.read_text()) == {"step": kept, "pq": scores[kept - 1]}
+    assert folder.best_weights.read_text() == str(kept)
+    assert [bool(words) for words in said] == [True, *said_of(scores)]
+    assert all("undefined" in words for words, score in zip(said, scores) if words and score is None)
+
+
+def said_of(scores):
+    """Whether the weights of each step after the first are kept: none before were better."""
+    ranks = [-1 if score is None else score for score in scores]
+    return [ranks[i] >= max(ranks[:i]) for i in range(1, len(ranks))]
+
+
+def test_a_best_score_of_an_older_version_that_was_undefined_is_passed(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.best_score.write_text('{"step": 1, "pq": -1.0}')
+    assert folder.keep_best(2, None, Weights(2)) and json.loads(folder.best_score.read_text()) == {
+        "step": 2,
+        "pq": None,
+    }
