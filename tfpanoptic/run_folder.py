@@ -106,7 +106,9 @@ class RunFolder:
             )
         if other:
             listed = ", ".join(phrases[key] for key in other[:3])
-            raise InputError(f"{self.config}: cannot resume with other settings: {listed}")
+            raise InputError(
+                f"{self.config}: cannot resume with other settings: {listed}; repeat those of the run's start"
+            )
         return list(phrases.values())
 
     def require_same_data(self, fingerprints: dict[str, str], moved: bool) -> list[str]:

@@ -55,6 +55,11 @@ def test_env_is_json_alone_and_imports_no_backend(tmp_path):
         assert found["packages"]["keras"] == importlib.metadata.version("keras")
 
 
+def test_the_version_is_told():
+    finished = run("--version")
+    assert (finished.returncode, finished.stdout) == (0, importlib.metadata.version("tfpanoptic") + "\n")
+
+
 def test_a_wrong_configuration_is_told_before_anything_is_computed():
     finished = run("doctor", "nuclei", "model.backbone.name=resnet9", "--config", DEMO_CONFIG)
     assert finished.returncode == 2

@@ -22,6 +22,7 @@ def test_every_scale_has_a_mirrored_view():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
+        ({"scales": 1.25}, r"scales: expected a list, as \[1, 2\], found 1.25"),
         ({"scales": []}, r"scales: .*found \[\]"),
         ({"scales": [1, 0]}, "scales.1: .*greater than or equal to 0.1, found 0"),
         ({"scales": [-1]}, "scales.0: .*greater than or equal to 0.1, found -1"),

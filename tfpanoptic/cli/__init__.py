@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 import warnings
+from typing import Annotated
 
 import typer
 
@@ -22,14 +23,31 @@ from tfpanoptic.cli.streams import guard_streams, lost_output
 from tfpanoptic.cli.train import train
 from tfpanoptic.cli.weights import convert
 from tfpanoptic.errors import InputError, WorkFailed
+from tfpanoptic.version import __version__
 
 app = typer.Typer(
     name="tfpanoptic",
-    help="Panoptic segmentation with Keras 3 and TensorFlow: train, evaluate, compare, predict, export.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Panoptic segmentation with Keras 3 and TensorFlow: train, evaluate, compare, predict, export."""
+
+
 weights = typer.Typer(help="Weight files of this and of other projects.", no_args_is_help=True)
 weights.command()(convert)
 for verb in (demo, doctor, train, evaluate, compare, predict, export, models, schema, env):

@@ -56,7 +56,9 @@ def _print_warnings(summary: dict[str, Any]) -> None:
         )
     quality = summary.get("pq", {}).get("per_category", {}).values()
     if any(row["fn"] for row in quality) and not any(row["tp"] for row in quality):
-        print("no segment matches: do category ids and file names mean the same on both sides?")
+        print(
+            "no segment matches: is the model trained, and do category ids and file names mean the same on both sides?"
+        )
 
 
 def _print_ignored(ignored: dict[str, Any]) -> None:

@@ -134,6 +134,8 @@ def _line(error: Any, schema: Any, prefix: str) -> str:
     if error["type"] == "missing":
         return f"{where} is missing"
     found, message = error["input"], error["msg"].removeprefix("Value error, ")
+    if error["type"] in ("list_type", "tuple_type"):
+        message = "expected a list, as [1, 2]"
     if error["type"] == "unknown_name":
         if isinstance(found, dict) and "name" not in found:
             return f"{where}.name is missing; {message}"
