@@ -49,6 +49,14 @@ def test_maps_of_other_divisors_are_refused(metric, divisor):
 
 
 @metrics
+def test_more_categories_than_panoptic_maps_have_room_for_are_refused(metric):
+    """Labels of category 1,678 on do not fit the 24 bits that the pairs of segments are counted in."""
+    table = CategoryTable(tuple(Category(i, f"c{i}", True, (0, 0, 0), i) for i in range(1, 1_678)))
+    with pytest.raises(InputError, match="at most 1676 categories fit a panoptic map, found 1677"):
+        metric(table)
+
+
+@metrics
 def test_a_graph_names_an_unknown_label_and_counts_nothing(metric):
     metric = metric(TABLE)
     update = tf.function(metric.update_state, input_signature=[tf.TensorSpec([None, None, None], tf.int64)] * 2)

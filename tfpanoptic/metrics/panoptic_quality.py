@@ -59,7 +59,7 @@ class PanopticQuality(keras.metrics.Metric):
         Raises:
             ValueError: a sample weight, or maps of another type, rank or of two shapes.
             InputError: a label that no panoptic map of these categories has; in a graph it is an
-                InvalidArgumentError, and under XLA the next `result` raises.
+                InvalidArgumentError. XLA does not compile this metric.
         """
         if sample_weight is not None:
             raise ValueError("panoptic quality takes no sample weights")
@@ -78,7 +78,7 @@ class PanopticQuality(keras.metrics.Metric):
         A group without any segment is NaN.
 
         Raises:
-            InputError: XLA left the assertion of an unknown label out; where the result is in a graph, it is NaN.
+            InputError: there was an unknown label; where the result is in a graph, it is NaN.
         """
         qualities, present = self._by_category()
         groups = {"": np.ones_like(self._isthing), "_things": self._isthing, "_stuff": ~self._isthing}

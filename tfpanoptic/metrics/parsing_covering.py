@@ -57,7 +57,7 @@ class ParsingCovering(keras.metrics.Metric):
         Raises:
             ValueError: a sample weight, or maps of another type, rank or of two shapes.
             InputError: a label that no panoptic map of these categories has; in a graph it is an
-                InvalidArgumentError, and under XLA the next `result` raises.
+                InvalidArgumentError. XLA does not compile this metric.
         """
         if sample_weight is not None:
             raise ValueError("parsing covering takes no sample weights")
@@ -78,7 +78,7 @@ class ParsingCovering(keras.metrics.Metric):
         """Scalar `pc`, a fraction; NaN without any true segment.
 
         Raises:
-            InputError: XLA left the assertion of an unknown label out; where the result is in a graph, it is NaN.
+            InputError: there was an unknown label; where the result is in a graph, it is NaN.
         """
         covering, present = self._by_category()
         mean = tf.reduce_sum(covering) / tf.math.count_nonzero(present, dtype=tf.float64)

@@ -29,12 +29,13 @@ class UnknownLabels:
         categories: the category table of both maps.
 
     Raises:
-        InputError: Keras runs on another backend than TensorFlow.
+        InputError: Keras runs on another backend than TensorFlow, or there are more categories than the labels of
+            panoptic maps have room for.
     """
 
     def __init__(self, metric: keras.metrics.Metric, categories: CategoryTable):
         require_tensorflow(type(metric).__name__)
-        self._categories = categories
+        self._categories = categories.require_panoptic_map()
         self.pixels = metric.add_variable((2,), "zeros", "int64", name="unknown_pixels")
         self.label = metric.add_variable((2,), "zeros", "int64", name="unknown_label")
 

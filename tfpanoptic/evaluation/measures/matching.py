@@ -23,10 +23,10 @@ from tfpanoptic.data.segment_png import counted_segments
 from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import SegmentMap, rows_of
 
-# Pixels of this id in a truth are of no segment and yet not void: what is predicted there is wrong. No PNG holds it.
-BACKGROUND = 1 << 24
 # Two ids share an integer of 64 bits while they are counted.
-MAX_ID = (1 << 31) - 1
+MAX_ID = (1 << 31) - 2
+# Pixels of this id in a truth are of no segment and yet not void: what is predicted there is wrong.
+BACKGROUND = MAX_ID + 1
 
 
 class SideError(InputError):
@@ -121,7 +121,8 @@ def pair_segments(truth: SegmentMap, prediction: SegmentMap, num_categories: int
         raise SideError("prediction", f"is {_size(prediction)} pixels, truth is {_size(truth)}")
     for side, segment_map in (("truth", truth), ("prediction", prediction)):
         _check_categories(side, segment_map, num_categories)
-        if segment_map.ids.size and not 0 <= segment_map.ids.min() <= segment_map.ids.max() <= MAX_ID:
+        largest = BACKGROUND if side == "truth" else MAX_ID
+        if segment_map.ids.size and not 0 <= segment_map.ids.min() <= segment_map.ids.max() <= largest:
             low, high = segment_map.ids.min(), segment_map.ids.max()
             raise SideError(side, f"has pixels of segment {low if low < 0 else high}, expected ids 0..{MAX_ID}")
     true_id, predicted_id, area = intersections(truth.ids, prediction.ids)
