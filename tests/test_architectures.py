@@ -28,12 +28,17 @@ ROOT = Path(__file__).parents[1]
 MADE_UP = {"toy"}
 
 
+def slow(*names):
+    """All models, those of `names` among the slow tests."""
+    return [pytest.param(name, marks=pytest.mark.slow) if name in names else name for name in MODELS]
+
+
 # A train network takes long to trace. What UPSNet adds to Panoptic FPN has no state, so these tests of it run apart;
 # so do Axial-DeepLab's, whose one layer with state has tests of its own, and DeeperLab's, which has none of its own.
 APART = ("upsnet", "axial_deeplab", "deeperlab")
-LONG = [pytest.param(name, marks=pytest.mark.slow) if name in APART else name for name in MODELS]
-# Under `fit` Panoptic FPN, too: the loop's test has it.
-FITTED = [pytest.param(name, marks=pytest.mark.slow) if name == "panoptic_fpn" else name for name in LONG]
+LONG = slow(*APART)
+# Panoptic FPN's are the longest: of these it runs the interrupted run alone, which has all of its state.
+LONGER = slow(*APART, "panoptic_fpn")
 
 
 @pytest.fixture(params=MODELS)
@@ -175,7 +180,7 @@ def one_device(folder):
     return run
 
 
-@pytest.mark.parametrize("name", LONG)
+@pytest.mark.parametrize("name", LONGER)
 def test_two_replicas_train_the_weights_of_one_device(name, folder, one_device, two_replicas):
     """Gradient clipping, dropout and sampling are on."""
     mirrored = folder / name / "trained"
@@ -183,7 +188,7 @@ def test_two_replicas_train_the_weights_of_one_device(name, folder, one_device, 
     assert_same_weights(mirrored / "last.safetensors", one_device(name) / "last.safetensors", atol=2e-5, rtol=2e-4)
 
 
-@pytest.mark.parametrize("name", FITTED)
+@pytest.mark.parametrize("name", LONGER)
 def test_two_replicas_fit_the_weights_and_the_history_of_one_device(name, folder, two_replicas):
     start, fitted, mirrored = (folder / name / f"{part}.safetensors" for part in ("start", "fitted", "mirrored"))
     alone = segmenter(name)
@@ -222,7 +227,7 @@ def test_a_run_interrupted_and_resumed_ends_with_the_same_bits(name, folder, one
     assert_same_weights(run / "last.safetensors", one_device(name) / "last.safetensors", atol=0, rtol=0)
 
 
-@pytest.mark.parametrize("name", LONG)
+@pytest.mark.parametrize("name", LONGER)
 def test_a_training_step_compiled_by_xla_gives_the_numbers_of_the_plain_one(name):
     model, batch = made(name)
     variables = model.trainable_variables
@@ -386,6 +391,7 @@ def test_heads_and_losses_are_float32_in_mixed_precision(name):
     assert keras.config.dtype_policy().name == "float32"
 
 
+@pytest.mark.parametrize("name", slow("deeperlab"))
 def test_the_doctor_measures_the_ceiling_or_says_that_there_is_no_oracle(name):
     tiny = experiment(name)
     arguments = (tiny.load_data("val"), tiny.architecture, tiny.model, tiny.input)

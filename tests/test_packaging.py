@@ -17,7 +17,14 @@ def clone(tmp_path):
     """A clone in a folder of the package's name, as far as an installation needs it."""
     folder = tmp_path / "tfpanoptic"
     (folder / "tfpanoptic").mkdir(parents=True)
-    for name in ("setup.py", "pyproject.toml", "README.md", "tfpanoptic/__init__.py", "tfpanoptic/version.py"):
+    for name in (
+        "setup.py",
+        "pyproject.toml",
+        "README.md",
+        "tfpanoptic/__init__.py",
+        "tfpanoptic/keras_objects.py",
+        "tfpanoptic/version.py",
+    ):
         shutil.copy(ROOT / name, folder / name)
     return folder
 

@@ -304,6 +304,6 @@ def test_quantize_says_what_to_do(segmenter):
 
 @pytest.mark.parametrize("source", [None, (image for image in ()), 3, object(), b"no image", {}])
 def test_messages_about_images_have_no_address(segmenter, source):
-    with pytest.raises(InputError, match="^image: ") as refused:
+    with pytest.raises(InputError, match="^image") as refused:
         segmenter.segment(source)
     assert "0x" not in str(refused.value) and "object [" not in str(refused.value)

@@ -99,7 +99,7 @@ def test_predicted_segments_need_no_area_and_may_have_a_score(problems, sink):
     segments = [{"id": 1, "category_id": 7, "score": 0.5}, {"id": 2, "category_id": 3}, {"id": 3, "category_id": "3"}]
     rows = predicted_segments({"file_name": "p.png", "segments_info": segments}, CATEGORY_IDS, sink)
     assert rows.tolist() == [(1, 1, False, 0, 0.5), (2, 2, False, 0, 1.0)]
-    assert rows["score"].dtype == np.float32
+    assert rows["score"].dtype == np.float64  # float32 would tie scores that differ
     ((code, message),) = problems
     assert code == "segment-invalid" and "p.png" in message and "category_id" in message and "'3'" in message
 

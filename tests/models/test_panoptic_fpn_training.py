@@ -258,6 +258,7 @@ def test_losses_and_gradients(variant):
             np.testing.assert_allclose(part, EXPECTED[key], atol=2e-3 * np.abs(EXPECTED[key]).max(), err_msg=name)
 
 
+@pytest.mark.slow
 def test_losses_of_three_steps():
     model = networks().train
     config = TrainingConfig.model_validate(

@@ -114,6 +114,7 @@ def test_a_file_damaged_in_the_middle_is_named_and_nothing_is_lost(on_disk, tmp_
     assert "\n" not in str(told.value) and 0 < len(seen) <= 2 * settings["training"]["batch_size"]
 
 
+@pytest.mark.slow
 def test_out_of_memory_in_a_step_is_told_at_once(tiny_settings, tmp_path, monkeypatch):
     """In step 4; checkpoints are of steps 2 and 4, and every file that is read again would be an error."""
 
