@@ -72,7 +72,7 @@ def evaluate_files(
         WorkFailed: a worker died.
     """
     table = rules.table(files.categories)
-    start = Evaluation(table, tuple(measures), files.source, total=files.total, rules=rules.lines())
+    start = Evaluation(table, tuple(measures), files.source, total=files.total, rules=rules.lines(files.categories))
 
     def counts(pairs: list[FilePair]) -> Iterator[ImageCounts | str]:
         return _counts(pairs, files.categories, start.measures, workers, rules)
