@@ -284,7 +284,7 @@ def test_an_output_never_replaces_a_file_that_is_read(run, files, output, read):
         files.folder / "r.html",
         *(output, files.folder / read),
     )
-    assert code == 2 and f"{read}: is read by this evaluation; expected another file to write" in err
+    assert code == 2 and f"{read}: exists and is named as an image; expected another file to write" in err
     assert (files.folder / read).read_bytes() == before and not (files.folder / "r.html").exists()
 
 
@@ -362,3 +362,101 @@ def test_the_numbers_have_the_quality_of_each_image(run, files, tmp_path):
         assert sum(row[key] for row in found["per_image"]) == sum(
             row[key] for row in found["pq"]["per_category"].values()
         )
+
+
+@pytest.mark.parametrize("suffix", [".ppm", ".jp2", ".html", ""])
+@pytest.mark.parametrize("shard", [[], ["--shard", "2/2"]])
+def test_a_report_never_replaces_a_photo_whatever_its_suffix(run, files, tmp_path, suffix, shard):
+    files.gt["images"][0]["file_name"] = f"photo{suffix}"  # of the first shard
+    photo = tmp_path / "photos" / f"photo{suffix}"
+    photo.parent.mkdir()
+    photo.write_bytes(b"a photo")
+    options = [*files.options(), *shard, "--images", photo.parent]
+    for output in ("--report", "--json", "--state"):
+        code, _, err = run("evaluate", *options, output, photo)
+        assert code == 2 and f"photo{suffix}: " in err and "expected another file to write" in err
+        assert photo.read_bytes() == b"a photo"
+
+
+@pytest.mark.parametrize("output", ["--json", "--report", "--state"])
+def test_an_output_never_replaces_an_image_that_only_another_call_reads(run, files, tmp_path, output):
+    options, second = files.options(), files.gt_dir / files.gt["annotations"][1]["file_name"]
+    beyond, link = files.pred_dir / "deep" / "beyond.TIF", tmp_path / "link.json"
+    beyond.parent.mkdir()
+    beyond.write_bytes(b"no prediction of this truth")
+    link.symlink_to(beyond)
+    for path, more in ((second, ["--shard", "1/2"]), (beyond, ["--subset"]), (link, ["--subset"])):
+        before = path.read_bytes()
+        code, _, err = run("evaluate", *options, *more, output, path)
+        assert code == 2 and path.name in err and "expected another file to write" in err
+        assert path.read_bytes() == before
+    assert run("evaluate", *options, "--json", files.pred_dir / "new.png")[0] == 0  # replaces nothing
+
+
+def test_an_output_never_replaces_an_instance_map_that_components_leave_unread(run, tmp_path):
+    (tmp_path / "c.json").write_text(json.dumps([{"id": 1, "name": "cell", "isthing": 1}]))
+    for part in ("gt/semantic", "gt/instance", "pred/semantic", "pred/instance"):
+        (tmp_path / part).mkdir(parents=True)
+        Image.fromarray(np.eye(8, dtype=np.uint8)).save(tmp_path / part / "a.png")
+    options = ["--format", "label-maps", "--gt-dir", tmp_path / "gt", "--pred-dir", tmp_path / "pred", "--components"]
+    options += ["--categories", tmp_path / "c.json"]
+    before = (tmp_path / "gt/instance/a.png").read_bytes()
+    code, _, err = run("evaluate", *options, "--json", tmp_path / "gt/instance/a.png")
+    assert code == 2 and "a.png: exists and is named as an image" in err
+    assert (tmp_path / "gt/instance/a.png").read_bytes() == before
+
+
+def test_a_shard_without_a_value_of_the_column_is_sliced_later(run, files, tmp_path):
+    for place, image in enumerate(files.gt["images"]):
+        image.update({"kind": "a"} if place % 4 == 0 else {})
+    options, states = [*files.options(), "--by", "kind"], []
+    for shard in ("1/2", "2/2"):
+        state = tmp_path / f"{shard[0]}.jsonl"
+        code, out, _ = run("evaluate", *options, "--shard", shard, "--state", state)
+        assert code == 0 and "(no value)" in out
+        assert run("evaluate", "--state", state, "--by", "kind")[0] == 0
+        states += ["--state", state]
+    assert run("evaluate", *states, "--by", "kind", "--json", tmp_path / "o.json")[0] == 0
+    slices = json.loads((tmp_path / "o.json").read_text())["by"]
+    assert {value: row["images"] for value, row in slices.items()} == {"a": 4, "(no value)": 12}
+    code, _, err = run("evaluate", *states, "--by", "kidn")
+    assert code == 2 and "column 'kidn': no image has it; found kind" in err
+    code, _, err = run("evaluate", *files.options(), "--by", "kidn", "--shard", "2/2")
+    assert code == 2 and "column 'kidn': no image has it; found kind" in err
+
+
+def test_a_category_to_ignore_is_the_same_by_name_and_by_id(run, files, tmp_path):
+    first, second = files.gt["categories"][:2]
+    ways = ([first["id"], second["name"]], [second["id"], first["name"]])
+    for way in ways:  # the second goes on with the state of the first
+        ignored = [word for each in way for word in ("--ignore", each)]
+        code, out, err = run("evaluate", *files.options(), *ignored, "--state", tmp_path / "s.jsonl")
+        assert code == 0 and "ignored, void in the truth" in out, err
+
+
+def test_frames_of_one_name_have_their_own_name_in_the_numbers_and_their_photo(run, files, tmp_path):
+    for image in files.gt["images"][:2]:
+        image["file_name"] = "frame.jpg"
+    (tmp_path / "photos").mkdir()
+    options = [*files.options(), "--images", tmp_path / "photos", "--state", tmp_path / "s.jsonl"]
+    (tmp_path / "photos/frame.jpg").write_bytes(b"a photo")
+    code, _, err = run("evaluate", *options, "--json", tmp_path / "o.json")
+    assert code == 0 and "no photo of 14 of 16 images" in err
+    assert run("evaluate", "--state", tmp_path / "s.jsonl", "--json", tmp_path / "again.json")[0] == 0
+    names = {image["id"]: image["file_name"] for image in files.gt["images"]}
+    for name in ("o.json", "again.json"):
+        rows = json.loads((tmp_path / name).read_text())["per_image"]
+        assert {row["image_id"]: row["file_name"] for row in rows} == names
+
+
+def test_pixel_areas_are_counted_where_the_json_has_none(run, files, tmp_path):
+    segments = [segment for annotation in files.gt["annotations"] for segment in annotation["segments_info"]]
+    for segment in segments:
+        del segment["area"]
+    code, _, err = run("evaluate", *files.options())
+    assert code == 2 and "lacks area; --pixel-areas counts its pixels instead" in err
+    assert run("evaluate", *files.options(), "--pixel-areas", "--json", tmp_path / "o.json")[0] == 0
+    files.write_pixel_areas()
+    assert run("evaluate", *files.options(), "--json", tmp_path / "official.json")[0] == 0
+    found, official = (json.loads((tmp_path / name).read_text())["pq"] for name in ("o.json", "official.json"))
+    assert found == official

@@ -4,7 +4,9 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "evaluation" / "panoptic"
 
@@ -23,6 +25,14 @@ class PanopticFiles:
         for name, content in (("gt.json", self.gt), ("pred.json", self.pred)):
             (self.folder / name).write_text(json.dumps(content))
         return self.folder / "gt.json", self.gt_dir, self.folder / "pred.json", self.pred_dir
+
+    def write_pixel_areas(self):
+        """Makes the areas of the truth the numbers of its pixels; those of the fixture are not all so."""
+        for annotation in self.gt["annotations"]:
+            with Image.open(self.gt_dir / annotation["file_name"]) as image:
+                ids = np.asarray(image.convert("RGB")).astype(int) @ [1, 256, 65536]
+            for segment in annotation["segments_info"]:
+                segment["area"] = int(np.sum(ids == segment["id"]))
 
     def options(self):
         """The paths as arguments of `tfpanoptic evaluate`."""

@@ -133,10 +133,18 @@ def test_categories_to_ignore_are_checked():
         Rules(ignored=("c", "2", "g", "s")).table(TABLE)
 
 
+@pytest.mark.parametrize("ignored", [("1", "g"), ("g", "c"), ("c", "c", "1", "g"), ("g", "1")])
+def test_the_same_rules_are_told_alike_however_they_are_given(ignored):
+    assert Rules(ignored=ignored).lines(TABLE) == Rules(ignored=("c", "g")).lines(TABLE)
+    assert "prediction: c, g" in Rules(ignored=ignored).lines(TABLE)[0]
+    assert Rules(ignored=("c", "d")).lines(TABLE) != Rules(ignored=("c", "g")).lines(TABLE)
+    assert Rules(least_area=1).lines(TABLE) == OFFICIAL.lines(TABLE) == ()  # a segment has a pixel
+
+
 def test_the_state_knows_the_rules(files, tmp_path):
     pairs, rules = read_coco_files(*files.paths()), Rules(void_background=True, least_area=9)
     whole = evaluate_files(pairs, FAST, rules=rules)
-    assert summarize(whole)["rules"] == list(rules.lines()) and len(rules.lines()) == 2
+    assert summarize(whole)["rules"] == list(rules.lines(pairs.categories)) and len(whole.rules) == 2
     parts = []
     for number in (0, 1):
         state, part = tmp_path / f"{number}.jsonl", replace(pairs, pairs=pairs.pairs[number::2])

@@ -26,11 +26,13 @@ def test_photos_are_found_by_name_or_by_their_cityscapes_key(tmp_path, capsys):
     photo(tmp_path / "a.png", 2, 3)
     photo(tmp_path / "val" / "ulm" / "ulm_000001_000019_leftImg8bit.png", 2, 3)
     names = ["a.png", "ulm_000001_000019", "ulm_000002_000019"]
-    photos = find_photos(tmp_path, names)
+    pairs = tuple(FilePair(name, name, 2, 3, Side(), Side()) for name in names)
+    photos = find_photos(tmp_path, pairs)
     assert {name: path.name for name, path in photos.items()} == {
         "a.png": "a.png",
         "ulm_000001_000019": "ulm_000001_000019_leftImg8bit.png",
     }
+    scenes_of_files(FileSet(None, pairs, ""), tmp_path)
     assert "no photo of 1 of 3 images, first ulm_000002_000019" in capsys.readouterr().err
 
 
@@ -55,4 +57,4 @@ def test_without_a_folder_there_is_no_photo():
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(InputError, match="nowhere: no such folder; expected the photos"):
-        find_photos(tmp_path / "nowhere", ["a.png"])
+        find_photos(tmp_path / "nowhere", [FilePair("a.png", "a.png", 2, 3, Side(), Side())])

@@ -144,17 +144,18 @@ def evaluate(
 
 def _evaluate_files(options: EvaluateOptions) -> tuple[Evaluation, Scenes]:
     from tfpanoptic.atomic import require_unread
-    from tfpanoptic.data.folder_listing import images_below
     from tfpanoptic.evaluation.counting import evaluate_files, sensible_workers
-    from tfpanoptic.evaluation.files import read_files
+    from tfpanoptic.evaluation.files import part_of_files, read_files
     from tfpanoptic.evaluation.measures import FAST
-    from tfpanoptic.report.file_scenes import scenes_of_files
+    from tfpanoptic.report.file_scenes import find_photos, scenes_of_files
 
     files = read_files(options)
-    scenes = scenes_of_files(files, options.images, options.rules)
+    # Those of other shards, too: a later call reads them.
     require_unread(options.outputs, (path for pair in files.pairs for path in pair.files()), "evaluation")
     if options.images is not None:
-        require_unread(options.outputs, images_below(options.images), "evaluation")
+        require_unread(options.outputs, find_photos(options.images, files.pairs).values(), "evaluation")
+    files = part_of_files(files, options)
+    scenes = scenes_of_files(files, options.images, options.rules)
     for note in files.notes:
         print(note, file=sys.stderr)
     workers = options.workers or sensible_workers(len(files.pairs))

@@ -45,6 +45,16 @@ def images_below(folder: Path) -> list[Path]:
     return [path for path in files_below(folder, "*") if path.suffix.lower() in IMAGE_SUFFIXES]
 
 
+def is_image_file(path: Path) -> bool:
+    """Whether an existing file, or what a link leads to, is named as an image of any kind that Pillow knows."""
+    if not path.is_file():
+        return False
+    from PIL import Image
+
+    known = {*IMAGE_SUFFIXES, *Image.registered_extensions()}
+    return any(place.suffix.lower() in known for place in (path, path.resolve()))
+
+
 class FolderListing:
     """The names in folders, each listed when it is first asked for."""
 

@@ -91,7 +91,7 @@ def quality_by_image(evaluation: Evaluation) -> list[dict]:
     return [
         {
             "image_id": image.image_id,
-            "file_name": image.name,
+            "file_name": image.file_name or image.name,
             **{name: None if np.isnan(value) else float(value) for name, value in zip(QUALITIES, own, strict=True)},
             **dict(zip(("tp", "fp", "fn"), counts, strict=True)),
         }

@@ -72,7 +72,7 @@ def evaluate_files(
         WorkFailed: a worker died.
     """
     table = rules.table(files.categories)
-    start = Evaluation(table, tuple(measures), files.source, total=files.total, rules=rules.lines())
+    start = Evaluation(table, tuple(measures), files.source, total=files.total, rules=rules.lines(files.categories))
 
     def counts(pairs: list[FilePair]) -> Iterator[ImageCounts | str]:
         return _counts(pairs, files.categories, start.measures, workers, rules)
@@ -194,7 +194,8 @@ def count_image(
         raise InputError(f"{place}: {error}{palette_hint(place)}") from None
     own_rows = {measure: pair.instances.count_rows(truth, prediction, categories) for measure in separate}
     missing = pair.prediction is None
-    return replace(counts, rows={**counts.rows, **own_rows}, missing=missing, image_id=pair.image_id)
+    counts = replace(counts, image_id=pair.image_id, file_name=pair.file_name)
+    return replace(counts, rows={**counts.rows, **own_rows}, missing=missing)
 
 
 def _count_or_say(

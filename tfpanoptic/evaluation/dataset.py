@@ -49,7 +49,7 @@ def evaluate_dataset(
         raise InputError(f"{dataset.name}: not this model's categories; `matched_dataset` matches them by name")
     categories = dataset.categories
     table = rules.table(categories)
-    start = Evaluation(table, tuple(measures), source, total=total or len(dataset), rules=rules.lines())
+    start = Evaluation(table, tuple(measures), source, total=total or len(dataset), rules=rules.lines(categories))
 
     def count(record: ImageRecord) -> ImageCounts:
         prediction = without_unlabelled(predict(record), dataset)

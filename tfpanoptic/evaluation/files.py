@@ -21,11 +21,9 @@ def read_files(options: EvaluateOptions) -> FileSet:
         options: after `options.check_options`.
 
     Raises:
-        InputError: folders or JSONs are not given, files are missing or wrong, no image is in the shard, or none
-            has the column of `by`.
+        InputError: folders or JSONs are not given, files are missing or wrong, or no image has the column of `by`.
     """
     files = _with_instances(_read_format(options), options)
-    files = replace(files, pairs=files.pairs[shard_slice(options.shard, len(files.pairs))])
     if options.by is not None:
         require_column(options.by, [pair.columns for pair in files.pairs])
     if files.without_score and {"ap", "cityscapes_ap"} & set(options.measures):
@@ -34,19 +32,40 @@ def read_files(options: EvaluateOptions) -> FileSet:
     return files
 
 
+def part_of_files(files: FileSet, options: EvaluateOptions) -> FileSet:
+    """The pairs of the shard; all of them without one.
+
+    Raises:
+        InputError: no image is in the shard.
+    """
+    return replace(files, pairs=files.pairs[shard_slice(options.shard, len(files.pairs))])
+
+
 def _read_format(options: EvaluateOptions) -> FileSet:
     if options.gt_dir is None or options.pred_dir is None:
         raise InputError(f"files need --gt-dir and --pred-dir: {FORMS}")
     if options.file_format is Format.CITYSCAPES:
         return read_cityscapes_files(
-            options.gt, options.gt_dir, options.pred, options.pred_dir, options.allow_missing, options.subset
+            options.gt,
+            options.gt_dir,
+            options.pred,
+            options.pred_dir,
+            options.allow_missing,
+            options.subset,
+            options.rules.pixel_areas,
         )
     if options.file_format is Format.LABEL_MAPS:
         return _read_label_maps(options, options.gt_dir, options.pred_dir)
     if options.gt is None or options.pred is None:
         raise InputError(f"files in COCO format need --gt and --pred, their panoptic JSONs: {FORMS}")
     return read_coco_files(
-        options.gt, options.gt_dir, options.pred, options.pred_dir, options.allow_missing, options.subset
+        options.gt,
+        options.gt_dir,
+        options.pred,
+        options.pred_dir,
+        options.allow_missing,
+        options.subset,
+        options.rules.pixel_areas,
     )
 
 

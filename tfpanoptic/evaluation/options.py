@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from tfpanoptic.atomic import require_file_place, require_unread
+from tfpanoptic.data.folder_listing import is_image_file
 from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.rules import OFFICIAL, Rules
 
@@ -126,7 +127,7 @@ def check_options(options: EvaluateOptions) -> None:
 
     Raises:
         InputError: nothing to evaluate, too little of it or too much; a file cannot be written where an option says;
-            or an output is an input or another output.
+            or an output is an input, another output or an image that exists.
     """
     evaluates = options.evaluates
     if options.overrides and options.run is None:
@@ -189,6 +190,8 @@ def _check_outputs(options: EvaluateOptions) -> None:
             raise InputError(f"{path}: given for two outputs")
         if path.resolve() in read:
             raise InputError(f"{path}: is read by this evaluation; expected another file to write")
+        if is_image_file(path):  # of another shard, or that nobody reads today: numbers and reports are none
+            raise InputError(f"{path}: exists and is named as an image; expected another file to write")
     require_unread(options.outputs, options.inputs, "evaluation")
 
 

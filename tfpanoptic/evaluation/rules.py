@@ -47,14 +47,22 @@ class Rules:
     least_area: int = 0
     class_agnostic: bool = False
 
-    def lines(self) -> tuple[str, ...]:
-        """What is counted otherwise, a line each; none for the official rules."""
-        ignored = ", ".join(self.ignored)
+    def lines(self, categories: CategoryTable) -> tuple[str, ...]:
+        """What is counted otherwise, a line each; none for the official rules, the same for the same rules.
+
+        Args:
+            categories: of the files; those to ignore are told by name, in the table's order.
+
+        Raises:
+            InputError: a category to ignore is none of them.
+        """
+        ids = self._ignored_ids(categories)
+        ignored = ", ".join(c.name for c in categories if c.id in ids)
         told = (
             (self.pixel_areas, "areas of the truth are counted in its pixels"),
             (self.void_background, "void counts as background: segments predicted there are wrong"),
             (ignored, f"ignored, void in the truth and removed from the prediction: {ignored}"),
-            (self.least_area, f"segments of fewer than {self.least_area} pixels are left out, on both sides"),
+            (self.least_area > 1, f"segments of fewer than {self.least_area} pixels are left out, on both sides"),
             (self.class_agnostic, "class-agnostic: categories are not compared"),
         )
         return tuple(line for given, line in told if given)

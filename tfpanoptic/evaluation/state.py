@@ -34,6 +34,7 @@ class ImageCounts:
         stamp: differs if the image's files were changed since.
         image_id: the dataset's own id; None where a state file does not hold it.
         truth: fingerprint of the true segments.
+        file_name: of the photo, which another image may share; empty where it is `name`.
     """
 
     name: str
@@ -44,6 +45,7 @@ class ImageCounts:
     stamp: str = ""
     image_id: int | str | None = None
     truth: TruthPrint = UNKNOWN
+    file_name: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,12 +99,13 @@ class Evaluation:
     def by(self, column: str) -> dict[str, Evaluation]:
         """The evaluation of the images with each value, as text, in a column of their table; in alphabetical order.
 
-        Images without a value come last, under `NO_VALUE`.
+        Images without a value come last, under `NO_VALUE`. In a part of an evaluation these may be all.
 
         Raises:
-            InputError: no image has the column.
+            InputError: no image of a whole evaluation has the column.
         """
-        require_column(column, [image.columns for image in self.images.values()])
+        if len(self) >= self.total:
+            require_column(column, [image.columns for image in self.images.values()])
         groups: dict[str, dict[str, ImageCounts]] = {}
         for name, image in self.images.items():
             groups.setdefault(_text(image.columns.get(column)), {})[name] = image

@@ -164,7 +164,7 @@ def _header(evaluation: Evaluation) -> dict[str, Any]:
 def _line(image: ImageCounts) -> dict[str, Any]:
     rows = {measure: [[_number(v) for v in row] for row in rows.tolist()] for measure, rows in image.rows.items()}
     told = {"image": image.name, "id": image.image_id, "missing": image.missing, "wrong_areas": image.wrong_areas}
-    files = {"stamp": image.stamp, "truth": image.truth}
+    files = {"stamp": image.stamp, "truth": image.truth, "file_name": image.file_name}
     return {**told, **files, "columns": dict(image.columns), "rows": rows}
 
 
@@ -232,6 +232,7 @@ def _read_line(place: str, line: bytes, evaluation: Evaluation) -> ImageCounts:
             str(entry["stamp"]),
             _image_id(entry.get("id")),
             TruthPrint(*map(str, entry.get("truth", ()))),
+            str(entry.get("file_name", "")),
         )
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise InputError(f"{place}: damaged; expected an image's counters, found {reprlib.repr(line[:60])}") from None

@@ -67,11 +67,16 @@ def _print_ignored(ignored: dict[str, Any]) -> None:
     if ignored["void"]:
         told.append(f"{_share(ignored['void'])} % of the truth is void")
     if ignored["crowds"]:
-        told.append(f"{ignored['crowds']} true segments are crowds")
-    if ignored["ignored"]:
         told.append(
-            f"{ignored['ignored']} of {ignored['segments']} predicted segments lie mostly in void or a crowd and count "
-            "as nothing (--void-background counts those in void as wrong)"
+            "1 true segment is a crowd" if ignored["crowds"] == 1 else f"{ignored['crowds']} true segments are crowds"
+        )
+    if ignored["ignored"]:
+        verbs = "lies mostly in {} and counts" if ignored["ignored"] == 1 else "lie mostly in {} and count"
+        places = [place for place, given in (("void", ignored["void"]), ("a crowd", ignored["crowds"])) if given]
+        hint = " (--void-background counts those in void as wrong)" if ignored["void"] else ""
+        told.append(
+            f"{ignored['ignored']} of {ignored['segments']} predicted segments {verbs.format(' or '.join(places))} "
+            f"as nothing{hint}"
         )
     if told:
         print(f"passed over: {'; '.join(told)}")

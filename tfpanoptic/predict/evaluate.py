@@ -80,10 +80,10 @@ def evaluate_run(options: EvaluateOptions) -> tuple[Evaluation, Scenes]:
         print(experiment.test_time, file=sys.stderr)
     part = replace(dataset, records=dataset.records[shard_slice(options.shard, len(dataset))])
     if options.by is not None:
-        require_column(options.by, [record.extra for record in part.records])
+        require_column(options.by, [record.extra for record in dataset.records])
     # The weights of a preset may have to be downloaded: not before the data are there.
     run = RunFolder(run_folder_of(options.run, PanopticSegmenter))
-    photos = (path for record in part.records for path in (record.image_path, record.panoptic_path))
+    photos = (path for record in dataset.records for path in (record.image_path, record.panoptic_path))
     require_unread(options.outputs, [run.config, run.categories, run.weights(), *photos], "evaluation")
     segmenter = PanopticSegmenter.from_preset(run.path, options.overrides)
     source, measures = _source(segmenter, run, dataset), (*FAST, *options.measures)

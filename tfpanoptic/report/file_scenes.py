@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from tfpanoptic.data.cityscapes import image_key
 from tfpanoptic.data.dataset import read_image
 from tfpanoptic.data.folder_listing import files_below
 from tfpanoptic.errors import InputError
-from tfpanoptic.evaluation.pairs.coco import FileSet
+from tfpanoptic.evaluation.pairs.coco import FilePair, FileSet
 from tfpanoptic.evaluation.rules import OFFICIAL, Rules
 from tfpanoptic.report.scenes import Scenes
 from tfpanoptic.segment_map import SegmentMap
@@ -29,7 +30,10 @@ def scenes_of_files(files: FileSet, photos: Path | None, rules: Rules = OFFICIAL
         InputError: no such folder.
     """
     pairs = {pair.name: pair for pair in files.pairs}
-    paths = {} if photos is None else find_photos(photos, list(pairs))
+    paths = {} if photos is None else find_photos(photos, files.pairs)
+    without = [pair.photo_name for pair in files.pairs if pair.name not in paths]
+    if photos is not None and without:
+        print(f"{photos}: no photo of {len(without)} of {len(pairs)} images, first {without[0]}", file=sys.stderr)
 
     def scene(name: str) -> tuple[np.ndarray | None, SegmentMap, SegmentMap]:
         truth, prediction = rules.apply(*pairs[name].read(), files.categories)
@@ -39,25 +43,21 @@ def scenes_of_files(files: FileSet, photos: Path | None, rules: Rules = OFFICIAL
     return scene
 
 
-def find_photos(folder: Path, names: list[str]) -> dict[str, Path]:
-    """The photos of images: by their names in the folder, or, in the Cityscapes layout, anywhere below it.
-
-    How many were not found is told on standard error.
+def find_photos(folder: Path, pairs: Iterable[FilePair]) -> dict[str, Path]:
+    """The photos of images, by the pairs' names: those of their file names in the folder, whatever the suffix, or, in
+    the Cityscapes layout, anywhere below it.
 
     Raises:
         InputError: no such folder.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected the photos")
-    photos = {name: folder / name for name in names if (folder / name).is_file()}
-    keys = {name: image_key(f"{Path(name).stem}_") for name in names if name not in photos}
+    names = {pair.name: pair.photo_name for pair in pairs}
+    photos = {name: folder / own for name, own in names.items() if (folder / own).is_file()}
+    keys = {name: image_key(f"{Path(own).stem}_") for name, own in names.items() if name not in photos}
     if any(keys.values()):
         below = {image_key(f"{path.stem}_"): path for path in files_below(folder, "*")}
         photos |= {name: below[key] for name, key in keys.items() if key is not None and key in below}
-    if len(photos) < len(names):
-        first = next(name for name in names if name not in photos)
-        missing = len(names) - len(photos)
-        print(f"{folder}: no photo of {missing} of {len(names)} images, first {first}", file=sys.stderr)
     return photos
 
 

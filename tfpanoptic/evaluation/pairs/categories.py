@@ -6,11 +6,11 @@ Source: the COCO panoptic API (`evaluation.py`) reads `id` and `isthing` alone; 
 from __future__ import annotations
 
 import reprlib
-from collections import Counter
 from typing import Any
 
 from tfpanoptic.categories import CategoryTable, color_of
 from tfpanoptic.errors import InputError
+from tfpanoptic.evaluation.pairs.distinct_names import distinct_names
 from tfpanoptic.json_entry import text
 
 
@@ -28,10 +28,10 @@ def evaluated_categories(entries: list[Any], origin: str) -> tuple[CategoryTable
         InputError: an entry has no id or `isthing` that can be used, or repeats an id.
     """
     usable = [_with_text_and_color(entry) if isinstance(entry, dict) else entry for entry in entries]
-    counts = Counter(entry["name"] for entry in usable if isinstance(entry, dict))
-    for entry in usable:
-        if isinstance(entry, dict) and counts[entry["name"]] > 1 and "id" in entry:
-            entry["name"] = f"{entry['name']} ({_id_text(entry)})"
+    named = [entry for entry in usable if isinstance(entry, dict)]
+    names = distinct_names([entry["name"] for entry in named], [f"({_id_text(entry)})" for entry in named])
+    for entry, name in zip(named, names, strict=True):
+        entry["name"] = name
     table = CategoryTable.from_coco(usable, origin)
     changed = [
         f"{reprlib.repr(before.get('name'))} of id {after['id']} is {after['name']!r}"

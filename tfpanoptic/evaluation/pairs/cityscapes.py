@@ -58,6 +58,7 @@ def read_cityscapes_files(
     pred_dir: str | Path,
     allow_missing: bool = False,
     subset: bool = False,
+    pixel_areas: bool = False,
 ) -> FileSet:
     """The pairs of the Cityscapes layout; the images' table gets a column `city`.
 
@@ -69,6 +70,7 @@ def read_cityscapes_files(
             `city_sequence_frame` that their names start with.
         allow_missing: take images without a prediction as such in which nothing was found.
         subset: pass over predictions of images that the truth does not have; as in `coco.read_coco_files`.
+        pixel_areas: as in `coco.read_coco_files`, for a truth in JSON.
 
     Raises:
         InputError: as `coco.read_coco_files`; or a folder without such PNGs.
@@ -76,7 +78,7 @@ def read_cityscapes_files(
     if gt is not None:
         if pred is None:
             raise InputError("a truth in panoptic JSON (--gt) needs a prediction in panoptic JSON (--pred)")
-        files = read_coco_files(gt, gt_dir, pred, pred_dir, allow_missing, subset)
+        files = read_coco_files(gt, gt_dir, pred, pred_dir, allow_missing, subset, pixel_areas)
         return replace(files, pairs=tuple(map(_with_city, files.pairs)))
     problems = Problems("in the files")
     predicted: Mapping[str, InstanceIdsFile | SegmentFile]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import reprlib
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,9 +28,11 @@ from tfpanoptic.data.coco_json import (
 )
 from tfpanoptic.data.folder_listing import FolderListing
 from tfpanoptic.data.segment_png import read_segment_ids
-from tfpanoptic.errors import InputError, Problems, Sink, raise_first
+from tfpanoptic.errors import InputError, Problems, raise_first
 from tfpanoptic.evaluation.pairs.categories import evaluated_categories
+from tfpanoptic.evaluation.pairs.distinct_names import distinct_names
 from tfpanoptic.evaluation.pairs.pairing import ImageId, Predictions, by_true_ids
+from tfpanoptic.evaluation.pairs.truth_lists import Alone, without_areas
 from tfpanoptic.evaluation.state import plain_columns
 from tfpanoptic.segment_map import SegmentMap, segment_rows
 
@@ -81,6 +82,7 @@ class FilePair:
         columns: what the table of images says of it: values of JSON that are no list or object.
         instances: separate instance results, see `pairs.instances`.
         more_files: what truth and prediction are read from beside their `path`.
+        file_name: of the photo, which another image may share; empty where it is `name`.
     """
 
     name: str
@@ -92,6 +94,12 @@ class FilePair:
     columns: Mapping[str, Any] = field(default_factory=dict)
     instances: Any = None
     more_files: tuple[Path, ...] = ()
+    file_name: str = ""
+
+    @property
+    def photo_name(self) -> str:
+        """What the table of images calls the photo."""
+        return self.file_name or self.name
 
     def files(self) -> list[Path]:
         """Truth and prediction, and those of separate instances."""
@@ -157,6 +165,7 @@ def read_coco_files(
     pred_dir: str | Path,
     allow_missing: bool = False,
     subset: bool = False,
+    pixel_areas: bool = False,
 ) -> FileSet:
     """The pairs of two COCO panoptic JSONs with their PNGs; no pixel is read yet.
 
@@ -168,6 +177,8 @@ def read_coco_files(
         allow_missing: take images without a prediction as such in which nothing was found.
         subset: pass over what only one list has: predictions of images that the truth does not annotate, and images
             of the truth without an annotation or annotations without an image. A note tells how many.
+        pixel_areas: read no areas of the truth, which may be wrong or missing then, for `Rules.pixel_areas` to count
+            them; they are 0.
 
     Raises:
         InputError: a file is missing or no panoptic JSON; or, told together: entries that are wrong, images without
@@ -177,11 +188,16 @@ def read_coco_files(
     lists = read_lists(gt, raise_first(gt))
     categories, notes = evaluated_categories(lists["categories"], str(gt))
     ids = {c.source_id: c.id for c in categories}
-    problems, alone = Problems("in the files"), _Alone(gt, subset)
+    if pixel_areas:
+        lists = {**lists, "annotations": [without_areas(annotation) for annotation in lists["annotations"]]}
+    problems, alone = Problems("in the files"), Alone(gt, subset)
     images = list(read_images(lists, ids, alone.sink(problems)))
     notes += alone.tell(problems)
     if len(images) < len(lists["images"]):
         problems.check()  # predictions of images that are left out are no mistake
+    if subset and not images and (lists["images"] or lists["annotations"]):
+        counts = f"{len(lists['images'])} images and {len(lists['annotations'])} annotations"
+        raise InputError(f"{gt}: no image to evaluate: it lists {counts}, and no annotation has the id of an image")
     predicted = read_predictions(pred, problems)
     notes += _category_notes(pred, predicted.categories, lists["categories"])
     paired = by_true_ids(str(pred), predicted, images)
@@ -198,7 +214,8 @@ def read_coco_files(
                 path = listing.require(pred_dir / own["file_name"], pred)
                 prediction = SegmentFile(path, predicted_segments(own, ids, problems.of(pred)))
             size, columns = (image.height, image.width), plain_columns(image.extra)
-            pairs.append(FilePair(name, image.image_id, *size, truth, prediction, columns))
+            pair = FilePair(name, image.image_id, *size, truth, prediction, columns, file_name=image.file_name)
+            pairs.append(pair)
     notes += beyond_truth(paired.beyond, str(pred), problems, subset)
     check_pairs(pairs, without, str(pred), problems, allow_missing)
     if without:
@@ -206,51 +223,6 @@ def read_coco_files(
     notes += [*paired.notes, *_zero_notes(pred, pairs)]
     scoreless = _scoreless(paired.annotations.values())
     return FileSet(categories, tuple(pairs), fingerprint([gt, pred]), tuple(notes), len(pairs), scoreless)
-
-
-# What `read_images` finds on one list alone, for messages.
-ALONE = {
-    "image-without-annotation": "images of the truth without an annotation",
-    "annotation-without-image": "annotations of the truth without an image in its list images",
-}
-
-
-class _Alone:
-    """Images of the truth without an annotation and annotations without an image.
-
-    Args:
-        gt: the truth's JSON.
-        subset: whether they are passed over.
-    """
-
-    def __init__(self, gt: Path, subset: bool):
-        self.gt, self.subset = gt, subset
-        self._messages: dict[str, list[str]] = {code: [] for code in ALONE}
-
-    def sink(self, problems: Problems) -> Sink:
-        """Takes what `read_images` finds; all else that is wrong goes to `problems`.
-
-        Images of one file name, as frames of two videos are, are told apart by their ids.
-        """
-        other = problems.of(self.gt)
-
-        def sink(code: str, message: str) -> None:
-            if code in self._messages:
-                self._messages[code].append(message)
-            elif code != "file-name-twice":
-                other(code, message)
-
-        return sink
-
-    def tell(self, problems: Problems) -> list[str]:
-        """The notes about what is passed over; a problem, if that is not allowed."""
-        found = [(ALONE[code], messages) for code, messages in self._messages.items() if messages]
-        lines = [f"{self.gt}: {len(messages)} {what}, first {messages[0]}" for what, messages in found]
-        if self.subset:
-            return [f"{line}; passed over" for line in lines]
-        for line in lines:
-            problems.add(f"{line}; --subset passes over them")
-        return []
 
 
 def beyond_truth(names: Sequence[ImageId], pred: str, problems: Problems, subset: bool) -> list[str]:
@@ -312,8 +284,7 @@ def read_predictions(path: Path, problems: Problems) -> Predictions:
 
 def _unique_names(images: Sequence[ImageEntry]) -> list[str]:
     """The file name of each image; images of one name get their ids beside it."""
-    counts = Counter(image.file_name for image in images)
-    return [i.file_name if counts[i.file_name] == 1 else f"{i.file_name} (id {i.image_id!r})" for i in images]
+    return distinct_names([i.file_name for i in images], [f"(id {i.image_id!r})" for i in images])
 
 
 def _zero_notes(pred: Path, pairs: Iterable[FilePair]) -> list[str]:
