@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.cityscapes import IGNORED, LABELS, instance_values, labels_of, segments_of_values
 from tfpanoptic.data.coco_json import MAX_SEGMENT_ID, PREDICTED_KEYS
 from tfpanoptic.data.segment_png import read_segment_ids
@@ -83,6 +84,24 @@ def map_agreement(own: np.ndarray, truth: np.ndarray) -> Agreement:
     size = 1 << 24
     pairs, pixels, _ = extents(truth.astype(np.int64) * size + own)
     return agreement(pairs % size, pairs // size, pixels)
+
+
+def confusion_agreement(confusions: np.ndarray, categories: CategoryTable) -> Agreement | None:
+    """The agreement over a whole set, of pixels predicted as a label that is a train id, too: 7, 8, 11, 12, 13, 17.
+
+    Args:
+        confusions: rows of `semantic_iou.COLUMNS`.
+        categories: of the rows.
+
+    Returns:
+        None where the categories are not those of Cityscapes.
+    """
+    label_of = np.array([0, *(category.source_id for category in categories)])
+    if label_of[1:].tolist() != LABEL_OF_TRAIN_ID.tolist():
+        return None
+    true, own = label_of[confusions[:, :2].astype(np.int64)].T
+    both = (own > 0) & (own < len(LABELS))
+    return agreement(own[both], true[both], confusions[both, 2])
 
 
 def from_train_ids(ids: np.ndarray) -> np.ndarray:
