@@ -26,7 +26,7 @@ def replace_file(path: str | Path, content: str | bytes) -> None:
     content = content.encode() if isinstance(content, str) else content
     if path.is_file():
         path = path.resolve()
-    temporary = _temporary(path)
+    temporary = temporary_of(path)
     try:
         if path.exists() and not path.is_file():
             path.write_bytes(content)
@@ -65,7 +65,7 @@ def require_unread(outputs: Iterable[str | Path], read: Iterable[str | Path], wo
     Raises:
         InputError: an output is read.
     """
-    there = {_identity(place): path for path in outputs for place in (path, _temporary(Path(path)))}
+    there = {_identity(place): path for path in outputs for place in (path, temporary_of(Path(path)))}
     there.pop(None, None)
     for place in read if there else ():
         identity = _identity(place)
@@ -79,7 +79,7 @@ def require_outside(folder: str | Path, read: Iterable[str | Path]) -> None:
     Raises:
         InputError: it does.
     """
-    replaced = [Path(folder).resolve(), _temporary(Path(folder).resolve())]
+    replaced = [Path(folder).resolve(), temporary_of(Path(folder).resolve())]
     for path in map(Path, read):
         for place in (path.parent.resolve() / path.name, path.resolve()):
             if any(place.is_relative_to(each) for each in replaced):
@@ -95,7 +95,7 @@ def _identity(path: str | Path) -> tuple[int, int] | None:
     return (status.st_dev, status.st_ino) if stat.S_ISREG(status.st_mode) else None
 
 
-def _temporary(path: Path) -> Path:
+def temporary_of(path: Path) -> Path:
     """Where a file or folder is written before it is complete."""
     return path.with_name(path.name + ".writing")
 
@@ -120,7 +120,7 @@ def new_folder(path: str | Path, contents: Collection[str], overwrite: bool = Fa
     """
     path = Path(path).resolve()
     require_free(path, contents, overwrite)
-    temporary = _temporary(path)
+    temporary = temporary_of(path)
     try:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)

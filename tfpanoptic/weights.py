@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from tfpanoptic.architecture import CategoryLayer
+from tfpanoptic.atomic import temporary_of
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.category_match import CategoryMatch, Outputs, count_outputs, equal_outputs, match_categories
 from tfpanoptic.errors import InputError, WorkFailed, unwritten
@@ -98,7 +99,7 @@ def save_weights(
         "config": config,
     }
     arrays = {variable.path: np.ascontiguousarray(ops.convert_to_numpy(variable)) for variable in model.weights}
-    temporary = path.with_name(path.name + ".writing")
+    temporary = temporary_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch()

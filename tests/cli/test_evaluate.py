@@ -352,6 +352,39 @@ def test_linked_folders_of_cityscapes_are_followed(linked, run, tmp_path):
     assert json.loads((tmp_path / "o.json").read_text())["pq"]["all"]["pq"] == 1
 
 
+def write_cities(folder, predict, images=3):
+    """Images of road, vegetation, building and a car; predictions of them as `predict(truth, image)` gives them."""
+    truth = np.full((20, 20), 7, np.uint16)
+    truth[:8], truth[8:10], truth[12:16, :5] = 21, 11, 26001
+    for number in range(images):
+        name = f"aa_000000_{number:06d}"
+        for path, ids in ((f"gt/{name}_gtFine_instanceIds.png", truth), (f"pred/{name}.png", predict(truth, number))):
+            (folder / path).parent.mkdir(exist_ok=True)
+            Image.fromarray(ids.astype(np.uint16)).save(folder / path)
+
+
+def test_train_ids_are_suspected_over_all_images_where_none_alone_tells(run, tmp_path):
+    def poor(truth, number):
+        """Half of the vegetation of the first image and the car of the last are right; the rest is void, 19."""
+        ids = np.full(truth.shape, 19)
+        ids[:4] = 8 if number == 0 else 19
+        ids[truth == 26001] = 13 if number == 2 else 19
+        return ids
+
+    write_cities(tmp_path, poor)
+    code, out, _ = run("evaluate", *cityscapes_options(tmp_path), "--json", tmp_path / "n.json")
+    assert code == 0 and "look like train ids, which agree with the truth in 100% of the pixels" in out
+    assert json.loads((tmp_path / "n.json").read_text())["train_ids"] == {"as_train_ids": 1.0, "as_label_ids": 0.0}
+
+
+@pytest.mark.parametrize("predicted", [None, 7, 8, 11, 0])
+def test_label_ids_are_not_suspected(predicted, run, tmp_path):
+    """All is right, or one label everywhere, as of a model that learnt nothing; as a train id 8 is vegetation."""
+    write_cities(tmp_path, lambda truth, _: truth if predicted is None else np.full(truth.shape, predicted))
+    code, out, _ = run("evaluate", *cityscapes_options(tmp_path), "--json", tmp_path / "n.json")
+    assert code == 0 and "train ids" not in out and "train_ids" not in json.loads((tmp_path / "n.json").read_text())
+
+
 def test_the_numbers_have_the_quality_of_each_image(run, files, tmp_path):
     assert run("evaluate", *files.options(), "--json", tmp_path / "o.json")[0] == 0
     found = json.loads((tmp_path / "o.json").read_text())

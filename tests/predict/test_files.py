@@ -47,6 +47,16 @@ def test_images_of_sub_folders_are_named_by_their_paths(tmp_path):
     assert [name for _, name in find_images([folder], recursive=True)] == ["1/a.png", "2/a.png", "a.png"]
 
 
+def test_links_to_sub_folders_are_followed(tmp_path):
+    folder, elsewhere = touch(tmp_path / "photos", "a.png"), touch(tmp_path / "elsewhere", "b.png")
+    (folder / "linked").symlink_to(elsewhere)
+    (folder / "around").symlink_to(folder)
+    assert [name for _, name in find_images([folder], recursive=True)] == ["a.png", "linked/b.png"]
+    (folder / "a.png").unlink()
+    with pytest.raises(InputError, match=r"1 in its sub-folders, first linked/b\.png; --recursive"):
+        find_images([folder])
+
+
 def test_two_images_of_one_name_are_refused(tmp_path):
     first, second = touch(tmp_path / "1", "a.png"), touch(tmp_path / "2", "a.jpg")
     with pytest.raises(InputError, match=r"2/a\.jpg: has the name of .*1/a\.png"):

@@ -22,7 +22,9 @@ def predict(
     ],
     out: Annotated[Path, typer.Option(help="Folder for panoptic.json, panoptic/ and overlay/.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it exists.")] = False,
-    recursive: Annotated[bool, typer.Option("--recursive", help="Take the images of sub-folders, too.")] = False,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", help="Take the images of sub-folders, linked ones too.")
+    ] = False,
     skip_errors: Annotated[
         bool, typer.Option("--skip-errors", help="Go on past images that cannot be read; they are named at the end.")
     ] = False,

@@ -42,9 +42,6 @@ LABELS = {
 IGNORED = frozenset((0, 1, 2, 3, 4, 5, 6, 9, 10, 14, 15, 16, 18, 29, 30))
 # Ids from here on are label * INSTANCES + number.
 INSTANCES = 1000
-# Train ids are the places of the evaluated labels in their order, 255 is void. Source: `trainId` in that label table.
-VOID_TRAIN_ID = 255
-TRAIN_IDS_OF_THINGS = tuple(place for place, label in enumerate(sorted(LABELS)) if LABELS[label][1])
 GREY_MODES = ("L", "I", "I;16", "I;16L", "I;16B", "I;16N")
 
 
@@ -52,48 +49,6 @@ def cityscapes_categories() -> CategoryTable:
     """The 19 evaluated categories; their source ids are the label ids."""
     return CategoryTable(
         tuple(Category(i, *LABELS[label], source_id=label) for i, label in enumerate(sorted(LABELS), start=1))
-    )
-
-
-def read_predicted_ids(path: Path, truth_path: Path) -> SegmentMap:
-    """The segment map of a prediction in the encoding of `gtFine_instanceIds.png`.
-
-    Args:
-        path: the prediction.
-        truth_path: PNG of instance ids; it is looked at where the prediction may be in train ids.
-
-    Raises:
-        InputError: as `read_instance_ids`; or the prediction is in train ids.
-    """
-    values = _values(path)
-    _refuse_train_ids(path, values, truth_path)
-    return _segment_map(path, values, False)
-
-
-def _refuse_train_ids(path: Path, values: np.ndarray, truth_path: Path) -> None:
-    """Refuses values 0..18 or number * 1000 + k, which mean the evaluated categories in their order.
-
-    Values that label ids have, too, are taken for train ids where they agree with most of the truth as such; own
-    choice: no prediction in label ids does by chance.
-    """
-    numbers = np.unique(values)
-    labels = _labels(numbers)
-    if (labels[numbers != VOID_TRAIN_ID] >= len(LABELS)).any() or not labels.any():
-        return
-    by_train_id = np.array([*sorted(LABELS), *[0] * (VOID_TRAIN_ID + 1 - len(LABELS))])
-    numbered_stuff = numbers[(numbers % INSTANCES > 0) & (numbers > INSTANCES) & np.isin(labels, TRAIN_IDS_OF_THINGS)]
-    truth = _labels(_values(truth_path))
-    if truth.shape == values.shape and not numbered_stuff.size:
-        counted = np.isin(truth, list(LABELS))
-        own, true = _labels(values)[counted], truth[counted]
-        as_labels, as_train_ids = np.mean([own == true, by_train_id[own] == true], axis=1) if len(true) else (0, 0)
-        if as_train_ids <= max(as_labels, 0.5):
-            return
-    first = numbered_stuff[0] if numbered_stuff.size else numbers[0]
-    means = LABELS[int(by_train_id[_labels(first)])][0]
-    raise InputError(
-        f"{path}: looks like train ids, in which {first} is {means}; expected label ids, as gtFine_instanceIds.png has "
-        f"them: {by_train_id[_labels(first)]} for {means}, label * 1000 + k for single things"
     )
 
 
@@ -109,13 +64,13 @@ def read_instance_ids(path: Path, truth: bool) -> SegmentMap:
     Raises:
         InputError: the file is missing or damaged, another kind of image, or has a value of no label.
     """
-    return _segment_map(path, _values(path), truth)
+    return segments_of_values(path, instance_values(path), truth)
 
 
-def _segment_map(path: Path, values: np.ndarray, truth: bool) -> SegmentMap:
-    """As `read_instance_ids`, of the values of the file."""
+def segments_of_values(path: Path, values: np.ndarray, truth: bool) -> SegmentMap:
+    """As `read_instance_ids`, of the file's values, int32 `[H, W]`."""
     numbers, areas, _ = extents(values)
-    labels = _labels(numbers)
+    labels = labels_of(numbers)
     known = np.isin(labels, list(LABELS))
     strange = numbers[~known & ~np.isin(labels, list(IGNORED))]
     if strange.size:
@@ -127,7 +82,7 @@ def _segment_map(path: Path, values: np.ndarray, truth: bool) -> SegmentMap:
     return SegmentMap(relabel(values, numbers[known], numbers[known]), table)
 
 
-def _labels(values: np.ndarray) -> np.ndarray:
+def labels_of(values: np.ndarray) -> np.ndarray:
     """The labels of values, label or label * 1000 + k."""
     return np.where(values < INSTANCES, values, values // INSTANCES)
 
@@ -140,11 +95,11 @@ def with_ignored_instances(truth: SegmentMap, path: Path) -> SegmentMap:
     Raises:
         InputError: as `read_instance_ids`.
     """
-    values = _values(path)
+    values = instance_values(path)
     return SegmentMap(np.where(values >= INSTANCES, values, truth.ids), truth.segments)
 
 
-def _values(path: Path) -> np.ndarray:
+def instance_values(path: Path) -> np.ndarray:
     """What the PNG holds, int32 `[H, W]`."""
     with open_image(path) as image:
         if image.format != "PNG" or image.mode not in GREY_MODES:

@@ -54,6 +54,13 @@ def _print_warnings(summary: dict[str, Any]) -> None:
             f"{summary['wrong_areas']} segments of the truth have an area in the annotation that is not the number of "
             "their pixels; the official rules take the annotation's, --pixel-areas counts the pixels"
         )
+    if "train_ids" in summary:
+        found = summary["train_ids"]
+        print(
+            f"the predictions look like train ids, which agree with the truth in {found['as_train_ids']:.0%} of the "
+            f"pixels of ids that mean something both ways, as label ids in {found['as_label_ids']:.0%}; expected label "
+            "ids (7 for road, 26 for car)"
+        )
     quality = summary.get("pq", {}).get("per_category", {}).values()
     if any(row["fn"] for row in quality) and not any(row["tp"] for row in quality):
         print(

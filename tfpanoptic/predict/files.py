@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from tfpanoptic.data.folder_listing import IMAGE_SUFFIXES
+from tfpanoptic.data.folder_listing import IMAGE_SUFFIXES, files_below
 from tfpanoptic.errors import InputError, WorkFailed
 from tfpanoptic.progress import progress
 from tfpanoptic.result import PanopticResult, save_results
@@ -59,17 +59,17 @@ def find_images(paths: Sequence[str | Path], recursive: bool = False) -> list[Ph
 
 
 def _images_in(folder: Path, recursive: bool) -> list[Photo]:
-    inside = _photos(folder, folder.rglob("*") if recursive else folder.iterdir())
+    inside = _photos(folder, files_below(folder, "*") if recursive else folder.iterdir())
     if inside:
         return inside
-    below = [] if recursive else _photos(folder, folder.rglob("*"))
+    below = [] if recursive else _photos(folder, files_below(folder, "*"))
     if below:
         told = f"none in this folder itself, {len(below)} in its sub-folders, first {below[0].name}"
         raise InputError(f"{folder}: {told}; --recursive takes those")
     raise InputError(f"{folder}: no image in this folder; expected {', '.join(IMAGE_SUFFIXES)}")
 
 
-def _photos(folder: Path, paths: Iterator[Path]) -> list[Photo]:
+def _photos(folder: Path, paths: Iterable[Path]) -> list[Photo]:
     """The visible images among paths below a folder, sorted."""
     images = [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
     named = [Photo(path, path.relative_to(folder).as_posix()) for path in sorted(images)]

@@ -75,14 +75,33 @@ def test_predictions_as_panoptic_json_meet_the_instance_ids(layout, tmp_path):
     assert files.pairs[0].columns == {"city": "ulm"}
 
 
-def test_train_ids_are_refused_by_name(layout, tmp_path):
+def as_panoptic_json(layout, tmp_path, ids, categories):
+    """A prediction of segment ids as panoptic JSON, whose segments are of `{id: category_id}`; what reads it."""
     gt, pred, _ = layout
-    Image.fromarray(ids_to_rgb(np.full(TRUTH.shape, 5))).save(pred / "p.png")
-    annotation = {"image_id": KEY, "file_name": "p.png", "segments_info": [{"id": 5, "category_id": 13}]}
-    annotation["segments_info"][0]["category_id"] = 0
+    Image.fromarray(ids_to_rgb(ids)).save(pred / "p.png")
+    segments = [{"id": i, "category_id": category} for i, category in categories.items()]
+    annotation = {"image_id": KEY, "file_name": "p.png", "segments_info": segments}
     (tmp_path / "pred.json").write_text(json.dumps({"annotations": [annotation]}))
+    return lambda: read_cityscapes_files(None, gt, tmp_path / "pred.json", pred)
+
+
+def test_category_ids_that_are_train_ids_are_refused_by_name(layout, tmp_path):
+    read = as_panoptic_json(layout, tmp_path, np.where(TRUTH == 7, 5, np.where(TRUTH == 26001, 6, 0)), {5: 0, 6: 13})
+    # 4 pixels of road and 2 of a car of 4 + 6 that are evaluated.
+    with pytest.raises(InputError, match=r"pred\.json: looks like train ids, .* 60% of the pixels, as label ids in 0%"):
+        read()
+
+
+def test_a_category_id_of_no_label_is_named_where_train_ids_do_not_agree(layout, tmp_path):
+    read = as_panoptic_json(layout, tmp_path, np.where(TRUTH == 7, 5, 6), {5: 7, 6: 0})
     with pytest.raises(InputError, match=r"unknown category_id 0, not in categories, which have \[7, 8, 11"):
-        read_cityscapes_files(None, gt, tmp_path / "pred.json", pred)
+        read()
+
+
+def test_a_listed_segment_of_id_0_is_noted(layout, tmp_path):
+    files = as_panoptic_json(layout, tmp_path, np.where(TRUTH == 7, 0, 6), {0: 7, 6: 26})()
+    assert f"lists a segment of id 0 in 1 images, first {KEY}; counted as a segment" in files.notes[0]
+    assert quality(files)["road"]["pq"] == 1
 
 
 @pytest.mark.parametrize(

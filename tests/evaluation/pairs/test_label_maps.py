@@ -8,6 +8,7 @@ from PIL import Image
 
 from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.counting import evaluate_files
+from tfpanoptic.evaluation.pairs.instances import with_panoptic_things
 from tfpanoptic.evaluation.pairs.label_maps import read_label_maps
 from tfpanoptic.evaluation.summary import summarize
 
@@ -118,6 +119,26 @@ def test_zero_and_255_are_categories_where_the_list_has_them(folder):
         two_images(folder / side, "a", CATEGORY, INSTANCE)
     (pair,) = read_label_maps(folder / "categories.json", folder / "gt", folder / "pred").pairs
     assert (pair.read()[0].ids > 0).all()
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_65535_is_void_in_16_bits_where_no_category_has_it(listed, folder):
+    entries = [*ENTRIES, *([{"id": 65535, "name": "debris", "isthing": 0}] if listed else [])]
+    (folder / "categories.json").write_text(json.dumps(entries))
+    values = np.where(np.isin(CATEGORY, (0, 255)), 65535, CATEGORY)
+    for side in ("gt", "pred"):
+        two_images(folder / side, "a", CATEGORY, INSTANCE)
+        Image.fromarray(values.astype(np.uint16)).save(folder / side / "semantic/a.png")
+    (pair,) = read_label_maps(folder / "categories.json", folder / "gt", folder / "pred").pairs
+    for each in pair.read():
+        assert (each.ids == 0).sum() == (0 if listed else 4)
+
+
+def test_cityscapes_ap_of_label_maps_has_no_note_on_panoptic_pngs(folder):
+    for side in ("gt", "pred"):
+        two_images(folder / side, "a", CATEGORY, INSTANCE)
+    files = read_label_maps(folder / "categories.json", folder / "gt", folder / "pred")
+    assert with_panoptic_things(files).notes == ()
 
 
 def test_what_is_wrong_in_label_maps_is_named(folder):

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from tfpanoptic.data.cityscapes import cityscapes_categories, image_key, read_instance_ids, read_predicted_ids
+from tfpanoptic.data.cityscapes import cityscapes_categories, image_key, read_instance_ids
 from tfpanoptic.data.coco_json import predicted_segments
 from tfpanoptic.data.folder_listing import FolderListing, files_below
+from tfpanoptic.data.train_ids import read_predicted_ids, refuse_train_ids
 from tfpanoptic.errors import InputError, Problems
 from tfpanoptic.evaluation.pairs.coco import (
     FilePair,
@@ -24,10 +25,13 @@ from tfpanoptic.evaluation.pairs.coco import (
     missing_note,
     read_coco_files,
     read_predictions,
+    zero_notes,
 )
 from tfpanoptic.segment_map import SegmentMap
 
 TRUTH_SUFFIX = "_gtFine_instanceIds.png"
+# So many annotations with wrong entries are compared with the truth.
+MOST_COMPARED = 8
 
 
 @dataclass(frozen=True)
@@ -87,16 +91,20 @@ def read_cityscapes_files(
         found = _instance_ids(Path(pred_dir), "*.png", problems)
         predicted = {key: replace(file, truth=truth[key].path) if key in truth else file for key, file in found.items()}
     else:
-        predicted = _panoptic_pngs(Path(pred), Path(pred_dir), problems)
+        predicted = _panoptic_pngs(Path(pred), Path(pred_dir), truth, problems)
     notes = beyond_truth(sorted(set(predicted) - set(truth)), str(pred or pred_dir), problems, subset)
     pairs = [_with_city(FilePair(key, key, None, None, truth[key], predicted.get(key))) for key in sorted(truth)]
     without = [pair.name for pair in pairs if pair.prediction is None]
     check_pairs(pairs, without, str(pred or pred_dir), problems, allow_missing)
+    if without:
+        notes.append(missing_note(without))
+    if pred is not None:
+        notes += zero_notes(Path(pred), pairs)
     return FileSet(
         cityscapes_categories(),
         tuple(pairs),
         fingerprint([pred] if pred else [], sorted(str(file.path) for file in [*truth.values(), *predicted.values()])),
-        (*notes, missing_note(without)) if without else tuple(notes),
+        tuple(notes),
         len(pairs),
         sum(isinstance(pair.prediction, InstanceIdsFile) for pair in pairs),
     )
@@ -118,14 +126,25 @@ def _instance_ids(folder: Path, pattern: str, problems: Problems) -> dict[str, I
     return files
 
 
-def _panoptic_pngs(pred: Path, pred_dir: Path, problems: Problems) -> dict[str, SegmentFile]:
-    """Predicted panoptic PNGs by image."""
+def _panoptic_pngs(
+    pred: Path, pred_dir: Path, truth: Mapping[str, InstanceIdsFile], problems: Problems
+) -> dict[str, SegmentFile]:
+    """Predicted panoptic PNGs by image.
+
+    Raises:
+        InputError: the JSON cannot be used, or has ids of no category that agree with the truth as train ids.
+    """
     ids = {c.source_id: c.id for c in cityscapes_categories()}
-    listing, files = FolderListing(), {}
+    listing, files, strange = FolderListing(), {}, []
     for image_id, annotation in read_predictions(pred, problems).annotations.items():
         with problems.noted():
             path = listing.require(pred_dir / annotation["file_name"], pred)
+            before = len(problems.messages)
             files[str(image_id)] = SegmentFile(path, predicted_segments(annotation, ids, problems.of(pred)))
+            if len(problems.messages) > before and str(image_id) in truth:
+                strange.append((path, annotation, truth[str(image_id)].path))
+    for each in strange[:MOST_COMPARED]:
+        refuse_train_ids(pred, *each)
     return files
 
 

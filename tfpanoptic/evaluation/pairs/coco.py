@@ -220,7 +220,7 @@ def read_coco_files(
     check_pairs(pairs, without, str(pred), problems, allow_missing)
     if without:
         notes.append(missing_note(without))
-    notes += [*paired.notes, *_zero_notes(pred, pairs)]
+    notes += [*paired.notes, *zero_notes(pred, pairs)]
     scoreless = _scoreless(paired.annotations.values())
     return FileSet(categories, tuple(pairs), fingerprint([gt, pred]), tuple(notes), len(pairs), scoreless)
 
@@ -287,7 +287,7 @@ def _unique_names(images: Sequence[ImageEntry]) -> list[str]:
     return distinct_names([i.file_name for i in images], [f"(id {i.image_id!r})" for i in images])
 
 
-def _zero_notes(pred: Path, pairs: Iterable[FilePair]) -> list[str]:
+def zero_notes(pred: Path, pairs: Iterable[FilePair]) -> list[str]:
     """A line if the prediction lists segments of id 0."""
     zeros = [pair.name for pair in pairs if pair.prediction is not None and (pair.prediction.segments["id"] == 0).any()]
     if not zeros:

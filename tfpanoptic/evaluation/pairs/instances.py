@@ -13,7 +13,7 @@ from tfpanoptic.data.cityscapes import with_ignored_instances
 from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.measures import cityscapes_ap, mask_ap
 from tfpanoptic.evaluation.pairs.cityscapes import InstanceIdsFile
-from tfpanoptic.evaluation.pairs.coco import FileSet, fingerprint
+from tfpanoptic.evaluation.pairs.coco import FileSet, SegmentFile, fingerprint
 from tfpanoptic.evaluation.pairs.instance_entries import (
     find_cityscapes_results,
     listed_masks,
@@ -103,8 +103,11 @@ def with_panoptic_things(files: FileSet) -> FileSet:
     """The files with the things of their panoptic results as instances, for measure "cityscapes_ap".
 
     Where the truth is in panoptic PNGs, they do not say where single caravans and trailers are; a note says so.
+    Label maps are compared as they are.
     """
     if not all(isinstance(pair.truth, InstanceIdsFile) for pair in files.pairs):
+        if not any(isinstance(pair.truth, SegmentFile) for pair in files.pairs):
+            return files
         note = (
             "Cityscapes AP of a truth in panoptic PNGs: single caravans and trailers are void in it, which the "
             "benchmark does not excuse; its own number needs --gt-dir with PNGs of instance ids"

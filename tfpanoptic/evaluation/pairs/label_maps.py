@@ -6,11 +6,11 @@ A side is a folder in one of two forms; images of the two sides belong together 
 - one image a photo, `NAME`: of two channels (Pillow mode LA) category id and instance number; of three or four, the
   category id is red and the instance number green + 256 blue; one of a single channel holds category ids alone.
 
-Category ids are those of the list of categories. 0 and 255 are void where no category has that id; another value of no
-category is an error. Pixels of one thing category and one instance number are a segment; in a truth those of a thing
-with instance number 0 are a crowd, in a prediction they are one segment. Stuff is one segment, whatever its instance
-numbers are. With connected components, instance numbers are not read: each part of a thing category whose pixels
-touch, at a side or a corner, is a segment. The indices of palette images are their values, not their colours.
+Category ids are those of the list of categories. 0, 255 and, in 16 bits, 65535 are void where no category has that id;
+another value of no category is an error. Pixels of one thing category and one instance number are a segment; in a truth
+those of a thing with instance number 0 are a crowd, in a prediction they are one segment. Stuff is one, whatever
+its instance numbers are. With connected components, instance numbers are not read: each part of a thing category whose
+pixels touch, at a side or a corner, is a segment. The indices of palette images are their values, not their colours.
 
 Source: the two-channel format of the COCO panoptic API (`converters/2channels2panoptic_coco_format.py`: red is the
 category, green the instance); for what a thing without a number is, `data.cityscapes`.
@@ -36,7 +36,7 @@ SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
 # Pillow modes of one channel of whole numbers, and of several channels of 8 bits.
 ONE_CHANNEL = ("1", "L", "P", "I", "I;16", "I;16L", "I;16B", "I;16N")
 CHANNELS = ("LA", "RGB", "RGBA")
-VOID_VALUES = (0, 255)
+VOID_VALUES = (0, 255, 65535)
 # More than any instance number of the formats above, which have 24 bits at most or, in mode I, 31.
 INSTANCES = 1 << 32
 
@@ -89,8 +89,8 @@ class LabelMapFile:
         strange = [value for value in np.unique(values).tolist() if value not in ids and value not in VOID_VALUES]
         if strange:
             raise InputError(
-                f"{self.path}: value {strange[0]} is of no category; expected one of {sorted(ids)[:20]}, or 0 or 255 "
-                "for void"
+                f"{self.path}: value {strange[0]} is of no category; expected one of {sorted(ids)[:20]}, or 0, 255 "
+                "or 65535 for void"
             )
         return relabel(values, list(ids), list(ids.values()))
 
