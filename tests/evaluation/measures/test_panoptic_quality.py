@@ -186,5 +186,5 @@ def test_ids_that_no_segment_has_are_named_with_their_side(side, strange):
     sound = segments([[1, 1, 2, 0]], {1: CAR, 2: GRASS})
     broken = replace(sound, ids=np.array([[1, 1, 2, strange]]))
     maps = (broken, sound) if side == "truth" else (sound, broken)
-    with pytest.raises(SideError, match=f"^{side} has pixels of segment {strange}, expected ids 0..2147483646"):
+    with pytest.raises(SideError, match=f"^{side} has pixels of segment {strange}, expected ids 0..2147483647"):
         count(*maps, len(TABLE))

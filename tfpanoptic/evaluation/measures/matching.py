@@ -24,9 +24,10 @@ from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import SegmentMap, rows_of
 
 # Two ids share an integer of 64 bits while they are counted.
-MAX_ID = (1 << 31) - 2
-# Pixels of this id in a truth are of no segment and yet not void: what is predicted there is wrong.
-BACKGROUND = MAX_ID + 1
+MAX_ID = (1 << 31) - 1
+# Pixels of this id in a truth are of no segment and yet not void: what is predicted there is wrong. No file has such
+# an id, and it is the largest that boundaries can be drawn of.
+BACKGROUND = (1 << 30) - 1
 
 
 class SideError(InputError):
@@ -121,8 +122,7 @@ def pair_segments(truth: SegmentMap, prediction: SegmentMap, num_categories: int
         raise SideError("prediction", f"is {_size(prediction)} pixels, truth is {_size(truth)}")
     for side, segment_map in (("truth", truth), ("prediction", prediction)):
         _check_categories(side, segment_map, num_categories)
-        largest = BACKGROUND if side == "truth" else MAX_ID
-        if segment_map.ids.size and not 0 <= segment_map.ids.min() <= segment_map.ids.max() <= largest:
+        if segment_map.ids.size and not 0 <= segment_map.ids.min() <= segment_map.ids.max() <= MAX_ID:
             low, high = segment_map.ids.min(), segment_map.ids.max()
             raise SideError(side, f"has pixels of segment {low if low < 0 else high}, expected ids 0..{MAX_ID}")
     true_id, predicted_id, area = intersections(truth.ids, prediction.ids)
