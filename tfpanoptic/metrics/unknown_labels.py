@@ -15,7 +15,7 @@ import tensorflow as tf
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import InputError
 from tfpanoptic.ops.tensorflow_only import require_tensorflow
-from tfpanoptic.panoptic_map import LABEL_DIVISOR, MAX_INSTANCE, VOID, category_of, instance_of
+from tfpanoptic.panoptic_map import LABEL_DIVISOR, MAX_INSTANCE, VOID, category_of
 
 SIDES = ("truth", "prediction")
 
@@ -36,6 +36,9 @@ class UnknownLabels:
     def __init__(self, metric: keras.metrics.Metric, categories: CategoryTable):
         require_tensorflow(type(metric).__name__)
         self._categories = categories.require_panoptic_map()
+        # Whether each label below the last category's end is known: one look-up a pixel. Void has no instances.
+        largest = np.where(categories.isthing, MAX_INSTANCE, 0)
+        self._known = (np.arange(LABEL_DIVISOR) <= largest[:, None]).reshape(-1)
         self.pixels = metric.add_variable((2,), "zeros", "int64", name="unknown_pixels")
         self.label = metric.add_variable((2,), "zeros", "int64", name="unknown_label")
 
@@ -52,15 +55,18 @@ class UnknownLabels:
         """
         require_maps(truth, prediction)
         maps = [tf.cast(labels, tf.int64) for labels in (truth, prediction)]
-        unknown = [self._unknown(labels) for labels in maps]
-        pixels = tf.stack([tf.math.count_nonzero(mask) for mask in unknown])
-        label = tf.stack([_one_of(labels, mask) for labels, mask in zip(maps, unknown, strict=True)])
+        nothing = tf.zeros(2, tf.int64)
+        pixels, label, *known = tf.cond(
+            tf.reduce_all([self._all_known(labels) for labels in maps]),
+            lambda: (nothing, nothing, *maps),
+            lambda: _found(maps, [self._unknown(labels) for labels in maps]),
+        )
         if tf.executing_eagerly():
             self._require_none(pixels.numpy(), label.numpy())
         with tf.control_dependencies(self._assertions(label)):
             self.pixels.assign_add(pixels)
             self.label.assign(tf.where(tf.convert_to_tensor(self.label) == 0, label, self.label))
-            return tuple(tf.where(mask, tf.constant(VOID, tf.int64), m) for m, mask in zip(maps, unknown, strict=True))
+            return tuple(tf.identity(labels) for labels in known)
 
     def require_none(self) -> None:
         """Raises InputError in eager code if there was any, which names a label."""
@@ -72,14 +78,15 @@ class UnknownLabels:
         """A result as it is, or NaN if there was any unknown label: for graphs, where nothing can be raised."""
         return tf.where(tf.reduce_any(tf.convert_to_tensor(self.pixels) > 0), tf.constant(np.nan, value.dtype), value)
 
+    def _all_known(self, labels):
+        """Whether no label is unknown, bool `[]`: as few passes over the pixels as that takes."""
+        inside = (tf.reduce_min(labels) >= 0) & (tf.reduce_max(labels) < len(self._known))
+        return tf.cond(inside, lambda: tf.reduce_all(tf.gather(self._known, labels)), lambda: tf.constant(False))
+
     def _unknown(self, labels):
         """bool, where a label is negative, beyond the last category, of none, or numbers stuff."""
-        isthing = self._categories.isthing
-        inside = (labels >= 0) & (labels < len(isthing) * LABEL_DIVISOR)
-        within = tf.where(inside, labels, VOID)  # TensorFlow gathers nothing beyond a table on CPUs, and 0 on GPUs
-        # Largest instance number of each category; void has none, and so 1..9999 are unknown.
-        largest = tf.gather(np.where(isthing, MAX_INSTANCE, 0).astype(np.int64), category_of(within))
-        return ~inside | (instance_of(within) > largest)
+        within = tf.clip_by_value(labels, 0, len(self._known) - 1)  # beyond a table, GPUs gather 0 and CPUs fail
+        return (labels != within) | ~tf.gather(self._known, within)
 
     def _require_none(self, pixels: np.ndarray, labels: np.ndarray) -> None:
         for side, count, label in zip(SIDES, pixels.tolist(), labels.tolist(), strict=True):
@@ -117,6 +124,14 @@ def require_maps(truth, prediction) -> None:
             raise ValueError(f"{name}: expected a batch of panoptic maps, int32 [B, H, W], found {dtype} {shape}")
     if not tf.TensorShape(truth.shape).is_compatible_with(prediction.shape):
         raise ValueError(f"truth is {tuple(truth.shape)}, prediction is {tuple(prediction.shape)}; expected one shape")
+
+
+def _found(maps, unknown) -> tuple:
+    """Pixels and one label of the unknown of each side, int64 `[2]` each, and both maps with void in their place."""
+    pixels = [tf.math.count_nonzero(mask) for mask in unknown]
+    label = [_one_of(labels, mask) for labels, mask in zip(maps, unknown, strict=True)]
+    known = [tf.where(mask, tf.constant(VOID, tf.int64), m) for m, mask in zip(maps, unknown, strict=True)]
+    return tf.stack(pixels), tf.stack(label), *known
 
 
 def _one_of(labels, unknown):
