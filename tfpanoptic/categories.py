@@ -148,6 +148,11 @@ class CategoryTable:
         return json.dumps([asdict(c) for c in self.categories])
 
     @classmethod
+    def of(cls, categories: CategoryTable | str) -> CategoryTable:
+        """The table itself, or that of a text as `from_json` takes it: what Keras stores of an object is text."""
+        return categories if isinstance(categories, CategoryTable) else cls.from_json(categories)
+
+    @classmethod
     def from_json(cls, content: str) -> CategoryTable:
         """The table of a text that `to_json` wrote.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -54,13 +54,13 @@ class CategoryMatch(NamedTuple):
     def __str__(self) -> str:
         if self.same:
             return "categories in another order, outputs put in the model's by name" if self.reordered else ""
-        parts = [f"{len(self.taken)} by name and kind ({_first(self.taken)})"] if self.taken else []
+        parts = [f"{len(self.taken)} by name and kind ({first_names(self.taken)})"] if self.taken else []
         if self.left:
-            parts.append(f"{len(self.left)} as initialised ({_first(self.left)})")
+            parts.append(f"{len(self.left)} as initialised ({first_names(self.left)})")
         if self.unused:
-            parts.append(f"{len(self.unused)} of the file not used ({_first(self.unused)})")
+            parts.append(f"{len(self.unused)} of the file not used ({first_names(self.unused)})")
         if self.other_kind:
-            parts.append(f"thing in one and stuff in the other: {_first(self.other_kind)}")
+            parts.append(f"thing in one and stuff in the other: {first_names(self.other_kind)}")
         return f"categories: {', '.join(parts)}"
 
 
@@ -108,5 +108,6 @@ def _meanings(layer: CategoryLayer, outputs: Outputs) -> list[tuple[str, bool, i
     return [(*kinds[i], k) for i in ids for k in range(layer.outputs_each)]
 
 
-def _first(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+def first_names(names: Sequence[str], most: int = 4) -> str:
+    """The first few of some names, for a message."""
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")

@@ -57,6 +57,12 @@ def unwritten(path: object, error: OSError) -> Exception:
     return WorkFailed(message) if error.errno in _DISK_FAILED else InputError(message)
 
 
+def system_reason(error: OSError) -> str:
+    """What the system says of an error, with the file if it names one."""
+    place = f"{error.filename}: " if error.filename is not None else ""
+    return f"{place}{error.strerror or error}"
+
+
 # Takes the problems that a reader meets: a code for their kind, and a message that does not name the file.
 Sink = Callable[[str, str], None]
 

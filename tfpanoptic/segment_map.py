@@ -224,29 +224,21 @@ def rows_of(ids, wanted) -> np.ndarray:
     return np.where(ids[row] == wanted, row, -1)
 
 
-def relabel(ids: np.ndarray, old, new) -> np.ndarray:
-    """A map with `new` in place of `old`, int32 `[H, W]`; 0 where an id is not among the old ones.
+def relabel(ids: np.ndarray, old, new, keep: bool = False) -> np.ndarray:
+    """A map with `new` in place of `old`, int32 `[H, W]`.
 
     Args:
         ids: integers `[H, W]`.
         old, new: integers `[N]`.
-    """
-    start, length = _runs(ids)
-    row = rows_of(old, ids.reshape(-1)[start])
-    values = np.append(new, 0)[row].astype(np.int32)  # row -1 is the 0 at the end
-    return np.repeat(values, length).reshape(ids.shape)
-
-
-def relabel_some(ids: np.ndarray, old, new) -> np.ndarray:
-    """A map with `new` in place of `old`, int32 `[H, W]`; an id that is not among the old ones stays.
-
-    Arguments are those of `relabel`.
+        keep: let an id that is not among the old ones stay; it becomes 0 otherwise.
     """
     start, length = _runs(ids)
     values = ids.reshape(-1)[start]
     row = rows_of(old, values)
-    values = np.where(row >= 0, np.asarray(new)[row], values).astype(np.int32)
-    return np.repeat(values, length).reshape(ids.shape)
+    replaced = np.append(new, 0)[row]  # row -1 is the 0 at the end
+    if keep:
+        replaced = np.where(row >= 0, replaced, values)
+    return np.repeat(replaced.astype(np.int32), length).reshape(ids.shape)
 
 
 def without_segments(segment_map: SegmentMap, dropped: np.ndarray) -> SegmentMap:
@@ -257,7 +249,7 @@ def without_segments(segment_map: SegmentMap, dropped: np.ndarray) -> SegmentMap
         dropped: bool `[N]`, which rows of its table.
     """
     gone = segment_map.segments["id"][dropped]
-    return SegmentMap(relabel_some(segment_map.ids, gone, np.zeros(len(gone))), segment_map.segments[~dropped])
+    return SegmentMap(relabel(segment_map.ids, gone, np.zeros(len(gone)), keep=True), segment_map.segments[~dropped])
 
 
 def rows_of_pixels(segment_map: SegmentMap) -> np.ndarray:

@@ -76,8 +76,7 @@ class PanopticSegmenter(keras.Model):
         super().__init__(dtype=experiment.training.precision, autocast=False, **kwargs)
         separate_messages()
         self.experiment = experiment
-        self.categories = categories if isinstance(categories, CategoryTable) else CategoryTable.from_json(categories)
-        self.categories.require_panoptic_map()
+        self.categories = CategoryTable.of(categories).require_panoptic_map()
         policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy(self.experiment.training.precision)
         try:

@@ -18,7 +18,14 @@ from safetensors.numpy import save_file
 from tfpanoptic.architecture import CategoryLayer
 from tfpanoptic.atomic import temporary_of
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.category_match import CategoryMatch, Outputs, count_outputs, equal_outputs, match_categories
+from tfpanoptic.category_match import (
+    CategoryMatch,
+    Outputs,
+    count_outputs,
+    equal_outputs,
+    first_names,
+    match_categories,
+)
 from tfpanoptic.errors import InputError, WorkFailed, unwritten
 
 FORMAT_VERSION = "1"
@@ -58,11 +65,11 @@ class LoadReport(NamedTuple):
     def __str__(self) -> str:
         parts = [f"{len(self.loaded)} weights loaded"]
         if self.partly:
-            parts.append(f"{len(self.partly)} in part ({_first(self.partly)})")
+            parts.append(f"{len(self.partly)} in part ({first_names(self.partly, 3)})")
         if self.left:
-            parts.append(f"{len(self.left)} of the model left as they were ({_first(self.left)})")
+            parts.append(f"{len(self.left)} of the model left as they were ({first_names(self.left, 3)})")
         if self.unused:
-            parts.append(f"{len(self.unused)} of the file not used ({_first(self.unused)})")
+            parts.append(f"{len(self.unused)} of the file not used ({first_names(self.unused, 3)})")
         if self.categories and str(self.categories):
             parts.append(str(self.categories))
         return f"{self.path}: {'; '.join(parts)}"
@@ -240,7 +247,7 @@ def _other_categories(theirs: CategoryTable, ours: CategoryTable, match: Categor
         name = match.other_kind[0]
         kinds = ("a thing", "stuff") if theirs.by_name()[name].isthing else ("stuff", "a thing")
         return f"category {name} is {kinds[0]} in these weights, the model has it as {kinds[1]}"
-    names = [", ".join([c.name for c in table][:4]) + ", ..." * (len(table) > 4) for table in (theirs, ours)]
+    names = [first_names([c.name for c in table]) for table in (theirs, ours)]
     return (
         f"weights for {len(theirs)} categories ({names[0]}), the model has {len(ours)} ({names[1]}); "
         "training.initial_weights_strict=false takes those of the same name"
@@ -255,9 +262,5 @@ def _mismatch(ours: dict, stored: dict[str, tuple], left: list[str], unused: lis
     parts = []
     for what, names in (("other shape", shapes), ("missing", missing), ("not known", extra)):
         if names:
-            parts.append(f"{len(names)} {what} ({_first(names)})")
+            parts.append(f"{len(names)} {what} ({first_names(names, 3)})")
     return "; ".join(parts)
-
-
-def _first(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

@@ -22,7 +22,7 @@ from tfpanoptic.cli.schema import schema
 from tfpanoptic.cli.streams import guard_streams, lost_output
 from tfpanoptic.cli.train import train
 from tfpanoptic.cli.weights import convert
-from tfpanoptic.errors import InputError, WorkFailed
+from tfpanoptic.errors import InputError, WorkFailed, system_reason
 from tfpanoptic.version import __version__
 
 app = typer.Typer(
@@ -82,8 +82,7 @@ def _run() -> int | str | None:
     except WorkFailed as error:
         return _fail(f"failed: {error}", 1)
     except OSError as error:
-        place = f"{error.filename}: " if error.filename is not None else ""
-        return _fail(f"failed: {place}{error.strerror or error}", 1)
+        return _fail(f"failed: {system_reason(error)}", 1)
     except MemoryError as error:
         return _fail(f"failed: out of memory{f' ({error})' if str(error) else ''}", 1)
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from tfpanoptic.evaluation.rules import Rules
 from tfpanoptic.settings.overrides import is_override
 
 if TYPE_CHECKING:
+    from tfpanoptic.evaluation.pairs.coco import FileSet
     from tfpanoptic.evaluation.state import Evaluation
     from tfpanoptic.report.scenes import Scenes
 
@@ -40,7 +42,7 @@ def evaluate(
             "--format",
             help="cityscapes: without --gt and --pred, PNGs of instance ids. label-maps: without JSONs, in each folder "
             "semantic/NAME.png (category ids) and instance/NAME.png, or NAME.png of two channels (red: category id, "
-            "green + 256 blue: instance); 0 and 255 are void where no category has them.",
+            "green + 256 blue: instance); 0, 255 and 65535 are void where no category has them.",
         ),
     ] = Format.COCO,
     categories: Annotated[
@@ -147,19 +149,26 @@ def _evaluate_files(options: EvaluateOptions) -> tuple[Evaluation, Scenes]:
     from tfpanoptic.evaluation.counting import evaluate_files, sensible_workers
     from tfpanoptic.evaluation.files import part_of_files, read_files
     from tfpanoptic.evaluation.measures import FAST
-    from tfpanoptic.report.file_scenes import find_photos, scenes_of_files
+    from tfpanoptic.report.file_scenes import scenes_of_files
 
     files = read_files(options)
-    # Those of other shards, too: a later call reads them.
-    require_unread(options.outputs, (path for pair in files.pairs for path in pair.files()), "evaluation")
-    if options.images is not None:
-        require_unread(options.outputs, find_photos(options.images, files.pairs).values(), "evaluation")
+    require_unread(options.outputs, _read_by(files, options.images), "evaluation")
     files = part_of_files(files, options)
     scenes = scenes_of_files(files, options.images, options.rules)
     for note in files.notes:
         print(note, file=sys.stderr)
     workers = options.workers or sensible_workers(len(files.pairs))
     return evaluate_files(files, (*FAST, *options.measures), workers, options.state, options.rules), scenes
+
+
+def _read_by(files: FileSet, photos: Path | None) -> Iterator[Path]:
+    """The files that an evaluation reads, those of other shards, too, for a later call reads them."""
+    for pair in files.pairs:
+        yield from pair.files()
+    if photos is not None:
+        from tfpanoptic.report.file_scenes import find_photos
+
+        yield from find_photos(photos, files.pairs).values()
 
 
 def _tell(evaluation: Evaluation, options: EvaluateOptions, scenes: Scenes | None) -> None:

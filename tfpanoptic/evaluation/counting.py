@@ -193,9 +193,13 @@ def count_image(
         place = pair.truth.path if error.side == "truth" or pair.prediction is None else pair.prediction.path
         raise InputError(f"{place}: {error}{palette_hint(place)}") from None
     own_rows = {measure: pair.instances.count_rows(truth, prediction, categories) for measure in separate}
-    missing = pair.prediction is None
-    counts = replace(counts, image_id=pair.image_id, file_name=pair.file_name)
-    return replace(counts, rows={**counts.rows, **own_rows}, missing=missing)
+    return replace(
+        counts,
+        rows={**counts.rows, **own_rows},
+        missing=pair.prediction is None,
+        image_id=pair.image_id,
+        file_name=pair.file_name,
+    )
 
 
 def _count_or_say(

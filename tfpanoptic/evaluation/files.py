@@ -44,29 +44,18 @@ def part_of_files(files: FileSet, options: EvaluateOptions) -> FileSet:
 def _read_format(options: EvaluateOptions) -> FileSet:
     if options.gt_dir is None or options.pred_dir is None:
         raise InputError(f"files need --gt-dir and --pred-dir: {FORMS}")
-    if options.file_format is Format.CITYSCAPES:
-        return read_cityscapes_files(
-            options.gt,
-            options.gt_dir,
-            options.pred,
-            options.pred_dir,
-            options.allow_missing,
-            options.subset,
-            options.rules.pixel_areas,
-        )
     if options.file_format is Format.LABEL_MAPS:
         return _read_label_maps(options, options.gt_dir, options.pred_dir)
+    how = {
+        "allow_missing": options.allow_missing,
+        "subset": options.subset,
+        "pixel_areas": options.rules.pixel_areas,
+    }
+    if options.file_format is Format.CITYSCAPES:
+        return read_cityscapes_files(options.gt, options.gt_dir, options.pred, options.pred_dir, **how)
     if options.gt is None or options.pred is None:
         raise InputError(f"files in COCO format need --gt and --pred, their panoptic JSONs: {FORMS}")
-    return read_coco_files(
-        options.gt,
-        options.gt_dir,
-        options.pred,
-        options.pred_dir,
-        options.allow_missing,
-        options.subset,
-        options.rules.pixel_areas,
-    )
+    return read_coco_files(options.gt, options.gt_dir, options.pred, options.pred_dir, **how)
 
 
 def _read_label_maps(options: EvaluateOptions, gt_dir: Path, pred_dir: Path) -> FileSet:

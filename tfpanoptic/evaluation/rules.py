@@ -24,7 +24,7 @@ import numpy as np
 from tfpanoptic.categories import Category, CategoryTable
 from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.measures.matching import BACKGROUND
-from tfpanoptic.segment_map import SegmentMap, extents, relabel_some, without_segments
+from tfpanoptic.segment_map import SegmentMap, extents, relabel, without_segments
 
 ANY = CategoryTable((Category(1, "segment", True, (220, 60, 90), 1),))
 
@@ -90,7 +90,7 @@ class Rules:
             truth = replace(truth, segments=truth.segments.copy())
             truth.segments["area"] = extents(truth.ids).of(truth.segments["id"]).areas
         if self.void_background:
-            truth = replace(truth, ids=relabel_some(truth.ids, [0], [BACKGROUND]))
+            truth = replace(truth, ids=relabel(truth.ids, [0], [BACKGROUND], keep=True))
         if self.ignored:
             ids = self._ignored_ids(categories)
             truth, prediction = (
@@ -129,7 +129,7 @@ def _of_one_category(side: SegmentMap) -> SegmentMap:
     crowds = np.flatnonzero(rows["iscrowd"])
     ids = side.ids
     if len(crowds) > 1:
-        ids = relabel_some(ids, rows["id"][crowds], np.full(len(crowds), rows["id"][crowds[0]]))
+        ids = relabel(ids, rows["id"][crowds], np.full(len(crowds), rows["id"][crowds[0]]), keep=True)
         rows["area"][crowds[0]] = rows["area"][crowds].sum()
         rows = np.delete(rows, crowds[1:])
     return SegmentMap(ids, rows)

@@ -239,7 +239,7 @@ def _read_line(place: str, line: bytes, evaluation: Evaluation) -> ImageCounts:
 
 
 def _image_id(value: Any) -> int | str | None:
-    """An image's id; None in the files of versions before 0.2.
+    """An image's id; None in the files of older versions.
 
     Raises:
         ValueError: it is something else.

@@ -34,9 +34,7 @@ class PanopticQuality(keras.metrics.Metric):
 
     def __init__(self, categories: CategoryTable | str, name: str = "pq", dtype: str | None = None):
         super().__init__(name=name, dtype=dtype)
-        self.categories = table = (
-            categories if isinstance(categories, CategoryTable) else CategoryTable.from_json(categories)
-        )
+        self.categories = table = CategoryTable.of(categories)
         size = (len(table) + 1,)
         self._isthing = table.isthing
         self.iou = self.add_variable(size, "zeros", "float64", name="iou")

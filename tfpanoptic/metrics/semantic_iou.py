@@ -33,9 +33,7 @@ class SemanticIoU(keras.metrics.Metric):
 
     def __init__(self, categories: CategoryTable | str, name: str = "semantic_iou", dtype: str | None = None):
         super().__init__(name=name, dtype=dtype)
-        self.categories = table = (
-            categories if isinstance(categories, CategoryTable) else CategoryTable.from_json(categories)
-        )
+        self.categories = table = CategoryTable.of(categories)
         self._size = len(table) + 1
         self.confusion = self.add_variable((self._size, self._size), "zeros", "int64", name="confusion")
         self._unknown = UnknownLabels(self, table)

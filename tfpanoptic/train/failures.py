@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import tensorflow as tf
 
-from tfpanoptic.errors import WorkFailed
+from tfpanoptic.errors import WorkFailed, system_reason
 
 # What fails while the input is right: TensorFlow, memory, disks.
 FAILURES = (tf.errors.OpError, MemoryError, OSError)
@@ -22,7 +22,7 @@ _NOISE_PARTS = re.compile(r"\{\{.*?\}\}\s*|\s*\[\[.*?\]\]|\s*\[Op:.*?\]")
 def reason(error: BaseException) -> str:
     """The cause of a failure as a phrase; running out of memory is called so."""
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        return system_reason(error)
     lines = [line.strip() for line in str(getattr(error, "message", error)).splitlines()]
     telling = [line for line in lines if line and not _NOISE_LINES.match(line)]
     text = _NOISE_PARTS.sub("", (telling or lines or [""])[0]).strip() or type(error).__name__

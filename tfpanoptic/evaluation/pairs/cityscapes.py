@@ -22,7 +22,6 @@ from tfpanoptic.evaluation.pairs.coco import (
     beyond_truth,
     check_pairs,
     fingerprint,
-    missing_note,
     read_coco_files,
     read_predictions,
     zero_notes,
@@ -94,10 +93,7 @@ def read_cityscapes_files(
         predicted = _panoptic_pngs(Path(pred), Path(pred_dir), truth, problems)
     notes = beyond_truth(sorted(set(predicted) - set(truth)), str(pred or pred_dir), problems, subset)
     pairs = [_with_city(FilePair(key, key, None, None, truth[key], predicted.get(key))) for key in sorted(truth)]
-    without = [pair.name for pair in pairs if pair.prediction is None]
-    check_pairs(pairs, without, str(pred or pred_dir), problems, allow_missing)
-    if without:
-        notes.append(missing_note(without))
+    notes += check_pairs(pairs, str(pred or pred_dir), problems, allow_missing)
     if pred is not None:
         notes += zero_notes(Path(pred), pairs)
     return FileSet(

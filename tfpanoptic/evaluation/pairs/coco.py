@@ -202,24 +202,20 @@ def read_coco_files(
     notes += _category_notes(pred, predicted.categories, lists["categories"])
     paired = by_true_ids(str(pred), predicted, images)
     listing, names = FolderListing(), _unique_names(images)
-    pairs, without = [], []
+    pairs = []
     for image, name in zip(images, names, strict=True):
         own = paired.annotations.get(image.image_id)
         with problems.noted():
             truth = SegmentFile(listing.require(gt_dir / image.png_name, gt), image.segments)
             prediction = None
-            if own is None:
-                without.append(name)
-            else:
+            if own is not None:
                 path = listing.require(pred_dir / own["file_name"], pred)
                 prediction = SegmentFile(path, predicted_segments(own, ids, problems.of(pred)))
             size, columns = (image.height, image.width), plain_columns(image.extra)
             pair = FilePair(name, image.image_id, *size, truth, prediction, columns, file_name=image.file_name)
             pairs.append(pair)
     notes += beyond_truth(paired.beyond, str(pred), problems, subset)
-    check_pairs(pairs, without, str(pred), problems, allow_missing)
-    if without:
-        notes.append(missing_note(without))
+    notes += check_pairs(pairs, str(pred), problems, allow_missing)
     notes += [*paired.notes, *zero_notes(pred, pairs)]
     scoreless = _scoreless(paired.annotations.values())
     return FileSet(categories, tuple(pairs), fingerprint([gt, pred]), tuple(notes), len(pairs), scoreless)
@@ -243,12 +239,13 @@ def beyond_truth(names: Sequence[ImageId], pred: str, problems: Problems, subset
     return []
 
 
-def check_pairs(pairs: list, without: list[str], pred: str, problems: Problems, allow_missing: bool) -> None:
-    """Raises what was wrong, and what is missing unless that is allowed.
+def check_pairs(pairs: Sequence[FilePair], pred: str, problems: Problems, allow_missing: bool) -> list[str]:
+    """The note about images without a prediction, if that is allowed and there are some; raises what was wrong.
 
     Raises:
         InputError: there are problems, images without a prediction, or no image at all.
     """
+    without = [pair.name for pair in pairs if pair.prediction is None]
     if without and not allow_missing:
         problems.add(
             f"{pred}: no prediction for {len(without)} of {len(pairs)} images, first {without[0]}; "
@@ -257,11 +254,9 @@ def check_pairs(pairs: list, without: list[str], pred: str, problems: Problems, 
     problems.check()
     if not pairs:
         raise InputError("no image to evaluate: the truth lists none")
-
-
-def missing_note(without: list[str]) -> str:
-    """The line for a person about images without a prediction."""
-    return f"{len(without)} images without a prediction, their segments counted as missed, first {without[0]}"
+    if not without:
+        return []
+    return [f"{len(without)} images without a prediction, their segments counted as missed, first {without[0]}"]
 
 
 def read_predictions(path: Path, problems: Problems) -> Predictions:

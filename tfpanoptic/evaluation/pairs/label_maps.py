@@ -29,7 +29,7 @@ from tfpanoptic.data.connected_components import connected_components
 from tfpanoptic.data.segment_png import load_pixels, open_image
 from tfpanoptic.errors import InputError, Problems
 from tfpanoptic.evaluation.pairs.categories import evaluated_categories
-from tfpanoptic.evaluation.pairs.coco import FilePair, FileSet, beyond_truth, check_pairs, fingerprint, missing_note
+from tfpanoptic.evaluation.pairs.coco import FilePair, FileSet, beyond_truth, check_pairs, fingerprint
 from tfpanoptic.segment_map import SegmentMap, extents, relabel, segment_rows
 
 SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
@@ -141,13 +141,12 @@ def read_label_maps(
         sides = (truth[name], predicted.get(name))
         more = tuple(side.instance_path for side in sides if side is not None and side.instance_path is not None)
         pairs.append(FilePair(truth[name].path.name, name, None, None, *sides, more_files=more))
-    without = [pair.name for pair in pairs if pair.prediction is None]
-    check_pairs(pairs, without, str(pred_dir), problems, allow_missing)
-    if without:
-        notes.append(missing_note(without))
+    notes += check_pairs(pairs, str(pred_dir), problems, allow_missing)
     files = [*(side.path for side in (*truth.values(), *predicted.values())), *(p for x in pairs for p in x.more_files)]
     source = fingerprint([categories], [f"components {components}", *sorted(map(str, files))])
-    return FileSet(table, tuple(pairs), source, tuple(notes), len(pairs), len(pairs) - len(without))
+    return FileSet(
+        table, tuple(pairs), source, tuple(notes), len(pairs), sum(pair.prediction is not None for pair in pairs)
+    )
 
 
 def _label_maps(
