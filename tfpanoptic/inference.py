@@ -18,9 +18,6 @@ from tfpanoptic.ops.segments import count_keys
 from tfpanoptic.panoptic_map import category_of
 from tfpanoptic.views import averaged_outputs
 
-# Columns of the exported table of segments.
-SEGMENT_COLUMNS = ("id", "category_id", "isthing", "score", "area", "y1", "x1", "y2", "x2")
-
 
 def segment_images(network: keras.Model, images, experiment: Experiment, categories: CategoryTable) -> Segments:
     """Segments of images of one size.
@@ -77,7 +74,7 @@ def segmenting_function(
 
 
 def segment_table(segments: Segments, categories: CategoryTable):
-    """The padded table of segments, float32 `[B, N, 9]`, columns `SEGMENT_COLUMNS`.
+    """The padded table of segments, float32 `[B, N, 9]`: id, category_id, isthing, score, area, y1, x1, y2, x2.
 
     `category_id` is the dataset's own, `area` counts pixels, boxes are in pixels with y2 and x2 one
     past the last. Rows without a pixel are all zeros. float32 is exact for integers up to 2**24: an area

@@ -357,15 +357,15 @@ class PanopticSegmenter(keras.Model):
 
         Args:
             filepath: the folder to write; `overwrite` replaces an older export.
-            format: of `export.EXPORTERS`.
+            format: of `export.FORMATS`.
             options: of Keras' method; only `verbose` is taken.
 
         Raises:
             InputError: another format or option, or as `export.saved_model.export_saved_model`.
         """
-        from tfpanoptic.export import EXPORTERS
+        from tfpanoptic.export import FORMATS
 
-        EXPORTERS[require_format(format, EXPORTERS, options)](self, filepath, overwrite=overwrite)
+        FORMATS[require_format(format, FORMATS, options)].write(self, filepath, overwrite=overwrite)
 
     def quantize(self, *args, **kwargs) -> None:
         """Raises InputError: Keras quantizes dense layers, and these networks are convolutions."""

@@ -25,20 +25,19 @@ def export(
     """Export a trained model with its post-processing, categories and configuration inside."""
     import_tensorflow("tfpanoptic export")
     from tfpanoptic.atomic import require_free, require_outside
-    from tfpanoptic.export import EXPORTERS
-    from tfpanoptic.export.saved_model import CONTENTS
+    from tfpanoptic.export import FORMATS
     from tfpanoptic.export.verify import verify_saved_model
     from tfpanoptic.segmenter import PanopticSegmenter
 
-    if format not in EXPORTERS:
-        raise InputError(f"--format: expected one of {', '.join(EXPORTERS)}, found {format!r}")
+    if format not in FORMATS:
+        raise InputError(f"--format: expected one of {', '.join(FORMATS)}, found {format!r}")
     if out is None and not run.is_dir():
         raise InputError(f"--out: expected a folder to write, as {run} is no run folder of yours")
     target = out or run / format
-    require_free(target, CONTENTS, overwrite)
+    require_free(target, FORMATS[format].contents, overwrite)
     require_outside(target, [run])
     segmenter = PanopticSegmenter.from_preset(run, overrides or ())
-    EXPORTERS[format](segmenter, target, overwrite=overwrite)
+    FORMATS[format].write(segmenter, target, overwrite=overwrite)
     print(f"{target}: written")
     if verify:
         report = verify_saved_model(segmenter, target)

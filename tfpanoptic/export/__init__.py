@@ -1,5 +1,9 @@
-"""Export of trained models: one file and one line here a format."""
+"""Export of trained models: one file and one line here a format.
 
-from tfpanoptic.export.saved_model import export_saved_model
+What needs a runtime imports it where it is used: an artefact is opened without the others.
+"""
 
-EXPORTERS = {"saved_model": export_saved_model}
+from tfpanoptic.export import saved_model
+from tfpanoptic.export.format import Format
+
+FORMATS: dict[str, Format] = {"saved_model": saved_model.FORMAT}

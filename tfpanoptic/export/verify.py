@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-import tensorflow as tf
-
 from tfpanoptic.data.dataset import Dataset, read_record_image
 from tfpanoptic.errors import WorkFailed
 from tfpanoptic.evaluation.measures.panoptic_quality import PanopticCounts, count, summarize
-from tfpanoptic.export.saved_model import SEGMENT_COLUMNS
-from tfpanoptic.segment_map import SegmentMap, segment_rows
+from tfpanoptic.export.saved_model import open_saved_model
+from tfpanoptic.segment_map import SegmentMap
 
 
 class Verification(NamedTuple):
@@ -50,26 +47,14 @@ class Verification(NamedTuple):
         )
 
 
-def read_segments(panoptic: np.ndarray, segments: np.ndarray, segmenter) -> SegmentMap:
-    """Segment map of one image of an export's output: `panoptic` int32 `[H, W]`, `segments` float32 `[N, 9]`."""
-    table = {name: segments[:, column] for column, name in enumerate(SEGMENT_COLUMNS)}
-    rows = table["id"] > 0
-    by_source = segmenter.categories.by_source_id()
-    categories = [by_source[int(source)].id for source in table["category_id"][rows]]
-    ids = table["id"][rows].astype(np.int32)
-    return SegmentMap(panoptic, segment_rows(ids, categories, None, table["area"][rows], table["score"][rows]))
-
-
 def verify_saved_model(segmenter, folder: str | Path, dataset: Dataset | None = None, images: int = 8) -> Verification:
     """Runs the first images of `dataset` (by default the run's validation images) through both."""
     dataset = dataset or segmenter.experiment.load_data("val")
-    serve = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    segment = open_saved_model(folder)
     pairs = []
     for record in dataset.records[:images]:
         image = read_record_image(record, segmenter.experiment.input.deep_grey)
-        served = serve(image=tf.constant(image[None]))
-        exported = read_segments(served["panoptic"].numpy()[0], served["segments"].numpy()[0], segmenter)
-        pairs.append((segmenter.segment_map(image), exported))
+        pairs.append((segmenter.segment_map(image), segment(image).segment_map))
     return compare(pairs, segmenter)
 
 

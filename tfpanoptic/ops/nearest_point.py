@@ -36,25 +36,6 @@ def nearest_point(positions, points, exists):
     Returns:
         int32 `[B, M]`.
     """
-    half = (points.shape[1] + 1) // 2
-    if half < _FEWEST:
-        return ops.cond(
-            ops.any(exists),
-            lambda: _nearest_of_all(positions, points, exists),
-            lambda: ops.zeros(ops.shape(positions)[:2], "int32"),
-        )
-    return ops.cond(
-        ops.any(exists[:, half]),
-        lambda: _nearest_of_all(positions, points, exists),
-        lambda: nearest_point(positions, points[:, :half], exists[:, :half]),
-    )
-
-
-def _nearest_of_all(positions, points, exists):
-    """As `nearest_point`, in blocks of one matrix product.
-
-    The nearest point p to q has the largest p.q - |p|**2 / 2.
-    """
     batch, length = ops.shape(positions)[0], ops.shape(positions)[1]
     blocks = (length + (BLOCK - 1)) // BLOCK
     padding = ops.zeros((batch, blocks * BLOCK - length, positions.shape[2]), "float32")
@@ -66,17 +47,49 @@ def _nearest_of_all(positions, points, exists):
     points = ops.round(points / step)
     directions = ops.tile(ops.transpose(points, (0, 2, 1)), (1, 2, 1))  # [B, 2 * D, N]
     bias = ops.where(exists, -0.5 * ops.sum(points * points, axis=-1), LOWEST)  # [B, N]
+    # LiteRT has no loop that stacks within a condition, so each block has the conditions, and the loop is outside.
+    some_from = {first: ops.any(exists[:, first:]) for first in (0, *_halves(points.shape[1]))}
 
     def nearest_of_block(block):
         query, at = block
         query = query / ops.take(step, at, axis=0)
         whole = ops.round(query)
         query = ops.concatenate([whole, query - whole], axis=-1)
-        closeness = ops.matmul(query, ops.take(directions, at, axis=0)) + ops.take(bias, at, axis=0)
-        return argmax(closeness)
+        return _nearest(query, ops.take(directions, at, axis=0), ops.take(bias, at, axis=0), some_from)
 
     nearest = ops.map(nearest_of_block, (queries, image))  # [B * blocks, BLOCK]
     return ops.reshape(nearest, (batch, -1))[:, :length]
+
+
+def _halves(places: int) -> list[int]:
+    """Half of the places, rounded up, half of that, and so on, down to what pays."""
+    half = (places + 1) // 2
+    return [half, *_halves(half)] if half >= _FEWEST else []
+
+
+def _nearest(query, directions, bias, some_from: dict):
+    """The nearest point of each row of a block, int32 `[BLOCK]`, among as few places as hold all points.
+
+    The nearest point p to q has the largest p.q - |p|**2 / 2.
+
+    Args:
+        query: float32 `[BLOCK, 2 * D]`, in whole steps and the rest.
+        directions: float32 `[2 * D, N]`.
+        bias: float32 `[N]`.
+        some_from: place -> bool, whether a point is there or beyond.
+    """
+    half = (bias.shape[0] + 1) // 2
+    if half not in some_from:
+        return ops.cond(
+            some_from[0],
+            lambda: argmax(ops.matmul(query, directions) + bias),
+            lambda: ops.zeros((BLOCK,), "int32"),
+        )
+    return ops.cond(
+        some_from[half],
+        lambda: argmax(ops.matmul(query, directions) + bias),
+        lambda: _nearest(query, directions[:, :half], bias[:half], some_from),
+    )
 
 
 def _step(points, exists):

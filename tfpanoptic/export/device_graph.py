@@ -1,0 +1,63 @@
+"""The graph that goes to devices: a photo on the network's grid -> segments at that size.
+
+Devices resize and pad the photo and enlarge the map themselves, as `lite.Segmenter` does: so most sizes of the graph are
+fixed, and no operator is needed beyond the built-in ones of LiteRT and those of ONNX.
+
+Signature `serving_default`:
+    `image` float32 `[1, h, w, 3]`, RGB 0..255, resized by the input policy, 0 below and right of the photo
+    `valid_size` int32 `[1, 2]`, (height, width) of the photo in it
+    ->
+    `segment_ids` int32 `[1, h, w]`, 0 void, else row + 1 of the tables
+    `labels` int32 `[1, N]`, category * 10000 + instance of each row, 0 in empty rows
+    `scores` float32 `[1, N]`
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from tfpanoptic.errors import InputError, SettingError
+from tfpanoptic.settings.input_size import require_fitting
+
+# Names of inputs and outputs.
+IMAGE, VALID_SIZE = "image", "valid_size"
+OUTPUTS = ("segment_ids", "labels", "scores")
+
+
+def device_graph(segmenter, size: tuple[int, int] | None) -> tf.Module:
+    """The graph of one image as a module with its variables and the function `serve`, for the formats' converters.
+
+    Args:
+        segmenter: the model.
+        size: (h, w) of the network's input; None leaves both to the call.
+
+    Raises:
+        InputError: the grid does not allow the size, or the experiment averages views.
+    """
+    experiment = segmenter.experiment
+    if experiment.test_time.augments:
+        raise InputError(f"test_time: {experiment.test_time} are not possible on devices; expected the image itself")
+    if size is not None:
+        try:
+            require_fitting("size", size, experiment.grid)
+        except SettingError as error:
+            raise InputError(str(error)) from None
+    signature = [
+        tf.TensorSpec([1, *(size or (None, None)), 3], tf.float32, name=IMAGE),
+        tf.TensorSpec([1, 2], tf.int32, name=VALID_SIZE),
+    ]
+
+    @tf.function(input_signature=signature, autograph=False)
+    def serve(image, valid_size):
+        outputs = segmenter.infer_network({IMAGE: image, VALID_SIZE: valid_size}, training=False)
+        whole: Any = size or tf.unstack(tf.shape(image)[1:3])
+        model, categories = experiment.model, segmenter.categories
+        segments = experiment.architecture.postprocess(outputs, tuple(whole), valid_size, model, categories)
+        return dict(zip(OUTPUTS, segments, strict=True))
+
+    module = tf.Module()
+    module.network_variables = [variable.value for variable in segmenter.variables]
+    module.serve = serve
+    return module

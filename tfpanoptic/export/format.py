@@ -1,0 +1,26 @@
+"""The Format record: what the rest of the library needs to know of a way to deploy a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format; one line each in `export/__init__.py`.
+
+    Attributes:
+        write: (segmenter, path, overwrite=False, **options) -> None; writes the artefact, whole or not at all.
+        open: (path, threads=None) -> function of an image uint8 `[H, W, 3]` -> `PanopticResult`. It loads the artefact
+            alone, in its own runtime; threads None leaves their number to it.
+        suffix: of the file that it is; "" for a folder.
+        contents: names that a folder of this format may hold; only such a folder is ever replaced.
+        options: keyword arguments that `write` takes.
+    """
+
+    write: Callable[..., None]
+    open: Callable[..., Callable]
+    suffix: str = ""
+    contents: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
