@@ -1,7 +1,7 @@
 """The graph that goes to devices: a photo on the network's grid -> segments at that size.
 
-Devices resize and pad the photo and enlarge the map themselves, as `lite.Segmenter` does: so most sizes of the graph are
-fixed, and no operator is needed beyond the built-in ones of LiteRT and those of ONNX.
+Devices resize and pad the photo and enlarge the map themselves, as `lite.Segmenter` does: so most sizes of the graph
+are fixed, and no operator is needed beyond the built-in ones of LiteRT and those of ONNX.
 
 Signature `serving_default`:
     `image` float32 `[1, h, w, 3]`, RGB 0..255, resized by the input policy, 0 below and right of the photo
@@ -18,7 +18,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpanoptic.errors import InputError, SettingError
+from tfpanoptic.errors import InputError
 from tfpanoptic.settings.input_size import require_fitting
 
 # Names of inputs and outputs.
@@ -40,10 +40,7 @@ def device_graph(segmenter, size: tuple[int, int] | None) -> tf.Module:
     if experiment.test_time.augments:
         raise InputError(f"test_time: {experiment.test_time} are not possible on devices; expected the image itself")
     if size is not None:
-        try:
-            require_fitting("size", size, experiment.grid)
-        except SettingError as error:
-            raise InputError(str(error)) from None
+        require_fitting("size", size, experiment.grid)
     signature = [
         tf.TensorSpec([1, *(size or (None, None)), 3], tf.float32, name=IMAGE),
         tf.TensorSpec([1, 2], tf.int32, name=VALID_SIZE),
