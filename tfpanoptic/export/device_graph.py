@@ -19,6 +19,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfpanoptic.errors import InputError
+from tfpanoptic.ops.device_operators import for_devices
 from tfpanoptic.settings.input_size import require_fitting
 
 # Names of inputs and outputs.
@@ -48,10 +49,11 @@ def device_graph(segmenter, size: tuple[int, int] | None) -> tf.Module:
 
     @tf.function(input_signature=signature, autograph=False)
     def serve(image, valid_size):
-        outputs = segmenter.infer_network({IMAGE: image, VALID_SIZE: valid_size}, training=False)
         whole: Any = size or tf.unstack(tf.shape(image)[1:3])
         model, categories = experiment.model, segmenter.categories
-        segments = experiment.architecture.postprocess(outputs, tuple(whole), valid_size, model, categories)
+        with for_devices():
+            outputs = segmenter.infer_network({IMAGE: image, VALID_SIZE: valid_size}, training=False)
+            segments = experiment.architecture.postprocess(outputs, tuple(whole), valid_size, model, categories)
         return dict(zip(OUTPUTS, segments, strict=True))
 
     module = tf.Module()
