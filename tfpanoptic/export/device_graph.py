@@ -19,7 +19,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfpanoptic.errors import InputError
-from tfpanoptic.settings.input_size import require_fitting
+from tfpanoptic.settings.sizes import require_fitting
 
 # Names of inputs and outputs.
 IMAGE, VALID_SIZE = "image", "valid_size"
