@@ -19,11 +19,8 @@ from typing import Any
 import tensorflow as tf
 
 from tfpanoptic.errors import InputError
+from tfpanoptic.lite.runtimes import IMAGE, OUTPUTS, VALID_SIZE
 from tfpanoptic.settings.sizes import require_fitting
-
-# Names of inputs and outputs.
-IMAGE, VALID_SIZE = "image", "valid_size"
-OUTPUTS = ("segment_ids", "labels", "scores")
 
 
 def device_graph(segmenter, size: tuple[int, int] | None) -> tf.Module:
