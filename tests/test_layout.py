@@ -41,11 +41,13 @@ MAY_IMPORT = {
         "settings",
         "targets",
     },
-    "data": STRUCTURES | {"settings"},
+    "photo": {"settings"},
+    "data": STRUCTURES | {"photo", "settings"},
     "visualize": STRUCTURES,
     "result": STRUCTURES | {"visualize"},
-    "evaluation": STRUCTURES | {"data"},
-    "report": STRUCTURES | {"data", "evaluation", "visualize"},
+    "lite": STRUCTURES | {"photo", "result", "settings"},
+    "evaluation": STRUCTURES | {"data", "photo"},
+    "report": STRUCTURES | {"data", "evaluation", "photo", "visualize"},
 }
 # These may import the parts above and those before them in this order.
 TOP = (

@@ -18,7 +18,6 @@ from tfpanoptic.backbones import BACKBONES
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.category_match import Outputs
 from tfpanoptic.data.dataset import Dataset, ImageRecord, read_record_image
-from tfpanoptic.data.load_image import load_image
 from tfpanoptic.errors import InputError, settings_of
 from tfpanoptic.evaluation.dataset import evaluate_dataset
 from tfpanoptic.evaluation.measures.panoptic_quality import summarize_rows
@@ -37,11 +36,12 @@ from tfpanoptic.layers.frozen import freeze_layers, frozen_layers
 from tfpanoptic.losses.shares import weighted_shares
 from tfpanoptic.ops.replicas import global_sums, replicas_in_sync, separate_messages, with_an_image
 from tfpanoptic.ops.tensorflow_only import require_tensorflow
+from tfpanoptic.photo.load_image import load_image, of_each
 from tfpanoptic.presets.cache import read_settings, run_folder_of
 from tfpanoptic.result import PanopticResult
 from tfpanoptic.run_folder import RunFolder
 from tfpanoptic.segment_map import SegmentMap, from_tables
-from tfpanoptic.settings.input_size import require_bounded
+from tfpanoptic.settings.sizes import require_bounded
 from tfpanoptic.weights import LoadReport, load_weights, save_weights
 
 
@@ -334,17 +334,17 @@ class PanopticSegmenter(keras.Model):
         """
         require_tensorflow("segment")
         if isinstance(images, (list, tuple)):
-            return [self.segment(image) for image in images]
-        pixels = load_image(images, self.experiment.input.deep_grey)
+            return of_each(self.segment, images)
+        policy = self.experiment.input
+        pixels = load_image(images, policy.deep_grey, lambda origin, size: require_bounded(origin, size, policy))
         name = Path(images).name if isinstance(images, (str, Path)) else None
-        require_bounded(str(images) if name else "image", pixels.shape[:2], self.experiment.input)
         return PanopticResult.from_segment_map(self.segment_map(pixels), self.categories, image=pixels, name=name)
 
     def segment_map(self, image: np.ndarray) -> SegmentMap:
         """Segment map of one image, uint8 `[H, W, 3]`, at its own size.
 
         Raises:
-            InputError: more pixels than `settings.input_size.MOST_PIXELS`, and no rule of `input` that shrinks them.
+            InputError: more pixels than `settings.sizes.MOST_PIXELS`, and no rule of `input` that shrinks them.
         """
         require_tensorflow("segment_map")
         require_bounded("image", image.shape[:2], self.experiment.input)

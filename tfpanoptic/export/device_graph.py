@@ -16,15 +16,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from tfpanoptic.errors import InputError
+from tfpanoptic.lite.metadata import Metadata
+from tfpanoptic.lite.runtimes import IMAGE, OUTPUTS, VALID_SIZE
 from tfpanoptic.ops.device_operators import for_devices
-from tfpanoptic.settings.input_size import require_fitting
-
-# Names of inputs and outputs.
-IMAGE, VALID_SIZE = "image", "valid_size"
-OUTPUTS = ("segment_ids", "labels", "scores")
+from tfpanoptic.settings.sizes import InputPolicy, require_fitting
+from tfpanoptic.version import __version__
 
 
 def device_graph(segmenter, size: tuple[int, int] | None) -> tf.Module:
@@ -60,3 +60,19 @@ def device_graph(segmenter, size: tuple[int, int] | None) -> tf.Module:
     module.network_variables = [variable.value for variable in segmenter.variables]
     module.serve = serve
     return module
+
+
+def device_metadata(segmenter, size: tuple[int, int] | None, quantize: str) -> Metadata:
+    """What the file of such a graph says of itself."""
+    experiment = segmenter.experiment
+    return Metadata(
+        architecture=experiment.architecture.name,
+        categories=segmenter.categories,
+        input=InputPolicy(**experiment.input.model_dump()),
+        grid=experiment.grid,
+        size=size,
+        quantize=quantize,
+        versions={"tfpanoptic": __version__, "tensorflow": tf.__version__, "keras": keras.__version__},
+        licence=None,
+        config=experiment.to_yaml(),
+    )

@@ -1,4 +1,4 @@
-"""Whether a graph is being made for devices: LiteRT has other costs than TensorFlow, and no loop over rows of any width.
+"""Whether a graph is being made for devices: LiteRT has other costs than TensorFlow, and stacks no rows of any width.
 
 It is asked while a graph is traced, never when it runs.
 """
