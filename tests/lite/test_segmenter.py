@@ -249,7 +249,7 @@ def test_a_fixed_size_or_a_rule_lets_any_photo_through(any_size, fixed_size, mod
         (any_size, metadata_of(model, None, max_long_side=40)),
     ):
         segmenter = Segmenter(write(content, metadata))
-        assert segmenter.segment_map(large).shape == (5700, 5700)
+        assert segmenter.segment(large).segmentation.shape == (5700, 5700)
 
 
 def test_threads_may_share_one(any_path):

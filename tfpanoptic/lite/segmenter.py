@@ -69,31 +69,25 @@ class Segmenter:
             images: a path, the bytes of an image file, an array uint8 `[H, W, 3]`, a PIL image, or a list of such.
 
         Raises:
-            InputError: an image cannot be read or is too large, as in `segment_map`; of a list its number is named.
+            InputError: an image cannot be read, or it has more pixels than `settings.sizes.MOST_PIXELS` and neither a
+                rule of `metadata.input` nor a fixed size shrinks it; of a list its number is named.
             WorkFailed: the runtime fails, as for lack of memory.
         """
         if isinstance(images, (list, tuple)):
             return of_each(self.segment, images)
         pixels = load_image(images, self.metadata.input.deep_grey, self._require_bounded)
         name = Path(images).name if isinstance(images, (str, Path)) else None
-        return PanopticResult.from_segment_map(self.segment_map(pixels), self.categories, image=pixels, name=name)
+        return PanopticResult.from_segment_map(self._segment_map(pixels), self.categories, image=pixels, name=name)
 
-    def segment_map(self, image: np.ndarray) -> SegmentMap:
-        """Segment map of one image, uint8 `[H, W, 3]`, at its own size.
+    def _require_bounded(self, origin: str, size: tuple[int, int]) -> None:
+        if self.metadata.size is None:
+            require_bounded(origin, size, self.metadata.input)
 
-        Raises:
-            InputError: more pixels than `settings.sizes.MOST_PIXELS`, and neither a rule of `metadata.input` nor a
-                fixed size that shrinks them.
-        """
-        size = image.shape[:2]
-        self._require_bounded("image", size)
-        metadata = self.metadata
+    def _segment_map(self, image: np.ndarray) -> SegmentMap:
+        """Segment map of one image, uint8 `[H, W, 3]`, at its own size."""
+        metadata, size = self.metadata, (image.shape[0], image.shape[1])
         prepared, (height, width) = prepare(image, metadata.input, metadata.grid, metadata.size)
         with self._lock:
             ids, labels, scores = self._runtime.run(prepared, np.array([[height, width]], np.int32))
         own_size = nearest_to_size(ids[0, :height, :width], size, metadata.grid.align_corners)
         return from_tables(own_size, labels[0], scores[0])
-
-    def _require_bounded(self, origin: str, size: tuple[int, int]) -> None:
-        if self.metadata.size is None:
-            require_bounded(origin, size, self.metadata.input)
