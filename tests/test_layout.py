@@ -43,7 +43,8 @@ MAY_IMPORT = {
     },
     "data": STRUCTURES | {"settings"},
     "visualize": STRUCTURES,
-    "result": STRUCTURES | {"visualize"},
+    "adapters": STRUCTURES,
+    "result": STRUCTURES | {"adapters", "visualize"},
     "evaluation": STRUCTURES | {"data"},
     "report": STRUCTURES | {"data", "evaluation", "visualize"},
 }
