@@ -64,6 +64,7 @@ TOP = (
     "predict",
     "train",
     "cli",
+    "__main__",
 )
 FILES = sorted(PACKAGE.rglob("*.py"))
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
@@ -93,7 +94,7 @@ def parts_used(path: Path) -> set[str]:
 
 def allowed(part: str) -> set[str]:
     if part == "__init__":
-        return {*MAY_IMPORT, *TOP} - {"cli"}
+        return {*MAY_IMPORT, *TOP} - {"cli", "__main__"}
     return {*MAY_IMPORT, *TOP[: TOP.index(part)]} if part in TOP else MAY_IMPORT[part]
 
 
