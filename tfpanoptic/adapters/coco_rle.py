@@ -35,8 +35,9 @@ def to_coco_rle(segment_map: SegmentMap, categories: CategoryTable, image_id: in
         InputError: pycocotools is not installed.
     """
     annotations = []
+    ids = np.asfortranarray(segment_map.ids)  # RLE goes down the columns
     for segment, score in zip(to_coco_segments(segment_map, categories), segment_map.segments["score"].tolist()):
-        rle = encode_mask(segment_map.ids == segment["id"])
+        rle = encode_mask(ids == segment["id"])
         annotations.append(
             {
                 "image_id": image_id,

@@ -186,8 +186,9 @@ def painted(masks: Iterable[np.ndarray], segments: Sequence[Segment], shape: tup
     """
     order = sorted(range(len(segments)), key=lambda row: (segments[row].iscrowd, -segments[row].score))
     place = np.argsort(order)  # of each row in that order
-    first = np.full(shape, len(segments), np.int32)
+    first = np.full(shape[0] * shape[1], len(segments), np.int32)
     for row, mask in enumerate(masks):
-        first[mask & (place[row] < first)] = place[row]
+        pixels = np.flatnonzero(mask)
+        first[pixels] = np.minimum(first[pixels], place[row])
     ids = np.array([*(segments[row].id for row in order), 0], np.int64)
-    return segment_map_of(ids[first], segments)
+    return segment_map_of(ids[first].reshape(shape), segments)
