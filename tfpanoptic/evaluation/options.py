@@ -12,7 +12,7 @@ from tfpanoptic.data.folder_listing import is_image_file
 from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.rules import OFFICIAL, Rules
 
-# By these, within their first bytes, the files of an earlier evaluation are known.
+# By these, within their first bytes, older numbers (of `compare` and `doctor`, too) and older reports are known.
 NUMBERS_MARK = '"tfpanoptic"'
 REPORT_MARK = '<meta name="generator" content="tfpanoptic">'
 FORMS = (
