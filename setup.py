@@ -78,6 +78,7 @@ setup(
             "types-PyYAML",
             "build>=1.2",
             "jax>=0.6",
+            "supervision>=0.31",
             *VIZ,
             *LITERT,
             *ONNX,

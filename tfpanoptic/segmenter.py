@@ -32,7 +32,7 @@ from tfpanoptic.keras_arguments import (
     require_own_targets,
     require_policy,
 )
-from tfpanoptic.layers.frozen import freeze_layers, frozen_layers
+from tfpanoptic.layers.frozen import freeze_parts, frozen_parts
 from tfpanoptic.losses.shares import weighted_shares
 from tfpanoptic.ops.replicas import global_sums, replicas_in_sync, separate_messages, with_an_image
 from tfpanoptic.ops.tensorflow_only import require_tensorflow
@@ -50,14 +50,14 @@ class PanopticSegmenter(keras.Model):
     """A panoptic segmentation model with its configuration and categories.
 
     Calling it gives the outputs of the heads; `segment` gives results. It trains with plain
-    `compile` and `fit` on `batches("train")`: the losses are built in. `save` keeps which layers are frozen and the
+    `compile` and `fit` on `batches("train")`: the losses are built in. `save` keeps what is frozen and the
     state of the optimizer, and `keras.models.load_model` reads it; `save_preset` writes a folder for `from_preset` and
     the command line.
 
     Args:
         experiment: an `Experiment`, or the mapping that its `to_dict` gives.
         categories: a `CategoryTable`, or the text that its `to_json` gives.
-        frozen: paths of layers within the model that do not train; None leaves all as they are made.
+        frozen: paths of layers and variables within the model that do not train; None leaves all as they are made.
 
     Raises:
         InputError: the global dtype policy is not Keras' default, and not `training.precision`, which holds.
@@ -87,7 +87,7 @@ class PanopticSegmenter(keras.Model):
         terms = self.experiment.architecture.loss_weights(self.experiment.model)
         self._term_means = {name: keras.metrics.Mean(name) for name in terms}
         if frozen is not None:
-            freeze_layers(self, frozen)
+            freeze_parts(self, frozen)
         self.built = True
         self._segment: Any = None
 
@@ -140,7 +140,7 @@ class PanopticSegmenter(keras.Model):
             "trainable": self.trainable,
             "experiment": self.experiment.to_dict(),
             "categories": self.categories.to_json(),
-            "frozen": frozen_layers(self),
+            "frozen": frozen_parts(self),
         }
 
     def save_weights_file(self, path: str | Path) -> None:
