@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from tfpanoptic.errors import InputError
+from tfpanoptic.settings.input_size import MOST_TILED_PIXELS
 
 ID_MODES = ("RGB", "RGBA", "P")
 # What Pillow raises, beside OSError, on bytes that are no image or a damaged one.
@@ -44,7 +45,11 @@ def open_image(source: Path | BytesIO, origin: str | None = None) -> Image.Image
     except Image.DecompressionBombError:
         limit = round(2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6)
         told = f"has more than {limit} megapixels, which Pillow refuses"
-        raise InputError(f"{origin}: {told}; expected a smaller image (PIL.Image.MAX_IMAGE_PIXELS)") from None
+        most = MOST_TILED_PIXELS // 1_000_000
+        raise InputError(
+            f"{origin}: {told}; expected a smaller image (PIL.Image.MAX_IMAGE_PIXELS; predict --tile takes photos of "
+            f"up to {most})"
+        ) from None
     except OSError as error:
         raise InputError(f"{origin}: cannot be read ({error.strerror or error})") from None
     except DAMAGED as error:
