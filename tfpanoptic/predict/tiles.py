@@ -72,10 +72,10 @@ class TiledSegmenter:
         return self.segmenter.categories
 
     def segment(self, image: str | Path | bytes | np.ndarray | Image.Image) -> PanopticResult:
-        """Panoptic segmentation of a photo of at most `MOST_TILED_PIXELS`.
+        """Panoptic segmentation of a photo, of a file of at most `MOST_TILED_PIXELS`.
 
         Args:
-            image: as of `PanopticSegmenter.segment`.
+            image: a path, the bytes of an image file, an array `[H, W, 3]` or a PIL image.
 
         Raises:
             InputError: the image cannot be read or is too large, or as `segment_map`.
