@@ -6,6 +6,7 @@ from PIL import Image
 
 from tests.architectures import experiments
 from tfpanoptic.errors import InputError
+from tfpanoptic.predict import tiles
 from tfpanoptic.predict.tiles import TiledSegmenter, large_images, require_own_size, require_tile, spans
 from tfpanoptic.segment_map import relabel
 from tfpanoptic.segmenter import PanopticSegmenter
@@ -143,5 +144,9 @@ def test_files_that_pillow_refuses_are_opened_up_to_a_limit(segmenter, photo, tm
         segmenter.segment(tmp_path / "a.png")
     assert TiledSegmenter(segmenter, 160).segment(tmp_path / "a.png").name == "a.png"
     assert Image.MAX_IMAGE_PIXELS == 1000
+    monkeypatch.setattr(tiles, "MOST_TILED_PIXELS", 14_999)  # the photo has 15,000
+    with pytest.raises(InputError, match="a.png: has more than 0 megapixels"):
+        TiledSegmenter(segmenter, 160).segment(tmp_path / "a.png")
+    monkeypatch.undo()
     with large_images():
         assert 2 * Image.MAX_IMAGE_PIXELS == MOST_TILED_PIXELS
