@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tfpanoptic.metrics.panoptic_quality import PanopticQuality
     from tfpanoptic.metrics.parsing_covering import ParsingCovering
     from tfpanoptic.metrics.semantic_iou import SemanticIoU
+    from tfpanoptic.predict.tiles import TiledSegmenter
     from tfpanoptic.result import PanopticResult
     from tfpanoptic.segment_map import SegmentMap
     from tfpanoptic.segmenter import PanopticSegmenter
@@ -40,6 +41,7 @@ _HOME = {
     "ParsingCovering": "metrics.parsing_covering",
     "SegmentMap": "segment_map",
     "SemanticIoU": "metrics.semantic_iou",
+    "TiledSegmenter": "predict.tiles",
     "ValidationPQ": "validation_pq",
 }
 
@@ -56,6 +58,7 @@ __all__ = [
     "ParsingCovering",
     "SegmentMap",
     "SemanticIoU",
+    "TiledSegmenter",
     "ValidationPQ",
     "__version__",
 ]

@@ -267,7 +267,8 @@ def ids_to_rgb(ids: np.ndarray) -> np.ndarray:
     ids = np.asarray(ids)
     if ids.size and (ids.min() < 0 or ids.max() >= 1 << 24):
         raise InputError(f"segment ids must be 0..16777215 for a PNG, found {ids.min()}..{ids.max()}")
-    return np.stack([ids & 255, (ids >> 8) & 255, ids >> 16], axis=-1).astype(np.uint8)
+    packed = np.ascontiguousarray(ids, "<i4").view(np.uint8)  # four bytes a pixel, the last one 0
+    return packed.reshape(*ids.shape, 4)[..., :3].copy()
 
 
 def to_coco_segments(segment_map: SegmentMap, categories: CategoryTable) -> list[dict]:

@@ -1,5 +1,7 @@
 """Post-processing in the LiteRT interpreter, with built-in operations only."""
 
+import tempfile
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -26,20 +28,17 @@ THINGS, NUM_CATEGORIES, MAX_CENTERS = (1, 2), 4, 40
 
 
 def run_in_litert(function, *arrays):
-    """The outputs of a function as a model without Flex operations."""
-    concrete = function.get_concrete_function()
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], function)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    interpreter = Interpreter(model_content=converter.convert())
+    """The outputs of a function as a model without Flex operations, converted as exports are."""
+    module, concrete = tf.Module(), function.get_concrete_function()
+    module.function = function
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(module, folder, signatures=concrete)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        runner = Interpreter(model_content=converter.convert()).get_signature_runner()
     names = [tensor.name.split(":")[0] for tensor in concrete.inputs]
-    places = {detail["name"]: detail["index"] for detail in interpreter.get_input_details()}
-    for name, array in zip(names, arrays, strict=True):
-        interpreter.resize_tensor_input(places[name], array.shape)
-    interpreter.allocate_tensors()
-    for name, array in zip(names, arrays, strict=True):
-        interpreter.set_tensor(places[name], array)
-    interpreter.invoke()
-    return [interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()]
+    outputs = runner(**dict(zip(names, arrays, strict=True)))
+    return [outputs[name] for name in sorted(outputs)]
 
 
 def test_grouping_of_any_size_gives_the_segments_of_the_graph():

@@ -139,7 +139,9 @@ def test_what_inputs_have_at_least_grows_with_the_scale(scale, size, expected):
 
 
 def test_an_image_beyond_the_limit_is_named_with_the_ways_out():
-    with pytest.raises(InputError, match=r"a\.jpg: 5000 x 7000 .* 32 million .*max_long_side=4000.*max_long_side=7000"):
+    with pytest.raises(
+        InputError, match=r"a\.jpg: 5000 x 7000 .* 32 million .*--tile 1024 .*max_long_side=4000.*max_long_side=7000"
+    ):
         require_bounded("a.jpg", (5000, 7000), InputConfig())
 
 

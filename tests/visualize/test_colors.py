@@ -5,6 +5,7 @@ import pytest
 
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.segment_map import SegmentMap, segment_rows
+from tfpanoptic.visualize import colors
 from tfpanoptic.visualize.colors import category_shades, oklab_to_rgb, rgb_to_oklab, segment_colors
 
 CATEGORIES = CategoryTable.from_coco(
@@ -51,6 +52,15 @@ def test_adjacent_instances_look_different():
     # 0.1 in OKLab is about five just noticeable differences (0.02 each).
     lab = rgb_to_oklab(segment_colors(cells_in_a_row(100), CATEGORIES)[:100])
     assert np.linalg.norm(np.diff(lab, axis=0), axis=1).min() > 0.1
+
+
+def test_the_smallest_of_very_many_instances_take_shades_in_turn(monkeypatch):
+    before = segment_colors(cells_in_a_row(30), CATEGORIES)
+    monkeypatch.setattr(colors, "_MOST_TOLD_APART", 10)
+    found = segment_colors(cells_in_a_row(30), CATEGORIES)
+    np.testing.assert_array_equal(found[:10], before[:10])
+    shades = category_shades((200, 60, 60), 1)
+    np.testing.assert_array_equal(found[10:30], np.resize(shades, (20, 3)))
 
 
 def test_colors_do_not_depend_on_the_ids():

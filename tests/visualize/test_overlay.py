@@ -6,6 +6,7 @@ import pytest
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import SegmentMap, segment_rows
+from tfpanoptic.visualize import overlay
 from tfpanoptic.visualize.overlay import draw_overlay, enlarge_labels, enlargement
 
 CATEGORIES = CategoryTable.from_coco(
@@ -47,6 +48,16 @@ def test_an_instance_has_a_lighter_contour_inside_its_border():
     picture = draw_overlay(image, segments, CATEGORIES, labels=False, scale=1).astype(int)
     assert picture[30, 20].sum() > picture[45, 20].sum() + 60  # first row of the cat, and its middle
     assert distance(picture[29, 20], picture[10, 20]) == 0  # last row of the sky, and its middle
+
+
+def test_a_very_large_image_is_drawn_smaller(monkeypatch):
+    image, segments = scene(1501, 2402)
+    monkeypatch.setattr(overlay, "MOST_PIXELS", 420_000)  # blocks of 3 x 3 pixels
+    picture = draw_overlay(image, segments, CATEGORIES, labels=False)
+    assert picture.shape == (501, 801, 3)
+    np.testing.assert_array_equal(picture[:250], draw_overlay(*scene(501, 801), CATEGORIES, labels=False)[:250])
+    assert draw_overlay(None, segments, CATEGORIES, labels=False).shape == (501, 801, 3)
+    assert draw_overlay(image, segments, CATEGORIES, labels=False, scale=1).shape == image.shape
 
 
 def test_void_is_hatched():

@@ -28,21 +28,37 @@ def predict(
     skip_errors: Annotated[
         bool, typer.Option("--skip-errors", help="Go on past images that cannot be read; they are named at the end.")
     ] = False,
+    tile: Annotated[
+        int | None,
+        typer.Option(help="See larger photos in tiles of so many pixels a side, at their own size; for large photos."),
+    ] = None,
+    overlap: Annotated[
+        int | None, typer.Option(help="Pixels that neighbouring tiles share; a quarter of the tile by default.")
+    ] = None,
 ) -> None:
     """Segment photos: overlays to look at, and COCO panoptic PNG and JSON."""
     import_tensorflow("tfpanoptic predict")
     from tfpanoptic.atomic import require_free, require_outside
+    from tfpanoptic.errors import InputError
     from tfpanoptic.predict.files import find_images, write_predictions
+    from tfpanoptic.predict.tiles import TiledSegmenter, require_tile
+    from tfpanoptic.presets.cache import read_settings
     from tfpanoptic.result import CONTENTS
     from tfpanoptic.segmenter import PanopticSegmenter
     from tfpanoptic.settings.overrides import split_overrides
 
+    if tile is None and overlap is not None:
+        raise InputError(f"--overlap {overlap}: expected --tile, too")
     paths, overrides = split_overrides(arguments)
     photos = find_images(paths, recursive)
     require_free(out, CONTENTS, overwrite)
     require_outside(out, [run, *(photo.path for photo in photos)])
+    if tile is not None:
+        _, experiment, _ = read_settings(run, overrides)
+        require_tile(tile, overlap, experiment.grid, experiment.input)  # before anything is downloaded
     segmenter = PanopticSegmenter.from_preset(run, overrides)
-    left_out = write_predictions(segmenter, photos, out, overwrite, skip_errors)
+    model = segmenter if tile is None else TiledSegmenter(segmenter, tile, overlap)
+    left_out = write_predictions(model, photos, out, overwrite, skip_errors)
     if left_out:
         print(f"{len(left_out)} of {len(photos)} images were left out:", *left_out, sep="\n  ", file=sys.stderr)
     print(f"{len(photos) - len(left_out)} images: {out}/panoptic.json, {out}/panoptic/, {out}/overlay/")

@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from tfpanoptic.errors import InputError
+from tfpanoptic.settings.sizes import MOST_TILED_PIXELS
 
 # What Pillow raises, beside OSError, on bytes that are no image or a damaged one.
 DAMAGED = (ValueError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError, struct.error, zlib.error)
@@ -38,7 +39,11 @@ def open_image(source: Path | BytesIO, origin: str | None = None) -> Image.Image
     except Image.DecompressionBombError:
         limit = round(2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6)
         told = f"has more than {limit} megapixels, which Pillow refuses"
-        raise InputError(f"{origin}: {told}; expected a smaller image (PIL.Image.MAX_IMAGE_PIXELS)") from None
+        most = MOST_TILED_PIXELS // 1_000_000
+        raise InputError(
+            f"{origin}: {told}; expected a smaller image (PIL.Image.MAX_IMAGE_PIXELS; predict --tile takes photos of "
+            f"up to {most})"
+        ) from None
     except OSError as error:
         raise InputError(f"{origin}: cannot be read ({error.strerror or error})") from None
     except DAMAGED as error:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from tfpanoptic.data.folder_listing import IMAGE_SUFFIXES, files_below
 from tfpanoptic.errors import InputError, WorkFailed
+from tfpanoptic.predict.tiles import TiledSegmenter
 from tfpanoptic.progress import progress
 from tfpanoptic.result import PanopticResult, save_results
 from tfpanoptic.segmenter import PanopticSegmenter
@@ -77,7 +78,7 @@ def _photos(folder: Path, paths: Iterable[Path]) -> list[Photo]:
 
 
 def write_predictions(
-    segmenter: PanopticSegmenter,
+    segmenter: PanopticSegmenter | TiledSegmenter,
     photos: Sequence[Photo],
     out: str | Path,
     overwrite: bool = False,
@@ -88,7 +89,7 @@ def write_predictions(
     Each result is written when it is there, so that those before an error are kept.
 
     Args:
-        segmenter: the model.
+        segmenter: the model, or one that sees photos in tiles.
         photos: of `find_images`.
         out: the folder.
         overwrite: replace older results in it.
@@ -126,7 +127,7 @@ def write_predictions(
     return left_out
 
 
-def _segmented(segmenter: PanopticSegmenter, photo: Photo, kept: str) -> PanopticResult:
+def _segmented(segmenter: PanopticSegmenter | TiledSegmenter, photo: Photo, kept: str) -> PanopticResult:
     from tensorflow.errors import ResourceExhaustedError
 
     try:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 DeepGrey = Literal["high_byte", "file_range"]
 # Pixels of an image that a network gets as it is. Own choice: 24 million take 8 to 10 GB with a small Panoptic-DeepLab.
 MOST_PIXELS = 32_000_000
+# Pixels of a file that it gets tile by tile. Own choice: reading, joining and writing take 14 bytes a pixel.
+MOST_TILED_PIXELS = 1_000_000_000
 
 
 class Grid(NamedTuple):
@@ -159,7 +161,8 @@ def require_bounded(origin: str, size: tuple[int, ...], config: InputConfig | In
     if not resizes(config) and height * width > MOST_PIXELS:
         raise InputError(
             f"{origin}: {height} x {width} pixels are more than the {MOST_PIXELS / 1e6:g} million that the network "
-            "takes as they are, for memory's sake; input.max_long_side=4000 lets it see the image smaller, "
+            "takes as they are, for memory's sake; --tile 1024 lets it see the image tile by tile "
+            "(tfpanoptic.TiledSegmenter), input.max_long_side=4000 smaller, "
             f"input.max_long_side={max(height, width)} at full size"
         )
 

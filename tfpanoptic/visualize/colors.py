@@ -34,23 +34,29 @@ _LIGHTNESS_RANGE = (0.45, 0.90)
 _LEAST_CHROMA = 0.10
 # An instance is told apart from this many nearest ones.
 _NEIGHBOURS = 12
+# So many instances are told apart, the largest; the time grows with their square. Own choice: 4 s for this many.
+_MOST_TOLD_APART = 5_000
 
 
 def segment_colors(segment_map: SegmentMap, categories: CategoryTable) -> np.ndarray:
     """Colour of each row of the segment table, uint8 `[N, 3]`.
 
     Stuff and crowds have their category's colour. Instances have shades of it, chosen from the largest
-    instance to the smallest so that those close to each other differ most.
+    instance to the smallest so that those close to each other differ most; the smallest of very many take them in turn.
     """
     rows = segment_map.segments
     colors = np.array([categories[int(c)].color for c in rows["category"]], np.uint8).reshape(-1, 3)
     things = np.flatnonzero(categories.isthing[rows["category"]] & ~rows["iscrowd"])
     things = things[np.argsort(-rows["area"][things], kind="stable")]
-    place = extents(segment_map.ids).of(rows["id"][things]).boxes.astype(np.float64)
     shades = {
         int(category): category_shades(categories[int(category)].color, len(categories.thing_ids))
         for category in np.unique(rows["category"][things])
     }
+    things, others = things[:_MOST_TOLD_APART], things[_MOST_TOLD_APART:]
+    for number, row in enumerate(others):
+        offered = shades[int(rows["category"][row])]
+        colors[row] = offered[number % len(offered)]
+    place = extents(segment_map.ids).of(rows["id"][things]).boxes.astype(np.float64)
     seen = np.zeros((len(things), 3))
     for number, row in enumerate(things):
         offered = shades[int(rows["category"][row])]

@@ -7,6 +7,7 @@ would otherwise go unnamed.
 
 from __future__ import annotations
 
+from math import ceil
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,8 @@ from tfpanoptic.visualize.legend import add_legend
 # Own choices, by eye on COCO photos, stained tissue and fluorescence.
 LEAST_LONG_SIDE = 700
 MAX_SCALE = 4
+# Pixels of an image that is drawn at its own size. Own choice: drawing takes 50 bytes a pixel.
+MOST_PIXELS = 32_000_000
 _STUFF_OPACITY = 0.65  # of what things get
 _IMAGE_SATURATION = 0.55  # the picture's own colours step back behind the categories'
 _VOID_GREY = 150.0
@@ -45,7 +48,8 @@ def draw_overlay(
         alpha: opacity of things, 0 (the image alone) to 1; stuff is fainter.
         labels: write names, and scores where they are not all 1, and the legend if one is needed.
         scale: enlargement of the picture, a power of two; None enlarges small images until the long
-            side has 700 pixels, at most four times, so that names can be read.
+            side has 700 pixels, at most four times, so that names can be read, and shrinks those of more than
+            `MOST_PIXELS`.
 
     Returns:
         uint8 `[scale * H + L, scale * W, 3]`, where L is the height of the legend, 0 without one. A picture that is
@@ -56,8 +60,9 @@ def draw_overlay(
             out of its range.
     """
     _check(image, segment_map, alpha, scale)
-    height, width = segment_map.shape
-    scale = enlargement(height, width) if scale is None else scale
+    if scale is None:
+        image, segment_map = _shrunk(image, segment_map)
+        scale = enlargement(*segment_map.shape)
     rows = enlarge_labels(rows_of_pixels(segment_map), scale)
     if image is not None:
         image = _enlarge_image(image, scale)
@@ -86,6 +91,19 @@ def _check(image, segment_map: SegmentMap, alpha: float, scale: int | None) -> N
         raise InputError(f"alpha: expected 0 to 1, found {alpha}")
     if scale is not None and (scale < 1 or scale & (scale - 1)):
         raise InputError(f"scale: expected a power of two, found {scale}")
+
+
+def _shrunk(image: np.ndarray | None, segment_map: SegmentMap) -> tuple[np.ndarray | None, SegmentMap]:
+    """Image and segments with at most `MOST_PIXELS`: means of square blocks of pixels, and the first id of each."""
+    height, width = segment_map.shape
+    block = ceil((height * width / MOST_PIXELS) ** 0.5)
+    if block <= 1:
+        return image, segment_map
+    if image is not None:
+        # Bands, so that Pillow holds no copy of the image.
+        bands = (Image.fromarray(image[top : top + 64 * block]) for top in range(0, height, 64 * block))
+        image = np.concatenate([np.asarray(band.reduce(block)) for band in bands])
+    return image, SegmentMap(np.ascontiguousarray(segment_map.ids[::block, ::block]), segment_map.segments)
 
 
 def enlargement(height: int, width: int) -> int:
