@@ -61,6 +61,7 @@ TOP = (
     "segmenter",
     "doctor",
     "predict",
+    "tune",
     "train",
     "cli",
 )
