@@ -60,7 +60,8 @@ def tune_run(options: TuneOptions) -> dict[str, Any]:
     settings. They are written as `tuned.json` if they gain on the images held back.
 
     Returns:
-        - `run`, `written`: paths, `written` None where nothing is.
+        - `run`, `written`, `earlier`: paths; `written` None where nothing is, and then `earlier` what an earlier tuning
+          wrote, if it did.
         - `images`: of the dataset or of `limit`; `seed`; `trials`, combinations of values; `seconds` `{"network",
           "trials"}`.
         - `settings`: setting -> `{"from", "to"}`, all that were tried.
@@ -93,6 +94,8 @@ def tune_run(options: TuneOptions) -> dict[str, Any]:
     if _worth(result, options.force) and not options.dry_run:
         replace_file(run.tuned, _tuned(run, result, dataset).to_json())
         result["written"] = str(run.tuned)
+    elif run.tuned.is_file():
+        result["earlier"] = str(run.tuned)
     return result
 
 
@@ -221,6 +224,7 @@ def _result(
     return {
         "run": str(options.run),
         "written": None,
+        "earlier": None,
         "images": len(dataset),
         "seed": options.seed,
         "trials": search.trials,

@@ -35,6 +35,8 @@ def print_tuning(result: dict[str, Any], dry_run: bool) -> None:
         print(f"few images: {held_back} held back say little; better {FEW} or more")
     for line in _outcome(result, dry_run):
         print(line)
+    if result["earlier"] is not None:
+        print(f"{result['earlier']}: of an earlier tuning, still holds")
 
 
 def _outcome(result: dict[str, Any], dry_run: bool) -> list[str]:
