@@ -17,8 +17,9 @@ from tfpanoptic.categories import CategoryTable
 from tfpanoptic.category_match import Outputs, count_outputs
 from tfpanoptic.doctor.ceiling import ceiling
 from tfpanoptic.errors import InputError
+from tfpanoptic.experiment import Experiment
 from tfpanoptic.export.saved_model import export_saved_model
-from tfpanoptic.inference import segment_images
+from tfpanoptic.inference import network_outputs, segment_images, segments_of_outputs
 from tfpanoptic.models import ARCHITECTURES
 from tfpanoptic.photo.pixels import read_image
 from tfpanoptic.train.checkpoints import Checkpoints
@@ -295,6 +296,47 @@ def test_views_give_the_outputs_of_the_heads_again(name):
     ours, theirs = (architecture.postprocess(o, size, valid_size, config, model.categories) for o in (again, outputs))
     assert np.mean(np.asarray(ours.segment_ids) == np.asarray(theirs.segment_ids)) > 0.999
     np.testing.assert_allclose(ours.scores, theirs.scores, atol=1e-4)
+
+
+def with_postprocess(name, **settings):
+    """The tiny experiment of an architecture with other settings of post-processing."""
+    everything = experiment(name).to_dict()
+    everything["model"]["postprocess"] |= settings
+    return Experiment.from_dict(everything)
+
+
+def test_what_is_tuned_are_settings_of_post_processing_and_values_that_they_take(name):
+    tunable = experiment(name).architecture.tunable
+    assert tunable or name in MADE_UP
+    for setting, (values, _) in tunable.items():
+        taken = [getattr(with_postprocess(name, **{setting: value}).model.postprocess, setting) for value in values]
+        assert taken == list(values) and list(values) == sorted(set(values))
+        assert len(values) > 1
+
+
+@pytest.mark.parametrize("name", slow("panoptic_deeplab", "axial_deeplab", "deeperlab"))
+def test_outputs_of_the_network_do_for_all_values_of_what_is_tuned(name):
+    """Those of a network with a low value, where it drops what lies below: then tuning runs it once."""
+    model, _ = made(name)
+    tunable = model.experiment.architecture.tunable
+    if not tunable:
+        pytest.skip(f"{name} has nothing to tune")
+    image = read_image(model.experiment.load_data("val").records[0].image_path)[None, :64, :96]
+    outputs, size, valid_size = network_outputs(model.infer_network, image, model.experiment)
+    high = {setting: tuned.values[-1] for setting, tuned in tunable.items()}
+    dropping = [setting for setting, tuned in tunable.items() if tuned.network_drops_below]
+    if dropping:
+        scores = np.asarray(outputs["scores"])[0]
+        high |= dict.fromkeys(dropping, float(np.median(scores)))
+        assert 0 < (scores > high[dropping[0]]).sum() < len(scores)
+    other = with_postprocess(name, **high)
+    networks = other.architecture.build(other.model, model.categories)
+    rebuilt = {weight.path: weight for weight in networks.train.weights}
+    for weight in model.weights:
+        rebuilt[weight.path].assign(weight)
+    found = segments_of_outputs(outputs, size, valid_size, image.shape[1:3], other, model.categories)
+    for ours, theirs in zip(found, segment_images(networks.infer, image, other, model.categories), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 @pytest.fixture(scope="module")

@@ -64,6 +64,7 @@ TOP = (
     "segmenter",
     "doctor",
     "predict",
+    "tune",
     "train",
     "cli",
     "__main__",

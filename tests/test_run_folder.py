@@ -2,7 +2,9 @@ import json
 
 import pytest
 
+from tfpanoptic.errors import InputError
 from tfpanoptic.run_folder import RunFolder
+from tfpanoptic.settings.tuned import TunedSettings
 
 
 class Weights:
@@ -47,3 +49,45 @@ def test_a_best_score_of_an_older_version_that_was_undefined_is_passed(tmp_path)
         "step": 2,
         "pq": None,
     }
+
+
+@pytest.fixture
+def tuned(tiny_experiment, tmp_path):
+    """A run folder of configuration and tuned settings alone."""
+    folder = RunFolder(tmp_path)
+    folder.config.write_text(tiny_experiment.to_yaml())
+    folder.best_score.write_text(json.dumps({"step": 6, "pq": 0.5}))
+    folder.tuned.write_text(
+        TunedSettings(
+            {"model.postprocess.nms_kernel": 13, "model.postprocess.stuff_area": 5},
+            {"model.postprocess.nms_kernel": 7, "model.postprocess.stuff_area": 0},
+            step=6,
+        ).to_json()
+    )
+    return folder
+
+
+def test_tuned_settings_hold_before_overrides_and_not_in_training(tuned):
+    nms, area = "model.postprocess.nms_kernel=3", "model.postprocess.stuff_area=5"
+    assert tuned.load_experiment([nms]) == tuned.trained_experiment([nms, area])
+    assert tuned.load_experiment().model.postprocess.nms_kernel == 13
+    assert tuned.trained_experiment().model.postprocess.nms_kernel == 7
+
+
+def test_a_tuned_run_is_resumed_with_the_settings_of_its_start(tuned, tiny_experiment):
+    tuned.checkpoints.mkdir()
+    assert tuned.require_usable(tiny_experiment, resume=True, overwrite=False) == []
+
+
+def test_a_person_is_told_which_tuned_settings_hold_and_whether_they_are_of_these_weights(tuned):
+    (line,) = tuned.tuned_lines(["model.postprocess.stuff_area=9"])
+    assert line == f"tuned settings hold: nms_kernel 7 -> 13 ({tuned.tuned})"
+    tuned.best_score.write_text(json.dumps({"step": 9, "pq": 0.6}))
+    assert "of step 6, and the best are now of 9" in tuned.tuned_lines()[1]
+    assert RunFolder(tuned.path / "other").tuned_lines() == []
+
+
+def test_tuned_settings_that_do_not_fit_are_named_with_their_file(tuned):
+    tuned.tuned.write_text(TunedSettings({"model.postprocess.detection_score": 0.5}, {}).to_json())
+    with pytest.raises(InputError, match=r"tuned\.json: .*unknown key model\.postprocess\.detection_score.*--reset"):
+        tuned.load_experiment()

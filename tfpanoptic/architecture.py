@@ -6,8 +6,8 @@ A record is plain functions; each takes the architecture's own configuration, a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfpanoptic.settings.config import StrictConfig
@@ -116,6 +116,21 @@ class Views(NamedTuple):
     outputs: Callable[..., dict[str, Any]]
 
 
+class Tunable(NamedTuple):
+    """A setting of post-processing that is worth tuning for a trained model.
+
+    Attributes:
+        values: what is tried beside the present value, rising.
+        network_drops_below: whether the infer network leaves out what lies below the setting, too. Then a network
+            that was built with a lower value must give all that a higher value needs, and `postprocess` drops by the
+            value itself: tuning runs the network with the lowest one. A setting that the network reads in any other
+            way cannot be tuned.
+    """
+
+    values: tuple[float, ...]
+    network_drops_below: bool = False
+
+
 @dataclass(frozen=True)
 class Architecture:
     """One architecture; one per file in `models/`.
@@ -137,6 +152,8 @@ class Architecture:
             term is divided by, over the global batch; terms without one are divided by the number of images.
         oracle: what the doctor needs; without one it says that it cannot tell the ceiling.
         views: what test-time augmentation needs; without it `test_time` is refused.
+        tunable: setting of the section `postprocess` -> what `tfpanoptic tune` tries, in the order of their weight;
+            without any it says so.
     """
 
     name: str
@@ -152,3 +169,4 @@ class Architecture:
     counts: Callable[..., dict[str, Any]] | None = None
     oracle: Oracle | None = None
     views: Views | None = None
+    tunable: Mapping[str, Tunable] = field(default_factory=dict)

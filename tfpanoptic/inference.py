@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -41,21 +42,46 @@ def segment_images(network: keras.Model, images, experiment: Experiment, categor
 
 def _segments_of_some(network: keras.Model, images, experiment: Experiment, categories: CategoryTable) -> Segments:
     """`segment_images` of at least one image."""
-    height, width = ops.shape(images)[1:3]
+    own_size = ops.shape(images)[1:3]
+    outputs, size, valid_size = network_outputs(network, images, experiment)
+    return segments_of_outputs(outputs, size, valid_size, own_size, experiment, categories)
+
+
+def network_outputs(network: keras.Model, images, experiment: Experiment) -> tuple[dict, Any, Any]:
+    """The first half of `segment_images`, in which no setting of post-processing is read but by the network itself.
+
+    Args: as `segment_images`, of one image at least.
+
+    Returns:
+        Outputs of the heads, means over the views if there are several; (height, width) of the network's input; and
+        int32 `[B, 2]`, the part of it that is not padding.
+    """
     if experiment.test_time.augments:
-        outputs, size, valid_size = averaged_outputs(network, images, experiment)
-    else:
-        prepared, valid_size = prepare_batch(images, experiment.input, experiment.grid)
-        outputs = network({"image": prepared, "valid_size": valid_size}, training=False)
-        size = ops.shape(prepared)[1:3]
+        return averaged_outputs(network, images, experiment)
+    prepared, valid_size = prepare_batch(images, experiment.input, experiment.grid)
+    outputs = network({"image": prepared, "valid_size": valid_size}, training=False)
+    return outputs, ops.shape(prepared)[1:3], valid_size
+
+
+def segments_of_outputs(
+    outputs: dict, size, valid_size, own_size, experiment: Experiment, categories: CategoryTable
+) -> Segments:
+    """The second half of `segment_images`.
+
+    Args:
+        outputs, size, valid_size: what `network_outputs` returned.
+        own_size: (height, width) of the images.
+        experiment: settings of the model's post-processing.
+        categories: the model's.
+    """
     segments = experiment.architecture.postprocess(outputs, size, valid_size, experiment.model, categories)
-    own_size = nearest_to_size(
+    resized = nearest_to_size(
         segments.segment_ids,
         (valid_size[0, 0], valid_size[0, 1]),
-        (height, width),
+        own_size,
         experiment.grid.align_corners,
     )
-    return segments._replace(segment_ids=own_size)
+    return segments._replace(segment_ids=resized)
 
 
 def segmenting_function(
@@ -71,6 +97,41 @@ def segmenting_function(
     # A call of the function itself would count towards TensorFlow's warning of retracing, which takes the functions
     # of several models for one.
     return segment.get_concrete_function()
+
+
+def outputs_function(network: keras.Model, experiment: Experiment) -> Callable[[Any], tuple[dict, Any, Any]]:
+    """`network_outputs` of one image uint8 `[1, H, W, 3]`, as a compiled function; the size is int32 `[2]`."""
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec([1, None, None, 3], tf.uint8)], jit_compile=False, autograph=False)
+    def predict(images):
+        outputs, size, valid_size = network_outputs(network, images, experiment)
+        return outputs, tf.stack(size), valid_size
+
+    return predict.get_concrete_function()
+
+
+def merging_function(
+    predicting: Any, experiment: Experiment, categories: CategoryTable
+) -> Callable[[dict, Any, Any, Any], Segments]:
+    """`segments_of_outputs` of one image as a compiled function; sizes are int32 `[2]`, of any value.
+
+    Args:
+        predicting: of `outputs_function`; what it returns is what the function takes, and the image's own size.
+        experiment: settings of the model's post-processing; the other settings are those of `predicting`.
+        categories: the model's.
+    """
+    import tensorflow as tf
+
+    specs = tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), predicting.structured_outputs)
+    signature = [*specs, tf.TensorSpec([2], tf.int32)]
+
+    @tf.function(input_signature=signature, jit_compile=False, autograph=False)
+    def merge(outputs, size, valid_size, own_size):
+        sizes = (tf.unstack(size), tf.unstack(own_size))
+        return segments_of_outputs(outputs, sizes[0], valid_size, sizes[1], experiment, categories)
+
+    return merge.get_concrete_function()
 
 
 def segment_table(segments: Segments, categories: CategoryTable):

@@ -9,6 +9,7 @@ initial_weights.json  what was taken of the weights that training started from, 
 data.json             by which the data are known again under another path
 best.safetensors      the weights with the best PQ, of equal ones the latest, and best.json, which says when
 last.safetensors      the weights after the last step
+tuned.json            settings of post-processing that `tfpanoptic tune` found, which hold in place of config.yaml's
 pictures/             overlays of the first validation images at the latest evaluation
 """
 
@@ -25,6 +26,7 @@ from tfpanoptic.environment import describe_environment
 from tfpanoptic.errors import InputError, unwritten
 from tfpanoptic.experiment import Experiment
 from tfpanoptic.settings.overrides import require_changeable
+from tfpanoptic.settings.tuned import TunedSettings, read_tuned
 
 # Only a folder with nothing else in it is ever replaced.
 CONTENTS = (
@@ -38,6 +40,7 @@ CONTENTS = (
     "best.safetensors",
     "best.json",
     "last.safetensors",
+    "tuned.json",
     "pictures",
     "saved_model",
 )
@@ -61,6 +64,7 @@ class RunFolder:
         self.best_weights = self.path / "best.safetensors"
         self.best_score = self.path / "best.json"
         self.last_weights = self.path / "last.safetensors"
+        self.tuned = self.path / "tuned.json"
         self.pictures = self.path / "pictures"
 
     def require_usable(self, experiment: Experiment, resume: bool, overwrite: bool) -> list[str]:
@@ -89,7 +93,7 @@ class RunFolder:
         return []
 
     def _changes(self, experiment: Experiment) -> list[str]:
-        there = self.load_experiment()
+        there = self.trained_experiment()
         ours, theirs = (_flat(e.with_absolute_paths().to_dict()) for e in (experiment, there))
         keys = [key for key in (*theirs, *(ours.keys() - theirs.keys())) if ours.get(key) != theirs.get(key)]
         schedule = there.training.schedule.name
@@ -218,7 +222,21 @@ class RunFolder:
         return why
 
     def load_experiment(self, overrides: Sequence[str] = ()) -> Experiment:
-        """The run's experiment, after overrides of settings that the weights do not depend on.
+        """The run's experiment, with its tuned settings, after overrides of settings that no weight depends on.
+
+        Raises:
+            InputError: as `trained_experiment`, or the tuned settings are damaged or do not fit.
+        """
+        tuned = self.load_tuned()
+        if tuned is not None:
+            try:
+                self.trained_experiment(tuned.overrides)
+            except InputError as error:
+                raise InputError(f"{self.tuned}: {error}; `tfpanoptic tune {self.path} --reset` removes it") from None
+        return self.trained_experiment([*(tuned.overrides if tuned else ()), *overrides])
+
+    def trained_experiment(self, overrides: Sequence[str] = ()) -> Experiment:
+        """The run's experiment as it was trained, without tuned settings, after overrides.
 
         Raises:
             InputError: not a run folder, or an override of another setting, of an unknown key or with a wrong value.
@@ -227,6 +245,37 @@ class RunFolder:
             raise InputError(f"{self.path}: not a run folder; expected a config.yaml in it")
         require_changeable(overrides)
         return Experiment.from_yaml(self.config, overrides)
+
+    def load_tuned(self) -> TunedSettings | None:
+        """What `tfpanoptic tune` wrote, if it did.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        return read_tuned(self.tuned) if self.tuned.is_file() else None
+
+    def tuned_lines(self, overrides: Sequence[str] = ()) -> list[str]:
+        """Lines for people that say which tuned settings hold, and whether they were found for the present weights.
+
+        Args:
+            overrides: settings that hold in place of tuned ones.
+        """
+        tuned = self.load_tuned()
+        given = {override.partition("=")[0].strip() for override in overrides}
+        changes = tuned.changes(given) if tuned is not None else ""
+        if tuned is None or not changes:
+            return []
+        lines = [f"tuned settings hold: {changes} ({self.tuned})"]
+        step = self.best_step()
+        if step != tuned.step:
+            lines.append(f"they were found for other weights, of step {tuned.step}, and the best are now of {step}")
+        return lines
+
+    def best_step(self) -> int | None:
+        """The step of the best weights; None where no evaluation chose them."""
+        if not self.best_score.is_file():
+            return None
+        return json.loads(self.best_score.read_text(encoding="utf-8"))["step"]
 
     def load_categories(self) -> CategoryTable:
         """The run's category table."""

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpanoptic.ops.detections import detect_by_class, detect_over_classes
+from tfpanoptic.ops.detections import detect_by_class, detect_over_classes, drop_detections
 
 
 def scene(seed=0, batch=2, regions=30, classes=4):
@@ -71,3 +71,17 @@ def test_they_are_the_same_under_xla(detect):
 def test_a_box_without_area_is_taken_once():
     boxes, scores = np.zeros((1, 1, 1, 4), "float32"), np.array([[[0.9]]], "float32")
     assert np.asarray(detect_by_class(boxes, scores, 3, 0.05, 0.5).scores)[0].tolist() == [np.float32(0.9), 0, 0]
+
+
+@pytest.mark.parametrize("detect", [detect_by_class, detect_over_classes])
+@pytest.mark.parametrize("count", [5, 40])
+def test_detections_above_a_score_are_those_that_a_lower_score_finds(detect, count):
+    boxes, scores = scene()
+    low, high = (detect(boxes, scores, count, score, 0.5) for score in (0.05, 0.6))
+    category = np.where(np.asarray(low.scores) > 0, np.asarray(low.index) + 1, 0)
+    left = drop_detections({"scores": low.scores, "box_category": category, "boxes": low.boxes}, 0.6)
+    stays = np.asarray(high.scores) > 0
+    assert stays.any() and (count == 5 or stays.sum() < (category > 0).sum())
+    np.testing.assert_array_equal(left["scores"], high.scores)
+    np.testing.assert_array_equal(left["box_category"], np.where(stays, np.asarray(high.index) + 1, 0))
+    np.testing.assert_array_equal(np.asarray(left["boxes"])[stays], np.asarray(high.boxes)[stays])

@@ -21,6 +21,7 @@ from tfpanoptic.cli.predict import predict
 from tfpanoptic.cli.schema import schema
 from tfpanoptic.cli.streams import guard_streams, lost_output
 from tfpanoptic.cli.train import train
+from tfpanoptic.cli.tune import tune
 from tfpanoptic.cli.weights import convert
 from tfpanoptic.errors import InputError, WorkFailed, system_reason
 from tfpanoptic.version import __version__
@@ -45,12 +46,12 @@ def options(
         bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_print_version)
     ] = False,
 ) -> None:
-    """Panoptic segmentation with Keras 3 and TensorFlow: train, evaluate, compare, predict, export."""
+    """Panoptic segmentation with Keras 3 and TensorFlow: train, evaluate, tune, compare, predict, export."""
 
 
 weights = typer.Typer(help="Weight files of this and of other projects.", no_args_is_help=True)
 weights.command()(convert)
-for verb in (demo, doctor, train, evaluate, compare, predict, export, models, schema, env):
+for verb in (demo, doctor, train, evaluate, tune, compare, predict, export, models, schema, env):
     app.command()(verb)
 app.add_typer(weights, name="weights")
 

@@ -52,18 +52,35 @@ def evaluate_dataset(
     start = Evaluation(table, tuple(measures), source, total=total or len(dataset), rules=rules.lines(categories))
 
     def count(record: ImageRecord) -> ImageCounts:
-        prediction = without_unlabelled(predict(record), dataset)
-        truth, columns = read_segment_map(record), plain_columns(record.extra)
-        try:
-            counts = count_maps(record.file_name, truth, prediction, categories, start.measures, columns, rules)
-        except SideError as error:
-            place = record.panoptic_path if error.side == "truth" else record.image_path
-            raise InputError(f"{place}: {error}") from None
-        return replace(counts, image_id=record.image_id)
+        return count_record(dataset, record, predict(record), start.measures, rules)
 
     records = {record.file_name: record for record in dataset.records}
     stamps = {name: file_stamp((record.image_path, record.panoptic_path)) for name, record in records.items()}
     return collect(start, records, stamps, lambda left: map(count, left), state)
+
+
+def count_record(
+    dataset: Dataset, record: ImageRecord, prediction: SegmentMap, measures: Sequence[str], rules: Rules = OFFICIAL
+) -> ImageCounts:
+    """The counters of one image of a dataset.
+
+    Args:
+        dataset, rules: as in `evaluate_dataset`.
+        record: the image.
+        prediction: at the file's own size.
+        measures: names in `measures.MEASURES`.
+
+    Raises:
+        InputError: the truth cannot be read, or is of another size than the prediction.
+    """
+    prediction = without_unlabelled(prediction, dataset)
+    truth, columns = read_segment_map(record), plain_columns(record.extra)
+    try:
+        counts = count_maps(record.file_name, truth, prediction, dataset.categories, measures, columns, rules)
+    except SideError as error:
+        place = record.panoptic_path if error.side == "truth" else record.image_path
+        raise InputError(f"{place}: {error}") from None
+    return replace(counts, image_id=record.image_id)
 
 
 def without_unlabelled(segment_map: SegmentMap, dataset: Dataset) -> SegmentMap:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, PositiveInt
 
-from tfpanoptic.architecture import Architecture, CategoryLayer, Networks, Oracle, Segments, Views
+from tfpanoptic.architecture import Architecture, CategoryLayer, Networks, Oracle, Segments, Tunable, Views
 from tfpanoptic.backbones import BACKBONES
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import SettingError
@@ -89,6 +89,16 @@ class PostprocessConfig(StrictConfig):
     box_overlap: float = Field(0.5, ge=0, le=1)
     max_instances: int = Field(200, ge=1, le=9_999)
     stuff_area: int = Field(0, ge=0)
+
+
+# What tuning tries, own choice: around the defaults, all but anything and hardly anything at the ends.
+TUNABLE = {
+    "instance_score": Tunable((0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5)),
+    "keypoint_threshold": Tunable((0.01, 0.02, 0.05, 0.1, 0.2)),
+    "keypoint_distance": Tunable((4.0, 6.0, 8.0, 10.0, 14.0, 20.0)),
+    "box_overlap": Tunable((0.2, 0.3, 0.4, 0.5, 0.6, 0.7)),
+    "stuff_area": Tunable((0, 256, 1024, 2048, 4096)),
+}
 
 
 class DeeperLabConfig(StrictConfig):
@@ -272,4 +282,5 @@ ARCHITECTURE = Architecture(
     counts=counts,
     oracle=Oracle(perfect_outputs, relaxations),
     views=Views(view_values, view_outputs),
+    tunable=TUNABLE,
 )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, PositiveInt
 
-from tfpanoptic.architecture import Architecture, CategoryLayer, Networks, Oracle, Segments, Views
+from tfpanoptic.architecture import Architecture, CategoryLayer, Networks, Oracle, Segments, Tunable, Views
 from tfpanoptic.backbones import BACKBONES
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import SettingError
@@ -80,6 +80,15 @@ class PostprocessConfig(StrictConfig):
     nms_kernel: int = Field(13, ge=1)
     max_centers: int = Field(400, ge=1, le=9_999)
     stuff_area: int = Field(2048, ge=0)
+
+
+# What tuning tries, own choice: from all but every peak to the surest ones, windows from the smallest to DeepLab2's for
+# COCO, and areas from none to DeepLab2's. More centres than there are peaks change nothing.
+TUNABLE = {
+    "center_threshold": Tunable((0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)),
+    "nms_kernel": Tunable((3, 5, 7, 9, 13, 17, 25, 33, 41)),
+    "stuff_area": Tunable((0, 256, 1024, 2048, 4096)),
+}
 
 
 class PanopticDeepLabConfig(StrictConfig):
@@ -298,4 +307,5 @@ ARCHITECTURE = Architecture(
     postprocess=postprocess,
     oracle=Oracle(perfect_outputs, relaxations),
     views=Views(view_values, view_outputs),
+    tunable=TUNABLE,
 )

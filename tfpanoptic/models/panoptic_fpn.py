@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from tfpanoptic.architecture import Architecture, CategoryLayer, Networks, Oracle, Relaxation, Segments
+from tfpanoptic.architecture import Architecture, CategoryLayer, Networks, Oracle, Relaxation, Segments, Tunable
 from tfpanoptic.backbones import BACKBONES
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.models import mask_rcnn
@@ -49,6 +49,16 @@ class PostprocessConfig(mask_rcnn.DetectionConfig):
     instance_score: float = Field(0.5, ge=0, le=1)
     instance_overlap: float = Field(0.5, ge=0, le=1)
     stuff_area: int = Field(4096, ge=0)
+
+
+# What tuning tries, own choice. The network makes no masks below the score. Suppression of boxes (`detection_overlap`)
+# is within it, and fewer detections, or a higher `detection_score`, only leave out what merging would drop by its
+# score.
+TUNABLE = {
+    "instance_score": Tunable((0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9), network_drops_below=True),
+    "instance_overlap": Tunable((0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)),
+    "stuff_area": Tunable((0, 256, 1024, 2048, 4096)),
+}
 
 
 class PanopticFPNConfig(StrictConfig):
@@ -206,4 +216,5 @@ ARCHITECTURE = Architecture(
     postprocess=postprocess,
     counts=counts,
     oracle=Oracle(perfect_outputs, relaxations),
+    tunable=TUNABLE,
 )

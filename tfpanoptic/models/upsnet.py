@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from tfpanoptic.architecture import Architecture, CategoryLayer, Networks, Oracle, Relaxation, Segments
+from tfpanoptic.architecture import Architecture, CategoryLayer, Networks, Oracle, Relaxation, Segments, Tunable
 from tfpanoptic.backbones import BACKBONES
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import SettingError
@@ -94,6 +94,15 @@ class PostprocessConfig(mask_rcnn.DetectionConfig):
     removal_overlap: float = Field(0.3, ge=0, le=1)
     # Pixels that stuff needs.
     stuff_area: int = Field(4096, ge=0)
+
+
+# What tuning tries, own choice. The network takes detections one by one from the highest score down, so those above a
+# score are the same for every lower one. Suppression of boxes (`detection_overlap`) is within it.
+TUNABLE = {
+    "detection_score": Tunable((0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9), network_drops_below=True),
+    "removal_overlap": Tunable((0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)),
+    "stuff_area": Tunable((0, 256, 1024, 2048, 4096)),
+}
 
 
 class UPSNetConfig(StrictConfig):
@@ -240,11 +249,15 @@ def loss_weights(config: UPSNetConfig) -> dict[str, float]:
 
 
 def postprocess(outputs, size, valid_size, config: UPSNetConfig, categories: CategoryTable) -> Segments:
-    """Segments int32 [B, *size] by the panoptic head; see `postprocess/panoptic_logits.py`."""
+    """Segments int32 [B, *size] by the panoptic head; see `postprocess/panoptic_logits.py`.
+
+    Detections up to `detection_score` go here, too: outputs may be those of a network with a lower one.
+    """
+    from tfpanoptic.ops.detections import drop_detections
     from tfpanoptic.postprocess.panoptic_logits import upsnet_postprocess
 
     return upsnet_postprocess(
-        outputs,
+        drop_detections(outputs, config.postprocess.detection_score),
         size,
         valid_size,
         channels=channels(config, categories)["semantic_logits"],
@@ -288,4 +301,5 @@ ARCHITECTURE = Architecture(
     postprocess=postprocess,
     counts=counts,
     oracle=Oracle(perfect_outputs, relaxations),
+    tunable=TUNABLE,
 )

@@ -103,3 +103,18 @@ def detect_over_classes(boxes, scores, count: int, score: float, overlap: float)
     boxes = ops.take_along_axis(ordered, ops.expand_dims(order, -1), axis=1)
     index = ops.cast(ops.take_along_axis(best, order, axis=1), "int32") % classes
     return Detections(ops.where(ops.expand_dims(exists, -1), boxes, 0.0), height, ops.where(exists, index, 0))
+
+
+def drop_detections(outputs: dict, score: float) -> dict:
+    """Outputs without the detections up to a score, whose places become empty.
+
+    Args:
+        outputs: with `scores` float32 `[B, N]` and `box_category` int32 `[B, N]`; the rest stays.
+        score: as in `detect_by_class`.
+    """
+    stays = outputs["scores"] > score
+    return {
+        **outputs,
+        "scores": ops.where(stays, outputs["scores"], 0.0),
+        "box_category": ops.where(stays, outputs["box_category"], 0),
+    }

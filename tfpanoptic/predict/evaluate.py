@@ -22,6 +22,7 @@ from tfpanoptic.evaluation.options import EvaluateOptions, require_outputs, shar
 from tfpanoptic.evaluation.pairs.coco import fingerprint
 from tfpanoptic.evaluation.rules import OFFICIAL, Rules
 from tfpanoptic.evaluation.state import Evaluation, require_column
+from tfpanoptic.experiment import Experiment
 from tfpanoptic.presets.cache import read_settings, run_folder_of
 from tfpanoptic.report.scenes import Scenes
 from tfpanoptic.result import PanopticResult
@@ -69,12 +70,8 @@ def evaluate_run(options: EvaluateOptions) -> tuple[Evaluation, Scenes]:
     if options.run is None:
         raise InputError("no run folder is given")
     config, experiment, categories = read_settings(options.run, options.overrides)
-    if options.images is not None and options.gt is not None and options.gt_dir is not None:
-        dataset = matched_dataset(categories, options.images, options.gt, options.gt_dir)
-    else:
-        with settings_of(f"{config} (or give --images, --gt and --gt-dir)"):
-            dataset = experiment.load_data("val")
-    for line in dataset.unmatched():
+    dataset = truth_of_run(config, experiment, categories, options.images, options.gt, options.gt_dir)
+    for line in RunFolder(config.parent).tuned_lines(options.overrides):
         print(line, file=sys.stderr)
     if experiment.test_time.augments:
         print(experiment.test_time, file=sys.stderr)
@@ -84,17 +81,46 @@ def evaluate_run(options: EvaluateOptions) -> tuple[Evaluation, Scenes]:
     # The weights of a preset may have to be downloaded: not before the data are there.
     run = RunFolder(run_folder_of(options.run, PanopticSegmenter))
     photos = (path for record in dataset.records for path in (record.image_path, record.panoptic_path))
-    require_outputs(options, [run.config, run.categories, run.weights(), *photos])
+    require_outputs(options, [run.config, run.tuned, run.categories, run.weights(), *photos])
     segmenter = PanopticSegmenter.from_preset(run.path, options.overrides)
     source, measures = _source(segmenter, run, dataset), (*FAST, *options.measures)
     evaluation = evaluate_images(segmenter, part, measures, options.state, source, len(dataset), options.rules)
     return evaluation, scenes_of(segmenter, part, options.rules)
 
 
+def truth_of_run(
+    config: Path,
+    experiment: Experiment,
+    categories: CategoryTable,
+    images: Path | None = None,
+    annotations: Path | None = None,
+    panoptic: Path | None = None,
+) -> Dataset:
+    """The images with truth that a model is measured on; categories that do not match are told on standard error.
+
+    Args:
+        config: the configuration's file, for messages.
+        experiment: the run's, whose validation images are taken where none are given.
+        categories: the model's.
+        images, annotations, panoptic: as in `read_coco_panoptic`, all three or none.
+
+    Raises:
+        InputError: as `matched_dataset`, or the run's own data cannot be read.
+    """
+    if images is not None and annotations is not None and panoptic is not None:
+        dataset = matched_dataset(categories, images, annotations, panoptic)
+    else:
+        with settings_of(f"{config} (or give --images, --gt and --gt-dir)"):
+            dataset = experiment.load_data("val")
+    for line in dataset.unmatched():
+        print(line, file=sys.stderr)
+    return dataset
+
+
 def _source(segmenter: PanopticSegmenter, run: RunFolder, dataset: Dataset) -> str:
     """Fingerprint of a run's model, of the settings that were changed, and of the truth that it is measured on."""
     names = [f"{record.panoptic_path} {record.segments.tolist()}" for record in dataset.records]
-    if segmenter.experiment != run.load_experiment():
+    if segmenter.experiment != run.trained_experiment():
         names.append(segmenter.experiment.to_yaml())
     return fingerprint([run.weights(), run.config], names)
 

@@ -78,6 +78,12 @@ def read_settings(preset: str | Path, overrides: Sequence[str] = ()) -> tuple[Pa
     return path, experiment, experiment.load_categories()
 
 
+def is_published(preset: str | Path) -> bool:
+    """Whether this is a published model, by its name or by its folder in the cache, and no run folder of the user's."""
+    folder = RunFolder(preset)
+    return (folder.path / _ORIGIN).is_file() if folder.config.is_file() else str(preset) in PRESETS
+
+
 def _present(preset: str | Path) -> Path | None:
     """The run folder, or that of a preset; None if it is not fetched yet."""
     path, name = Path(preset), str(preset)
