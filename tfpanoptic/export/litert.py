@@ -62,20 +62,19 @@ def export_litert(
     from tfpanoptic.ops.tensorflow_only import require_tensorflow
 
     require_tensorflow("export")
-    from tfpanoptic.export.device_graph import device_metadata
+    from tfpanoptic.export.device_graph import device_graph, device_metadata
 
     out = Path(out)
-    _require_options(segmenter, out, overwrite, size, quantize)
-    metadata = device_metadata(segmenter, size, quantize)
-    model = _convert(segmenter, size)
+    _require_options(out, overwrite, quantize)
+    graph, metadata = device_graph(segmenter, size), device_metadata(segmenter, size, quantize)
+    photos = _calibration(segmenter, calibration, metadata) if quantize == "int8" else ()
+    model = _convert(graph)
     if quantize != "none":
-        network = segmenter.infer_network.name
-        photos = _calibration(segmenter, calibration, metadata) if quantize == "int8" else ()
-        model = _quantized(model, network, quantize, photos)
+        model = _quantized(model, segmenter.infer_network.name, quantize, photos)
     replace_file(out, with_metadata(model, metadata))
 
 
-def _require_options(segmenter, out: Path, overwrite: bool, size, quantize: str) -> None:
+def _require_options(out: Path, overwrite: bool, quantize: str) -> None:
     if out.suffix != ".tflite":
         raise InputError(f"{out}: expected a file that ends in .tflite")
     require_file_place(out)
@@ -90,13 +89,10 @@ def _require_options(segmenter, out: Path, overwrite: bool, size, quantize: str)
             raise InputError(f"quantize: {quantize} needs ai-edge-quantizer: pip install tfpanoptic[litert]") from None
 
 
-def _convert(segmenter, size: tuple[int, int] | None) -> bytes:
+def _convert(graph: Any) -> bytes:
     """The float32 model. A SavedModel is between: from concrete functions the converter leaves variables empty."""
     import tensorflow as tf
 
-    from tfpanoptic.export.device_graph import device_graph
-
-    graph = device_graph(segmenter, size)
     with tempfile.TemporaryDirectory() as folder, _quiet():
         tf.saved_model.save(graph, folder, signatures={SIGNATURE: graph.serve})
         return tf.lite.TFLiteConverter.from_saved_model(folder).convert()
