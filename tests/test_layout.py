@@ -61,6 +61,7 @@ TOP = (
     "segmenter",
     "doctor",
     "predict",
+    "bench",
     "train",
     "cli",
 )

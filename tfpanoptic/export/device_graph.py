@@ -1,7 +1,7 @@
 """The graph that goes to devices: a photo on the network's grid -> segments at that size.
 
-Devices resize and pad the photo and enlarge the map themselves, as `lite.Segmenter` does: so most sizes of the graph are
-fixed, and no operator is needed beyond the built-in ones of LiteRT and those of ONNX.
+Devices resize and pad the photo and enlarge the map themselves, as `lite.Segmenter` does: so most sizes of the graph
+are fixed, and no operator is needed beyond the built-in ones of LiteRT and those of ONNX.
 
 Signature `serving_default`:
     `image` float32 `[1, h, w, 3]`, RGB 0..255, resized by the input policy, 0 below and right of the photo
