@@ -11,7 +11,9 @@ from tfpanoptic.export.quantities import counted
 
 # Heading -> text of a measurement; those of a call are "-" where it failed.
 _WHAT = {
-    "format": lambda row: row["format"] if row["quantize"] == "none" else f"{row['format']} {row['quantize']}",
+    "format": lambda row: " ".join(
+        [row["format"], *([row["quantize"]] if row["quantize"] != "none" else []), *(["fixed"] if row["fixed"] else [])]
+    ),
     "photo": lambda row: "as it is" if row["height"] is None else f"{row['height']}x{row['width']}",
     "batch": lambda row: str(row["batch"]),
     "threads": lambda row: str(row["threads"]),

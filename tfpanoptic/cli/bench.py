@@ -30,6 +30,9 @@ def bench(
     size: Annotated[
         list[str] | None, typer.Option(metavar="HxW", help="Repeatable: size of the photos; by default 512x512.")
     ] = None,
+    fixed: Annotated[
+        bool, typer.Option("--fixed", help="Fix the exports' input to each size, as int8 always is.")
+    ] = False,
     batch: Annotated[list[int] | None, typer.Option(min=1, help="Repeatable: photos of a call; by default 1.")] = None,
     threads: Annotated[
         list[int] | None, typer.Option(min=1, help="Repeatable: threads; by default one a core.")
@@ -50,7 +53,8 @@ def bench(
     if json_file is not None:
         require_file_place(json_file)
     import_tensorflow("tfpanoptic bench")
-    from tfpanoptic.bench.bench import BenchOptions, bench, require_measured
+    from tfpanoptic.bench.bench import bench, require_measured
+    from tfpanoptic.bench.options import BenchOptions
     from tfpanoptic.bench.table import print_bench
     from tfpanoptic.export.verify import hide_gpus
 
@@ -62,6 +66,7 @@ def bench(
             formats=tuple(dict.fromkeys(format or ())),
             quantize=tuple(dict.fromkeys(quantize or ())),
             sizes=sizes,
+            fixed=fixed,
             batches=tuple(batch or (1,)),
             threads=tuple(threads or ()),
             runs=runs,

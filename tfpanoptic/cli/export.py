@@ -69,11 +69,11 @@ def export(
     from tfpanoptic.export.artefact import default_name, require_place
     from tfpanoptic.export.verify import hide_gpus
     from tfpanoptic.keras_arguments import require_format
-    from tfpanoptic.predict.verification import calibration_images, verify_export
+    from tfpanoptic.predict.verification import calibration_photos, verify_export
     from tfpanoptic.segmenter import PanopticSegmenter
     from tfpanoptic.settings.sides import read_sides
 
-    given = {"quantize": quantize, "size": read_sides("--size", size) if size is not None else None}
+    given = {"quantize": quantize, "size": None if size is None else read_sides("--size", size)}
     format = require_format(format, FORMATS, given)
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if calibrate is not None and quantize != "int8":
@@ -88,8 +88,8 @@ def export(
     if verify is not None:
         hide_gpus()
     segmenter = PanopticSegmenter.from_preset(run, overrides or ())
-    if quantize == "int8":
-        options["calibration"] = calibration_images(segmenter, calibrate)
+    if calibrate is not None:
+        options["calibration"] = calibration_photos(segmenter, calibrate)
     segmenter.export(target, format, overwrite, **options)
     print(f"{target}: written")
     if verify is not None:

@@ -6,11 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from tfpanoptic.data.dataset import read_image
 from tfpanoptic.export.verification import Verification
 from tfpanoptic.export.verification_table import print_verification, write_report
 from tfpanoptic.export.verify import verify
 from tfpanoptic.predict.files import find_images
 from tfpanoptic.predict.measured_images import measured_images
+
+# More change the ranges little, and all are in memory at once.
+CALIBRATION_PHOTOS = 24
 
 
 def verify_export(
@@ -38,12 +44,12 @@ def verify_export(
     return found
 
 
-def calibration_images(segmenter, folder: Path | None) -> list[Path]:
-    """Photos by which int8 finds its ranges: of a folder, or the run's training images.
+def calibration_photos(segmenter, folder: str | Path) -> list[np.ndarray]:
+    """Photos by which int8 finds its ranges, uint8 `[H, W, 3]`, spread over those of a folder.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or one cannot be read.
     """
-    if folder is not None:
-        return [photo.path for photo in find_images([folder])]
-    return [record.image_path for record in segmenter.experiment.load_data("train").records]
+    photos = find_images([folder])
+    chosen = photos[:: max(len(photos) // CALIBRATION_PHOTOS, 1)][:CALIBRATION_PHOTOS]
+    return [read_image(photo.path, segmenter.experiment.input.deep_grey) for photo in chosen]
