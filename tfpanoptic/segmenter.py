@@ -366,9 +366,7 @@ class PanopticSegmenter(keras.Model):
         from tfpanoptic.export import FORMATS
         from tfpanoptic.export.artefact import write_export
 
-        name = require_format(format, FORMATS, options)
-        own = {option: value for option, value in options.items() if option in FORMATS[name].options}
-        write_export(self, filepath, name, overwrite, **own)
+        write_export(self, filepath, require_format(format, FORMATS, options), overwrite, **options)
 
     def quantize(self, *args, **kwargs) -> None:
         """Raises InputError: Keras quantizes dense layers, and these networks are convolutions."""

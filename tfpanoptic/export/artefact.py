@@ -19,12 +19,14 @@ def write_export(segmenter, path: str | Path, name: str, overwrite: bool = False
         path: the file or folder.
         name: of `FORMATS`.
         overwrite: replace an older one.
-        options: of the format.
+        options: after `keras_arguments.require_format`; those that mean nothing to the format are left out.
 
     Raises:
         InputError: as the format's `write`.
     """
-    FORMATS[name].write(segmenter, path, overwrite=overwrite, **options)
+    record = FORMATS[name]
+    own = {option: value for option, value in options.items() if option in record.options and value is not None}
+    record.write(segmenter, path, overwrite=overwrite, **own)
     remove_report(path)
 
 
