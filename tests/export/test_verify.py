@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.nuclei import nuclei
@@ -70,6 +71,20 @@ def test_photos_without_truth_give_agreement_alone(exported, here):
     assert found.pq is None and found.drop is None and found.agreement["all"]["pq"] == 1.0 and found.passed
     with pytest.raises(InputError, match="--max-drop is a loss of PQ; expected images with truth"):
         verify(*exported, images=photos, max_drop=0.1)
+
+
+def test_a_photo_that_is_none_or_too_large_is_told_before_the_export_runs(exported, tmp_path, monkeypatch):
+    def run(*_, **__):
+        pytest.fail("the export was run")
+
+    monkeypatch.setattr(module, "run_worker", run)
+    (tmp_path / "none.png").write_bytes(b"no image")
+    Image.new("1", (8000, 4001)).save(tmp_path / "large.png")
+    for name, words in (("none.png", "not an image"), ("large.png", "4001 x 8000 pixels are more than the 32 million")):
+        with pytest.raises(InputError, match=f"{name}: .*{words}"):
+            verify(*exported, images=[tmp_path / name])
+    with pytest.raises(InputError, match="no image to compare on"):
+        verify(*exported, images=[])
 
 
 def test_an_export_of_other_categories_is_told(exported, here, tiny_experiment):

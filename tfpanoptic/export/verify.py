@@ -15,6 +15,7 @@ import numpy as np
 
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.dataset import Dataset, ImageRecord, read_image, read_record_image, read_segment_map
+from tfpanoptic.data.segment_png import open_image
 from tfpanoptic.environment import cpu_model, describe_environment
 from tfpanoptic.errors import InputError, WorkFailed
 from tfpanoptic.evaluation.dataset import without_unlabelled
@@ -25,7 +26,7 @@ from tfpanoptic.export.verification import Latency, Limits, Verification
 from tfpanoptic.export.worker import Job, kept
 from tfpanoptic.progress import progress
 from tfpanoptic.segment_map import SegmentMap, relabel
-from tfpanoptic.settings.input_size import network_size, resized_size
+from tfpanoptic.settings.input_size import network_size, require_bounded, resized_size
 
 WARM_UP = 2
 
@@ -52,7 +53,7 @@ def verify(
         options: what `export` was given beside the format.
 
     Raises:
-        InputError: an image cannot be read, there is none, or `max_drop` is given without truth.
+        InputError: an image cannot be read or is too large, there is none, or `max_drop` is given without truth.
         WorkFailed: the process of the export failed.
     """
     images = segmenter.experiment.load_data("val") if images is None else images
@@ -60,6 +61,9 @@ def verify(
     photos: list[Any] = list(dataset.records if dataset else images)[:limit]  # type: ignore[arg-type]
     if not photos:
         raise InputError("no image to compare on")
+    for photo in photos:
+        with open_image(_file(photo)) as image:
+            require_bounded(str(_file(photo)), image.size[::-1], segmenter.experiment.input)
     options = {name: value for name, value in (options or {}).items() if value is not None}
     if max_drop is not None and dataset is None:
         raise InputError("--max-drop is a loss of PQ; expected images with truth, found photos alone")
