@@ -11,6 +11,9 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "tfpanoptic/version.py").read_text(encoding="utf-8"))[1]
 NOTEBOOK = ["nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29"]
 VIZ = ["matplotlib>=3.8"]
+LITE = ["ai-edge-litert>=1.4"]
+LITERT = ["ai-edge-quantizer>=0.10"]  # asks for the ai-edge-litert that it fits
+ONNX = ["onnx>=1.17", "onnxruntime>=1.20", "tf2onnx>=1.17"]
 
 
 class BuildWithConfigs(build_py):
@@ -63,6 +66,9 @@ setup(
         "cpu": ["tensorflow-cpu>=2.20"],
         "gpu": ["tensorflow[and-cuda]>=2.20"],
         "viz": VIZ,
+        "lite": LITE,
+        "litert": LITERT,
+        "onnx": ONNX,
         "dev": [
             "pytest>=8.2",
             "pytest-xdist>=3.6",
@@ -72,7 +78,10 @@ setup(
             "types-PyYAML",
             "build>=1.2",
             "jax>=0.6",
+            "supervision>=0.31",
             *VIZ,
+            *LITERT,
+            *ONNX,
             *NOTEBOOK,
         ],
     },

@@ -15,12 +15,12 @@ from safetensors import safe_open
 from tests.architectures.experiments import CROPS, MODELS, experiment, fit_two_steps, segmenter
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.category_match import Outputs, count_outputs
-from tfpanoptic.data.dataset import read_image
 from tfpanoptic.doctor.ceiling import ceiling
 from tfpanoptic.errors import InputError
 from tfpanoptic.export.saved_model import export_saved_model
 from tfpanoptic.inference import segment_images
 from tfpanoptic.models import ARCHITECTURES
+from tfpanoptic.photo.pixels import read_image
 from tfpanoptic.train.checkpoints import Checkpoints
 from tfpanoptic.train.loop import train
 

@@ -273,6 +273,17 @@ def test_a_layer_within_another_stays_frozen_alone(segmenter):
     assert [layer.path for layer in again._flatten_layers() if layer.weights and not layer.trainable] == [inner.path]
 
 
+def test_a_variable_stays_frozen_alone(segmenter, tmp_path):
+    model = PanopticSegmenter.from_config(segmenter.get_config())
+    frozen = model.trainable_variables[0]
+    frozen.trainable = False
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    paths = [variable.path for variable in loaded.trainable_variables]
+    assert paths == [variable.path for variable in segmenter.trainable_variables if variable.path != frozen.path]
+    assert [layer for layer in loaded._flatten_layers() if not layer.trainable] == []
+
+
 def test_a_saved_preset_is_the_model_for_everything_that_takes_a_run(segmenter, photo, tmp_path):
     segmenter.save_preset(tmp_path / "run")
     again = PanopticSegmenter.from_preset(tmp_path / "run")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfpanoptic.settings.config import StrictConfig
-from tfpanoptic.settings.input_size import Grid
+from tfpanoptic.settings.sizes import Grid
 
 if TYPE_CHECKING:
     import keras

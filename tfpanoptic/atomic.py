@@ -11,6 +11,9 @@ from pathlib import Path
 
 from tfpanoptic.errors import InputError, unwritten
 
+# So many at the start of a file are searched for the mark of its kind.
+_MARKED_BYTES = 1024
+
 
 def replace_file(path: str | Path, content: str | bytes) -> None:
     """Writes a file, text as UTF-8; an older one stays until the new one is complete.
@@ -71,6 +74,28 @@ def require_unread(outputs: Iterable[str | Path], read: Iterable[str | Path], wo
         identity = _identity(place)
         if identity in there:
             raise InputError(f"{there[identity]}: is read by this {work}; expected another file to write")
+
+
+def require_older(path: str | Path, mark: str) -> None:
+    """Checks that a file to be written replaces nothing but an older one of its kind; an empty one is nothing.
+
+    Args:
+        path: the file.
+        mark: stands within the first bytes of its kind.
+
+    Raises:
+        InputError: another file is there, or it cannot be read.
+    """
+    path = Path(path)
+    if not path.is_file():
+        return
+    try:
+        with path.open("rb") as file:
+            head = file.read(_MARKED_BYTES)
+    except OSError as error:
+        raise InputError(f"{path}: exists and cannot be read ({error.strerror}); expected another file") from None
+    if head and mark.encode() not in head:
+        raise InputError(f"{path}: exists and was not written by this command; expected another file to write")
 
 
 def require_outside(folder: str | Path, read: Iterable[str | Path]) -> None:

@@ -21,8 +21,9 @@ from tfpanoptic.errors import SettingError
 from tfpanoptic.models import ARCHITECTURES
 from tfpanoptic.settings.augmentation import AugmentConfig
 from tfpanoptic.settings.config import Named, StrictConfig, read_yaml, validate
-from tfpanoptic.settings.input_size import Grid, InputConfig, require_fitting
+from tfpanoptic.settings.input_size import InputConfig
 from tfpanoptic.settings.paths import absolute_path, found_path, with_paths
+from tfpanoptic.settings.sizes import Grid, require_fitting
 from tfpanoptic.settings.training import TrainingConfig
 from tfpanoptic.settings.views import ViewsConfig
 

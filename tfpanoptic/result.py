@@ -131,6 +131,64 @@ class PanopticResult:
         }
         return annotation, _png(ids_to_rgb(self.segmentation))
 
+    def to_coco_rle(self, image_id: int) -> list[dict[str, Any]]:
+        """A COCO annotation with RLE for each segment; see `adapters.coco_rle.to_coco_rle`."""
+        from tfpanoptic.adapters.coco_rle import to_coco_rle
+
+        return to_coco_rle(self.segment_map, self.categories, image_id)
+
+    @classmethod
+    def from_coco_rle(cls, annotations, categories: CategoryTable, size=None, image=None, name=None) -> PanopticResult:
+        """The result of an image's COCO annotations; see `adapters.coco_rle.from_coco_rle`."""
+        from tfpanoptic.adapters.coco_rle import from_coco_rle
+
+        return cls.from_segment_map(from_coco_rle(annotations, categories, size), categories, image, name)
+
+    def to_transformers(self, id2label=None) -> dict[str, Any]:
+        """`segmentation` and `segments_info` of Transformers; see `adapters.transformers.to_transformers`."""
+        from tfpanoptic.adapters.transformers import to_transformers
+
+        return to_transformers(self.segment_map, self.categories, id2label)
+
+    @classmethod
+    def from_transformers(
+        cls, prediction, categories: CategoryTable, id2label, image=None, name=None
+    ) -> PanopticResult:
+        """The result of what Transformers says of an image; see `adapters.transformers.from_transformers`."""
+        from tfpanoptic.adapters.transformers import from_transformers
+
+        return cls.from_segment_map(from_transformers(prediction, categories, id2label), categories, image, name)
+
+    def to_detectron2(self, metadata=None) -> tuple[np.ndarray, list[dict[str, Any]]]:
+        """Detectron2's `(panoptic_seg, segments_info)`; see `adapters.detectron2.to_detectron2`."""
+        from tfpanoptic.adapters.detectron2 import to_detectron2
+
+        return to_detectron2(self.segment_map, self.categories, metadata)
+
+    @classmethod
+    def from_detectron2(
+        cls, panoptic_seg, categories: CategoryTable, metadata, image=None, name=None
+    ) -> PanopticResult:
+        """The result of Detectron2's pair; see `adapters.detectron2.from_detectron2`."""
+        from tfpanoptic.adapters.detectron2 import from_detectron2
+
+        return cls.from_segment_map(from_detectron2(panoptic_seg, categories, metadata), categories, image, name)
+
+    def to_supervision(self, id2label=None) -> Any:
+        """`supervision.Detections`; see `adapters.supervision.to_supervision`."""
+        from tfpanoptic.adapters.supervision import to_supervision
+
+        return to_supervision(self.segment_map, self.categories, id2label)
+
+    @classmethod
+    def from_supervision(
+        cls, detections, categories: CategoryTable, id2label=None, image=None, name=None
+    ) -> PanopticResult:
+        """The result of `supervision.Detections` with masks; see `adapters.supervision.from_supervision`."""
+        from tfpanoptic.adapters.supervision import from_supervision
+
+        return cls.from_segment_map(from_supervision(detections, categories, id2label), categories, image, name)
+
     def save(self, folder: str | Path, name: str | None = None) -> dict[str, Path]:
         """Writes NAME_overlay.png, NAME_panoptic.png and NAME.json (COCO panoptic format) into `folder`.
 

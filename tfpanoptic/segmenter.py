@@ -18,7 +18,6 @@ from tfpanoptic.backbones import BACKBONES
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.category_match import Outputs
 from tfpanoptic.data.dataset import Dataset, ImageRecord, read_record_image
-from tfpanoptic.data.load_image import load_image
 from tfpanoptic.errors import InputError, settings_of
 from tfpanoptic.evaluation.dataset import evaluate_dataset
 from tfpanoptic.evaluation.measures.panoptic_quality import summarize_rows
@@ -33,15 +32,16 @@ from tfpanoptic.keras_arguments import (
     require_own_targets,
     require_policy,
 )
-from tfpanoptic.layers.frozen import freeze_layers, frozen_layers
+from tfpanoptic.layers.frozen import freeze_parts, frozen_parts
 from tfpanoptic.losses.shares import weighted_shares
 from tfpanoptic.ops.replicas import global_sums, replicas_in_sync, separate_messages, with_an_image
 from tfpanoptic.ops.tensorflow_only import require_tensorflow
+from tfpanoptic.photo.load_image import load_image, of_each
 from tfpanoptic.presets.cache import read_settings, run_folder_of
 from tfpanoptic.result import PanopticResult
 from tfpanoptic.run_folder import RunFolder
 from tfpanoptic.segment_map import SegmentMap, from_tables
-from tfpanoptic.settings.input_size import require_bounded
+from tfpanoptic.settings.sizes import require_bounded
 from tfpanoptic.weights import LoadReport, load_weights, save_weights
 
 
@@ -50,14 +50,14 @@ class PanopticSegmenter(keras.Model):
     """A panoptic segmentation model with its configuration and categories.
 
     Calling it gives the outputs of the heads; `segment` gives results. It trains with plain
-    `compile` and `fit` on `batches("train")`: the losses are built in. `save` keeps which layers are frozen and the
+    `compile` and `fit` on `batches("train")`: the losses are built in. `save` keeps what is frozen and the
     state of the optimizer, and `keras.models.load_model` reads it; `save_preset` writes a folder for `from_preset` and
     the command line.
 
     Args:
         experiment: an `Experiment`, or the mapping that its `to_dict` gives.
         categories: a `CategoryTable`, or the text that its `to_json` gives.
-        frozen: paths of layers within the model that do not train; None leaves all as they are made.
+        frozen: paths of layers and variables within the model that do not train; None leaves all as they are made.
 
     Raises:
         InputError: the global dtype policy is not Keras' default, and not `training.precision`, which holds.
@@ -87,7 +87,7 @@ class PanopticSegmenter(keras.Model):
         terms = self.experiment.architecture.loss_weights(self.experiment.model)
         self._term_means = {name: keras.metrics.Mean(name) for name in terms}
         if frozen is not None:
-            freeze_layers(self, frozen)
+            freeze_parts(self, frozen)
         self.built = True
         self._segment: Any = None
 
@@ -140,7 +140,7 @@ class PanopticSegmenter(keras.Model):
             "trainable": self.trainable,
             "experiment": self.experiment.to_dict(),
             "categories": self.categories.to_json(),
-            "frozen": frozen_layers(self),
+            "frozen": frozen_parts(self),
         }
 
     def save_weights_file(self, path: str | Path) -> None:
@@ -334,17 +334,17 @@ class PanopticSegmenter(keras.Model):
         """
         require_tensorflow("segment")
         if isinstance(images, (list, tuple)):
-            return [self.segment(image) for image in images]
-        pixels = load_image(images, self.experiment.input.deep_grey)
+            return of_each(self.segment, images)
+        policy = self.experiment.input
+        pixels = load_image(images, policy.deep_grey, lambda origin, size: require_bounded(origin, size, policy))
         name = Path(images).name if isinstance(images, (str, Path)) else None
-        require_bounded(str(images) if name else "image", pixels.shape[:2], self.experiment.input)
         return PanopticResult.from_segment_map(self.segment_map(pixels), self.categories, image=pixels, name=name)
 
     def segment_map(self, image: np.ndarray) -> SegmentMap:
         """Segment map of one image, uint8 `[H, W, 3]`, at its own size.
 
         Raises:
-            InputError: more pixels than `settings.input_size.MOST_PIXELS`, and no rule of `input` that shrinks them.
+            InputError: more pixels than `settings.sizes.MOST_PIXELS`, and no rule of `input` that shrinks them.
         """
         require_tensorflow("segment_map")
         require_bounded("image", image.shape[:2], self.experiment.input)

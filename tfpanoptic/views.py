@@ -18,7 +18,7 @@ from tfpanoptic.data.input_size import prepare_batch
 from tfpanoptic.experiment import Experiment
 from tfpanoptic.ops.center_offset import cell_sides
 from tfpanoptic.ops.view_cells import View, on_cells_of
-from tfpanoptic.settings.input_size import padded_size, resized_size
+from tfpanoptic.settings.sizes import padded_size, resized_size
 
 
 def averaged_outputs(network: keras.Model, images, experiment: Experiment) -> tuple[dict[str, Any], tuple, tf.Tensor]:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from tfpanoptic.architecture import Architecture, CategoryLayer, Networks, Segments
 from tfpanoptic.panoptic_map import category_of, encode, instance_of
 from tfpanoptic.settings.config import StrictConfig
-from tfpanoptic.settings.input_size import Grid
+from tfpanoptic.settings.sizes import Grid
 
 STRIDE = 4
 

@@ -110,3 +110,12 @@ def test_the_numbers_never_replace_a_state(states):
     result = call(a, b, "--json", a)
     assert isinstance(result.exception, InputError) and "is read by this comparison" in str(result.exception)
     assert a.read_bytes() == before
+
+
+def test_the_numbers_replace_nothing_but_older_ones(states, tmp_path):
+    for _ in range(2):
+        assert call(*states, "--json", tmp_path / "out.json", "--resamples", 200).exception is None
+    (tmp_path / "other.json").write_text('{"images": []}')
+    result = call(*states, "--json", tmp_path / "other.json")
+    assert isinstance(result.exception, InputError) and "was not written by this command" in str(result.exception)
+    assert (tmp_path / "other.json").read_text() == '{"images": []}'

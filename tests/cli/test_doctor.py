@@ -144,3 +144,12 @@ def test_the_numbers_never_replace_what_is_checked(read, run, data):
     code, _, err = run("doctor", folder, "--limit", "1", "--json", path)
     assert code == 2 and f"{path}: is read by this check; expected another file to write" in err
     assert path.read_bytes() == before
+
+
+def test_the_numbers_replace_nothing_but_older_ones(run, data):
+    notes = data / "val" / "images" / "notes.txt"
+    notes.write_text("mine")
+    code, _, err = run("doctor", data / "val", "--limit", "1", "--json", notes)
+    assert code == 2 and f"{notes}: exists and was not written by this command" in err and notes.read_text() == "mine"
+    for _ in range(2):
+        assert run("doctor", data / "val", "--limit", "1", "--json", data / "doctor.json")[0] == 0

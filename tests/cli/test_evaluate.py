@@ -307,6 +307,30 @@ def test_a_state_never_replaces_a_file_that_is_read(run, tmp_path):
         assert (tmp_path / "results/aa_000000_000019_pred.txt").read_bytes() == b""
 
 
+@pytest.mark.parametrize("content", [b"", b"mask.png 26 0.5\n", b"{}"])
+@pytest.mark.parametrize("output", ["--json", "--report", "--state"])
+def test_an_output_never_replaces_a_file_that_no_evaluation_wrote(run, tmp_path, output, content):
+    write_cityscapes(tmp_path)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/aa_000000_000019_pred.txt").write_text("")
+    beyond = tmp_path / "results/aa_000000_000020_pred.txt"  # of an image that the truth does not have
+    beyond.write_bytes(content)
+    code, _, err = run("evaluate", *cityscapes_options(tmp_path, "--instances", tmp_path / "results", output, beyond))
+    assert code == 2 and f"{beyond}: " in err and beyond.read_bytes() == content
+
+
+@pytest.mark.parametrize("output", ["--json", "--report"])
+def test_an_older_output_and_an_empty_file_are_replaced(run, files, tmp_path, output):
+    (tmp_path / "made").touch()
+    options = [*files.options(), output]
+    for path in (tmp_path / "made", tmp_path / "made", files.pred_dir / "new", files.pred_dir / "new"):
+        assert run("evaluate", *options, path)[0] == 0
+    other = tmp_path / "other.json"
+    other.write_text('{"images": []}')
+    code, _, err = run("evaluate", *options, other)
+    assert code == 2 and "other.json: exists and was not written by this command; expected another file" in err
+
+
 def cityscapes_options(folder, *more):
     return ["--format", "cityscapes", "--gt-dir", folder / "gt", "--pred-dir", folder / "pred", *more]
 

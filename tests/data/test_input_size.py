@@ -5,7 +5,8 @@ from PIL import Image
 
 from tfpanoptic.data.input_size import prepare_batch, prepare_labels
 from tfpanoptic.ops.resize import nearest_to_size
-from tfpanoptic.settings.input_size import Grid, InputConfig
+from tfpanoptic.settings.input_size import InputConfig
+from tfpanoptic.settings.sizes import Grid
 
 PLUS_ONE = Grid(32, plus_one=True, align_corners=True)
 

@@ -13,7 +13,8 @@ from tfpanoptic.ops.resize import nearest_to_size
 from tfpanoptic.panoptic_map import category_of
 from tfpanoptic.segment_map import to_panoptic_map
 from tfpanoptic.settings.augmentation import AugmentConfig
-from tfpanoptic.settings.input_size import Grid, InputConfig
+from tfpanoptic.settings.input_size import InputConfig
+from tfpanoptic.settings.sizes import Grid
 
 INPUT, GRID = InputConfig(long_side=33), Grid(16, plus_one=True, align_corners=True)
 AUGMENT = AugmentConfig(crop=(17, 33), min_scale=0.5, max_scale=2, quarter_turns=True, hue=0.1, contrast=0.2)

@@ -13,7 +13,8 @@ from tfpanoptic.data.coco_panoptic import read_coco_panoptic, write_coco_panopti
 from tfpanoptic.doctor.ceiling import ceiling, spread, verdict
 from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import SegmentMap, segment_rows
-from tfpanoptic.settings.input_size import Grid, InputConfig
+from tfpanoptic.settings.input_size import InputConfig
+from tfpanoptic.settings.sizes import Grid
 
 COW, GRASS, SKY = 1, 2, 3
 TABLE = CategoryTable(

@@ -1,5 +1,6 @@
 from tfpanoptic.doctor.input_relaxations import LARGEST, input_relaxations
-from tfpanoptic.settings.input_size import InputConfig, resized_size
+from tfpanoptic.settings.input_size import InputConfig
+from tfpanoptic.settings.sizes import resized_size
 
 
 def relaxed(sizes, **settings):

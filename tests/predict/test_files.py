@@ -6,8 +6,8 @@ import tensorflow as tf
 from PIL import Image
 
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.data.load_image import load_image
 from tfpanoptic.errors import InputError, WorkFailed
+from tfpanoptic.photo.load_image import load_image
 from tfpanoptic.predict.files import find_images, write_predictions
 from tfpanoptic.result import PanopticResult
 from tfpanoptic.segment_map import SegmentMap, segment_rows

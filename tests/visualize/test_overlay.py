@@ -64,6 +64,20 @@ def test_a_crowd_is_striped_and_has_no_contour():
     assert np.unique(crowd[0], axis=0).shape[0] > 2  # the first row too: no line along the border
 
 
+@pytest.mark.parametrize("lines", [1, 7, 64])
+@pytest.mark.parametrize("with_image", [True, False])
+def test_strips_of_any_height_give_the_same_picture(lines, with_image, monkeypatch):
+    image, segments = scene(500, 1000)  # contours of two pixels
+    segments.ids[100:120, 300:700] = 5  # a crowd, with another cat on its border
+    segments.ids[110:140, 400:420] = 6
+    rows = np.concatenate([segments.segments, segment_rows([5, 6], [2, 2], [True, False], [8000, 600])])
+    image[:] = np.random.default_rng(0).integers(0, 256, image.shape)
+    scenes = [image if with_image else None, SegmentMap(segments.ids, rows), CATEGORIES, 0.5, False, 1]
+    whole = draw_overlay(*scenes)
+    monkeypatch.setattr("tfpanoptic.visualize.overlay._PIXELS_AT_ONCE", 1000 * lines)
+    np.testing.assert_array_equal(draw_overlay(*scenes), whole)
+
+
 def test_small_images_are_enlarged_and_large_ones_are_not():
     assert [enlargement(*size) for size in ((256, 256), (427, 640), (1024, 2048), (8, 8))] == [4, 2, 1, 4]
 

@@ -15,7 +15,7 @@ from tfpanoptic.export.verify import size_of
 from tfpanoptic.presets.cache import read_settings, run_folder_of
 from tfpanoptic.run_folder import RunFolder
 from tfpanoptic.segmenter import PanopticSegmenter
-from tfpanoptic.settings.input_size import network_size
+from tfpanoptic.settings.sizes import network_size
 
 
 @dataclass(frozen=True)

@@ -21,14 +21,17 @@ def compare(
     """Say whether B is really better than A, with the categories, images and causes of error that moved most."""
     import json
 
-    from tfpanoptic.atomic import replace_file, require_file_place, require_unread
+    from tfpanoptic.atomic import replace_file, require_file_place, require_older, require_unread
     from tfpanoptic.evaluation.compare import compare as compare_evaluations
     from tfpanoptic.evaluation.comparison_table import print_comparison
+    from tfpanoptic.evaluation.options import NUMBERS_MARK
     from tfpanoptic.evaluation.state_file import load_state
+    from tfpanoptic.version import __version__
 
     if json_file is not None:
         require_file_place(json_file)
         require_unread([json_file], [a, b], "comparison")
+        require_older(json_file, NUMBERS_MARK)
     evaluations = load_state(a), load_state(b)
     try:
         comparison = compare_evaluations(*evaluations, resamples=resamples, seed=seed, top=top)
@@ -36,4 +39,5 @@ def compare(
         raise InputError(f"A, {a}, and B, {b}: {error}") from None
     print_comparison(comparison, a, b)
     if json_file is not None:
-        replace_file(json_file, json.dumps({"a": str(a), "b": str(b), **comparison}, indent=2) + "\n")
+        content = {"tfpanoptic": __version__, "a": str(a), "b": str(b), **comparison}
+        replace_file(json_file, json.dumps(content, indent=2) + "\n")

@@ -31,10 +31,12 @@ def doctor(
     """Check data, and measure the ceiling that a configuration sets on PQ, with the settings that cost most."""
     import json
 
-    from tfpanoptic.atomic import replace_file, require_file_place, require_unread
+    from tfpanoptic.atomic import replace_file, require_file_place, require_older, require_unread
     from tfpanoptic.doctor.check import error_line
     from tfpanoptic.doctor.sources import ceiling_of_source, check_source, find_source
     from tfpanoptic.doctor.table import print_ceiling, print_census, print_findings
+    from tfpanoptic.evaluation.options import NUMBERS_MARK
+    from tfpanoptic.version import __version__
 
     if json_file is not None:
         require_file_place(json_file)
@@ -50,6 +52,7 @@ def doctor(
     source = find_source(data, experiment, split, images, panoptic)
     if json_file is not None:
         require_unread([json_file], [*source.files(), *([config] if config else [])], "check")
+        require_older(json_file, NUMBERS_MARK)
     checked = check_source(source, limit)
     print_findings(checked["findings"])
     if checked["census"] is not None:
@@ -66,7 +69,8 @@ def doctor(
             print_ceiling(ceiling)
     if json_file is not None:
         paths = {name: str(getattr(source, name)) for name in ("images", "annotations", "panoptic")}
-        content = {"data": paths, "split": split, "config": config and str(config), **checked, "ceiling": ceiling}
+        content = {"tfpanoptic": __version__, "data": paths, "split": split, "config": config and str(config)}
+        content |= {**checked, "ceiling": ceiling}
         replace_file(json_file, json.dumps(content, indent=2) + "\n")
     if errors is not None:
         raise InputError(errors)

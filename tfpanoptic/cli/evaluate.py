@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tfpanoptic.cli.quiet_tensorflow import import_tensorflow
-from tfpanoptic.evaluation.options import Also, EvaluateOptions, Format, check_options
+from tfpanoptic.evaluation.options import Also, EvaluateOptions, Format, check_options, require_outputs
 from tfpanoptic.evaluation.rules import Rules
 from tfpanoptic.settings.overrides import is_override
 
@@ -145,14 +145,13 @@ def evaluate(
 
 
 def _evaluate_files(options: EvaluateOptions) -> tuple[Evaluation, Scenes]:
-    from tfpanoptic.atomic import require_unread
     from tfpanoptic.evaluation.counting import evaluate_files, sensible_workers
     from tfpanoptic.evaluation.files import part_of_files, read_files
     from tfpanoptic.evaluation.measures import FAST
     from tfpanoptic.report.file_scenes import scenes_of_files
 
     files = read_files(options)
-    require_unread(options.outputs, _read_by(files, options.images), "evaluation")
+    require_outputs(options, _read_by(files, options.images))
     files = part_of_files(files, options)
     scenes = scenes_of_files(files, options.images, options.rules)
     for note in files.notes:

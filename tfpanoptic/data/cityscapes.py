@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from tfpanoptic.categories import Category, CategoryTable
-from tfpanoptic.data.segment_png import load_pixels, open_image
 from tfpanoptic.errors import InputError
+from tfpanoptic.photo.image_file import load_pixels, open_image
 from tfpanoptic.segment_map import SegmentMap, extents, relabel, segment_rows
 
 # label id: (name, thing, colour) of the 19 categories that the benchmark evaluates.

@@ -5,24 +5,21 @@ Every reader returns a `Dataset`; the pipeline and the evaluation know nothing e
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.data.deep_grey import as_bytes
-from tfpanoptic.data.segment_png import load_pixels, open_image, read_segment_ids, require_same_ids
+from tfpanoptic.data.segment_png import read_segment_ids, require_same_ids
 from tfpanoptic.errors import InputError
+from tfpanoptic.photo.image_file import open_image
+from tfpanoptic.photo.pixels import exif_orientation, read_image, upright_size
 from tfpanoptic.segment_map import SegmentMap
-from tfpanoptic.settings.input_size import DeepGrey
+from tfpanoptic.settings.sizes import DeepGrey
 
-# Pillow's names for grey of more than 8 bits: 16, 32 and floating-point numbers.
-DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 # Formats and modes, by Pillow's names, that TensorFlow decodes to the same pixels; MPO is the JPEG of some cameras. It
 # takes the palette of a BMP for grey values and what is transparent in a GIF for black.
 DECODED_ALIKE: dict[str, tuple[str, ...]] = {
@@ -32,17 +29,6 @@ DECODED_ALIKE: dict[str, tuple[str, ...]] = {
 }
 # In place of an orientation: Pillow has to decode the image.
 BY_PILLOW = 0
-EXIF_ORIENTATION = 0x0112
-# Pillow's transposition for each EXIF orientation. Source: Exif 2.32, tag 274.
-TRANSPOSITIONS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,25 +94,8 @@ class Dataset:
         return [f"categories {what}: {', '.join(names)}" for names, what in told if names]
 
 
-def read_image(path: str | Path, deep_grey: DeepGrey = "high_byte") -> np.ndarray:
-    """The upright image of a file, uint8 `[H, W, 3]`, RGB.
-
-    Grey images get three equal channels, transparency is dropped, of 16-bit colours the high byte is kept and the EXIF
-    orientation is applied.
-
-    Args:
-        path: the file.
-        deep_grey: what becomes of grey values of more than 8 bits; `input.deep_grey` of a model.
-
-    Raises:
-        InputError: no such file, not an image, or grey values that the rule does not take.
-    """
-    with open_image(Path(path)) as image:
-        return image_pixels(image, str(path), deep_grey)
-
-
 def read_record_image(record: ImageRecord, deep_grey: DeepGrey = "high_byte") -> np.ndarray:
-    """The upright image of a record, uint8 `[H, W, 3]`, RGB.
+    """The upright image of a record, uint8 `[H, W, 3]`, RGB, as `read_image` gives it.
 
     Raises:
         InputError: as `read_image`, or the image is of another size than the dataset says.
@@ -134,35 +103,6 @@ def read_record_image(record: ImageRecord, deep_grey: DeepGrey = "high_byte") ->
     pixels = read_image(record.image_path, deep_grey)
     require_size(record.image_path, pixels.shape[:2], record)
     return pixels
-
-
-def image_pixels(image: Image.Image, origin: str, deep_grey: DeepGrey = "high_byte") -> np.ndarray:
-    """The upright pixels of an opened image, uint8 `[H, W, 3]`, RGB, by the rules of `read_image`.
-
-    Args:
-        image: opened by Pillow.
-        origin: the file's name, for messages.
-        deep_grey: as in `read_image`.
-
-    Raises:
-        InputError: damaged, or grey values that the rule does not take.
-    """
-    orientation = exif_orientation(image)
-    pixels = _decoded(image, origin, deep_grey)
-    if orientation in TRANSPOSITIONS:
-        pixels = pixels.transpose(TRANSPOSITIONS[orientation])
-    return np.asarray(pixels)
-
-
-def exif_orientation(image: Image.Image) -> int:
-    """EXIF orientation 1..8 of an opened image; 1, upright, where it has none that can be read."""
-    if image.format == "PNG" and "exif" not in image.info:
-        return 1  # Pillow would decode all pixels to look behind them
-    try:
-        orientation = image.getexif().get(EXIF_ORIENTATION, 1)
-    except (SyntaxError, ValueError, struct.error):
-        return 1
-    return orientation if orientation in TRANSPOSITIONS else 1
 
 
 def require_segments(dataset: Dataset) -> None:
@@ -207,17 +147,6 @@ def read_segment_map(record: ImageRecord) -> SegmentMap:
     return SegmentMap(ids, record.segments)
 
 
-def _decoded(image: Image.Image, origin: str, deep_grey: DeepGrey) -> Image.Image:
-    """The pixels as Pillow mode RGB."""
-    load_pixels(image, origin)
-    if image.mode not in DEEP_MODES:
-        return image.convert("RGB")
-    values = np.asarray(image)
-    if image.mode.startswith("I;16") or image.format == "PNG":  # which some versions of Pillow open as mode I
-        values = values.astype(np.uint16)
-    return Image.fromarray(as_bytes(values, deep_grey, origin)).convert("RGB")
-
-
 def read_orientation(record: ImageRecord) -> int:
     """EXIF orientation 1..8 of a record's image, `BY_PILLOW` where TensorFlow would decode other pixels than Pillow.
 
@@ -228,8 +157,7 @@ def read_orientation(record: ImageRecord) -> int:
     """
     with open_image(record.image_path) as image:
         orientation = exif_orientation(image)
-        width, height = image.size if orientation < 5 else image.size[::-1]  # 5..8 swap the sides
-        require_size(record.image_path, (height, width), record)
+        require_size(record.image_path, upright_size(image), record)
         alike = image.mode in DECODED_ALIKE.get(str(image.format), ())
     with open_image(record.panoptic_path) as panoptic:
         if panoptic.format != "PNG":

@@ -18,7 +18,7 @@ import tensorflow as tf
 from tfpanoptic.data.dataset import BY_PILLOW, Dataset, check_records, read_orientation, read_record_image
 from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import panoptic_labels
-from tfpanoptic.settings.input_size import DeepGrey
+from tfpanoptic.settings.sizes import DeepGrey
 
 # Image number int64 [] -> uint8 [H, W, 3] and panoptic map int32 [H, W].
 Reader = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]

@@ -6,7 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpanoptic.settings.input_size import Grid, InputConfig, padded_size, resized_size, scaled_side
+from tfpanoptic.settings.input_size import InputConfig
+from tfpanoptic.settings.sizes import Grid, padded_size, resized_size, resizes, scaled_side
 
 
 def prepare_batch(images: Any, config: InputConfig, grid: Grid, scale: float = 1.0) -> tuple[tf.Tensor, tf.Tensor]:
@@ -25,7 +26,7 @@ def prepare_batch(images: Any, config: InputConfig, grid: Grid, scale: float = 1
     images = tf.cast(images, tf.float32)
     shape = tf.shape(images)
     size = tf.stack([scaled_side(side, scale, grid) for side in resized_size(shape[1], shape[2], config)])
-    if config.resizes or scale != 1:
+    if resizes(config) or scale != 1:
         images = tf.raw_ops.ResizeBilinear(
             images=images, size=size, align_corners=grid.align_corners, half_pixel_centers=not grid.align_corners
         )

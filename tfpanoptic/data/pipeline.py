@@ -17,7 +17,8 @@ from tfpanoptic.data.dataset import Dataset, ImageRecord, require_segments
 from tfpanoptic.data.examples import Reader, decoded_bytes, file_reader, memory_reader
 from tfpanoptic.data.input_size import prepare_batch, prepare_labels
 from tfpanoptic.settings.augmentation import AugmentConfig
-from tfpanoptic.settings.input_size import Grid, InputConfig, network_size, require_fitting, resized_size
+from tfpanoptic.settings.input_size import InputConfig
+from tfpanoptic.settings.sizes import Grid, network_size, require_fitting, resized_size
 
 # Decoded datasets up to this size stay in memory. Own choice: 700 images of 320 x 320.
 MEMORY_LIMIT = 512 << 20

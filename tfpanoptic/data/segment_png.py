@@ -5,65 +5,16 @@ Source: the format section of https://cocodataset.org/#format-data ("Panoptic Se
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Collection
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from tfpanoptic.errors import InputError
+from tfpanoptic.photo.image_file import load_pixels, open_image
 
 ID_MODES = ("RGB", "RGBA", "P")
-# What Pillow raises, beside OSError, on bytes that are no image or a damaged one.
-DAMAGED = (ValueError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError, struct.error, zlib.error)
-
-
-def open_image(source: Path | BytesIO, origin: str | None = None) -> Image.Image:
-    """The image file, its header read and its pixels not; the caller closes it.
-
-    Args:
-        source: a path, or the content of a file.
-        origin: what messages call it; the path by default.
-
-    Raises:
-        InputError: no such file, not an image, or one so large that Pillow refuses it.
-    """
-    origin = origin or str(source)
-    try:
-        return Image.open(source)
-    except FileNotFoundError:
-        raise InputError(f"{origin}: no such file; expected an image") from None
-    except IsADirectoryError:
-        raise InputError(f"{origin}: cannot be read, it is a folder; expected an image") from None
-    except UnidentifiedImageError:
-        empty = isinstance(source, Path) and source.stat().st_size == 0
-        raise InputError(f"{origin}: not an image{', it is empty' if empty else ' that can be read'}") from None
-    except Image.DecompressionBombError:
-        limit = round(2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6)
-        told = f"has more than {limit} megapixels, which Pillow refuses"
-        raise InputError(f"{origin}: {told}; expected a smaller image (PIL.Image.MAX_IMAGE_PIXELS)") from None
-    except OSError as error:
-        raise InputError(f"{origin}: cannot be read ({error.strerror or error})") from None
-    except DAMAGED as error:
-        raise InputError(f"{origin}: not an image that can be read ({error})") from None
-
-
-def load_pixels(image: Image.Image, origin: str) -> None:
-    """Decodes an opened image in place.
-
-    Raises:
-        InputError: damaged, or there is no memory for it; the message names `origin`.
-    """
-    try:
-        image.load()
-    except MemoryError:
-        size = f"{image.height} x {image.width}"
-        raise InputError(f"{origin}: no memory for its {size} pixels; expected a smaller image") from None
-    except (OSError, *DAMAGED) as error:
-        raise InputError(f"{origin}: damaged or cut short ({error})") from None
 
 
 def read_segment_ids(path: Path) -> np.ndarray:

@@ -8,8 +8,9 @@ Source: `trainId` in the label table of the Cityscapes scripts (`helpers/labels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -22,6 +23,15 @@ from tfpanoptic.segment_map import SegmentMap, extents, relabel
 
 LABEL_OF_TRAIN_ID = np.array(sorted(LABELS))
 VOID = 255
+# So many annotations with ids of no category are compared with the truth.
+MOST_COMPARED = 8
+
+
+class SegmentFile(Protocol):
+    """A file of segments, not yet read."""
+
+    def read(self) -> SegmentMap:
+        """The segment map."""
 
 
 class Agreement(NamedTuple):
@@ -132,28 +142,35 @@ def read_predicted_ids(path: Path, truth_path: Path) -> SegmentMap:
     return segments_of_values(path, values, False)
 
 
-def refuse_train_ids(pred: Path, path: Path, annotation: dict[str, Any], truth_path: Path) -> None:
+def refuse_train_ids(
+    pred: Path, strange: Sequence[tuple[Path, dict[str, Any], SegmentFile]], categories: CategoryTable
+) -> None:
     """Names train ids where an annotation's ids of categories agree with the truth as such better than as label ids.
 
     Args:
         pred: the prediction's panoptic JSON, for the message.
-        path: the annotation's PNG.
-        annotation: of a prediction with an id of no category; what is otherwise wrong in it is passed over.
-        truth_path: PNG of instance ids.
+        strange: PNG, annotation and truth of predictions with an id of no category; what is otherwise wrong in them is
+            passed over. The first eight are compared.
+        categories: of the truth; nothing is compared where they are not those of Cityscapes.
 
     Raises:
         InputError: the ids look like train ids, or a PNG cannot be read.
     """
-    category_of = {
-        segment["id"]: segment["category_id"]
-        for segment in annotation["segments_info"]
-        if isinstance(segment, dict)
-        and all(isinstance(segment.get(key), int) and 0 <= segment[key] <= MAX_SEGMENT_ID for key in PREDICTED_KEYS)
-    }
-    ids, truth = read_segment_ids(path), instance_values(truth_path)
-    if ids.shape != truth.shape:
+    label_of = [0, *(category.source_id for category in categories)]
+    if label_of[1:] != LABEL_OF_TRAIN_ID.tolist():
         return
-    own = relabel(ids, list(category_of), [category + 1 for category in category_of.values()]) - 1
-    found = map_agreement(np.where(own < 0, VOID, own), labels_of(truth))
-    if found.likely:
-        raise found.error(pred)
+    for path, annotation, truth_file in strange[:MOST_COMPARED]:
+        category_of = {
+            segment["id"]: segment["category_id"]
+            for segment in annotation["segments_info"]
+            if isinstance(segment, dict)
+            and all(isinstance(segment.get(key), int) and 0 <= segment[key] <= MAX_SEGMENT_ID for key in PREDICTED_KEYS)
+        }
+        ids, truth = read_segment_ids(path), truth_file.read()
+        if ids.shape != truth.shape:
+            continue
+        own = relabel(ids, list(category_of), [category + 1 for category in category_of.values()]) - 1
+        labels = relabel(truth.ids, truth.segments["id"], np.take(label_of, truth.segments["category"]))
+        found = map_agreement(np.where(own < 0, VOID, own), labels)
+        if found.likely:
+            raise found.error(pred)

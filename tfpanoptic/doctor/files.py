@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from tfpanoptic.data.coco_json import ImageEntry
-from tfpanoptic.data.dataset import exif_orientation, read_image
-from tfpanoptic.data.segment_png import open_image, read_segment_ids
+from tfpanoptic.data.segment_png import read_segment_ids
 from tfpanoptic.doctor.findings import MUCH_VOID, TINY_AREA, Findings
 from tfpanoptic.errors import InputError
+from tfpanoptic.photo.image_file import open_image
+from tfpanoptic.photo.pixels import exif_orientation, read_image
 from tfpanoptic.segment_map import coco_boxes, extents
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -6,7 +6,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from tfpanoptic.settings.input_size import InputConfig, resized_size
+from tfpanoptic.settings.input_size import InputConfig
+from tfpanoptic.settings.sizes import resized_size
 
 RULES = ("short_side", "long_side", "size")
 # Longest side of a doubled input that is tried. Own choice: larger ones hardly fit a GPU in training.

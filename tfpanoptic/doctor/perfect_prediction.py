@@ -17,7 +17,8 @@ from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import InputError
 from tfpanoptic.panoptic_map import category_of
 from tfpanoptic.segment_map import SegmentMap, from_tables, to_panoptic_map
-from tfpanoptic.settings.input_size import InputConfig, padded_side, resized_size
+from tfpanoptic.settings.input_size import InputConfig
+from tfpanoptic.settings.sizes import padded_side, resized_size
 
 
 def perfect_predictor(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 
-from tfpanoptic.atomic import require_file_place, require_unread
+from tfpanoptic.atomic import require_file_place, require_older, require_unread
 from tfpanoptic.data.folder_listing import is_image_file
 from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.rules import OFFICIAL, Rules
 
+# By these, within their first bytes, older numbers (of `compare` and `doctor`, too) and older reports are known.
+NUMBERS_MARK = '"tfpanoptic"'
+REPORT_MARK = '<meta name="generator" content="tfpanoptic">'
 FORMS = (
     "expected --gt JSON --gt-dir DIR --pred JSON --pred-dir DIR for files, the run folder of a trained model, "
     "or one --state FILE or several for saved counters"
@@ -192,7 +196,32 @@ def _check_outputs(options: EvaluateOptions) -> None:
             raise InputError(f"{path}: is read by this evaluation; expected another file to write")
         if is_image_file(path):  # of another shard, or that nobody reads today: numbers and reports are none
             raise InputError(f"{path}: exists and is named as an image; expected another file to write")
-    require_unread(options.outputs, options.inputs, "evaluation")
+    if options.evaluates:  # more is asked when the files are known
+        require_unread(options.outputs, options.inputs, "evaluation")
+    else:
+        require_outputs(options, options.inputs)
+
+
+def require_outputs(options: EvaluateOptions, read: Iterable[Path]) -> None:
+    """Checks that no output replaces a file that is read, or one that is no older output of its kind.
+
+    What an empty file is nobody can tell: in a folder that is read it stays, for Cityscapes has empty results.
+
+    Args:
+        options: what is asked for.
+        read: the files that are read.
+
+    Raises:
+        InputError: an output would.
+    """
+    require_unread(options.outputs, read, "evaluation")
+    folders = [path.resolve() for path in options.inputs if path.is_dir()]
+    for path in options.outputs:
+        if path.is_file() and not path.stat().st_size and any(path.resolve().is_relative_to(each) for each in folders):
+            raise InputError(f"{path}: exists in a folder that this evaluation reads; expected another file to write")
+    for output, mark in ((options.json_file, NUMBERS_MARK), (options.report, REPORT_MARK)):
+        if output is not None:
+            require_older(output, mark)
 
 
 def shard_slice(shard: str | None, images: int) -> slice:

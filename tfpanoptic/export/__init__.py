@@ -3,7 +3,7 @@
 What needs a runtime imports it where it is used: an artefact is opened without the others.
 """
 
-from tfpanoptic.export import saved_model
+from tfpanoptic.export import litert, saved_model
 from tfpanoptic.export.format import Format
 
-FORMATS: dict[str, Format] = {"saved_model": saved_model.FORMAT}
+FORMATS: dict[str, Format] = {"saved_model": saved_model.FORMAT, "litert": litert.FORMAT}

@@ -16,14 +16,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 import tensorflow as tf
 
-from tfpanoptic.errors import InputError, SettingError
-from tfpanoptic.settings.input_size import require_fitting
-
-# Names of inputs and outputs.
-IMAGE, VALID_SIZE = "image", "valid_size"
-OUTPUTS = ("segment_ids", "labels", "scores")
+from tfpanoptic.errors import InputError
+from tfpanoptic.lite.metadata import Metadata
+from tfpanoptic.lite.runtimes import IMAGE, OUTPUTS, VALID_SIZE
+from tfpanoptic.ops.device_operators import for_devices
+from tfpanoptic.settings.sizes import InputPolicy, require_fitting
+from tfpanoptic.version import __version__
 
 
 def device_graph(segmenter, size: tuple[int, int] | None) -> tf.Module:
@@ -40,10 +41,7 @@ def device_graph(segmenter, size: tuple[int, int] | None) -> tf.Module:
     if experiment.test_time.augments:
         raise InputError(f"test_time: {experiment.test_time} are not possible on devices; expected the image itself")
     if size is not None:
-        try:
-            require_fitting("size", size, experiment.grid)
-        except SettingError as error:
-            raise InputError(str(error)) from None
+        require_fitting("size", size, experiment.grid)
     signature = [
         tf.TensorSpec([1, *(size or (None, None)), 3], tf.float32, name=IMAGE),
         tf.TensorSpec([1, 2], tf.int32, name=VALID_SIZE),
@@ -51,13 +49,30 @@ def device_graph(segmenter, size: tuple[int, int] | None) -> tf.Module:
 
     @tf.function(input_signature=signature, autograph=False)
     def serve(image, valid_size):
-        outputs = segmenter.infer_network({IMAGE: image, VALID_SIZE: valid_size}, training=False)
         whole: Any = size or tf.unstack(tf.shape(image)[1:3])
         model, categories = experiment.model, segmenter.categories
-        segments = experiment.architecture.postprocess(outputs, tuple(whole), valid_size, model, categories)
+        with for_devices():
+            outputs = segmenter.infer_network({IMAGE: image, VALID_SIZE: valid_size}, training=False)
+            segments = experiment.architecture.postprocess(outputs, tuple(whole), valid_size, model, categories)
         return dict(zip(OUTPUTS, segments, strict=True))
 
     module = tf.Module()
     module.network_variables = [variable.value for variable in segmenter.variables]
     module.serve = serve
     return module
+
+
+def device_metadata(segmenter, size: tuple[int, int] | None, quantize: str) -> Metadata:
+    """What the file of such a graph says of itself."""
+    experiment = segmenter.experiment
+    return Metadata(
+        architecture=experiment.architecture.name,
+        categories=segmenter.categories,
+        input=InputPolicy(**experiment.input.model_dump()),
+        grid=experiment.grid,
+        size=size,
+        quantize=quantize,
+        versions={"tfpanoptic": __version__, "tensorflow": tf.__version__, "keras": keras.__version__},
+        licence=None,
+        config=experiment.to_yaml(),
+    )

@@ -26,7 +26,7 @@ from tfpanoptic.export.verification import Latency, Limits, Verification
 from tfpanoptic.export.worker import Job, kept
 from tfpanoptic.progress import progress
 from tfpanoptic.segment_map import SegmentMap, relabel
-from tfpanoptic.settings.input_size import network_size, require_bounded, resized_size
+from tfpanoptic.settings.sizes import network_size, require_bounded, resized_size
 
 WARM_UP = 2
 

@@ -1,20 +1,36 @@
-"""Which layers of a model are frozen: what a saved model keeps of `layer.trainable = False`."""
+"""What of a model is frozen: what a saved model keeps of `layer.trainable = False` and `variable.trainable = False`."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from typing import Any
 
 import keras
 
 
-def frozen_layers(model: keras.Model) -> list[str]:
-    """Paths of the layers within a model, at any depth, whose `trainable` is False; only of those with weights."""
-    layers = model._flatten_layers(include_self=False)
-    return sorted({layer.path for layer in layers if layer.weights and not layer.trainable})
+def frozen_parts(model: keras.Model) -> list[str]:
+    """Paths of what does not train within a model: layers with weights, at any depth, and variables of other layers.
+
+    Variables that never train, as moving averages, are not among them.
+    """
+    layers = {layer.path for layer in _with_weights(model) if not layer.trainable}
+    return sorted(layers | {variable.path for variable in _variables(model) if not variable.trainable})
 
 
-def freeze_layers(model: keras.Model, frozen: Collection[str]) -> None:
-    """Sets `trainable` of all layers within a model with weights, as `frozen_layers` gave it."""
-    for layer in model._flatten_layers(include_self=False):  # a layer before its parts: setting it sets them, too
-        if layer.weights:
-            layer.trainable = layer.path not in frozen
+def freeze_parts(model: keras.Model, frozen: Collection[str]) -> None:
+    """Sets `trainable` of all layers within a model with weights, and of their variables, as `frozen_parts` gave it."""
+    for layer in _with_weights(model):  # a layer before its parts: setting it sets them, too
+        layer.trainable = layer.path not in frozen
+    for variable in _variables(model):
+        variable.trainable = variable.path not in frozen
+
+
+def _with_weights(model: keras.Model) -> list[Any]:
+    return [layer for layer in model._flatten_layers(include_self=False) if layer.weights]
+
+
+def _variables(model: keras.Model) -> Iterator[Any]:
+    """What can train in layers that train."""
+    for layer in _with_weights(model):
+        if layer.trainable:
+            yield from layer._trainable_variables

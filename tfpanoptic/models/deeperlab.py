@@ -18,8 +18,8 @@ from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import SettingError
 from tfpanoptic.oracles.keypoint_settings import block_side, fine_stride, relaxations
 from tfpanoptic.settings.config import Named, StrictConfig
-from tfpanoptic.settings.input_size import Grid
 from tfpanoptic.settings.norm import NormConfig
+from tfpanoptic.settings.sizes import Grid
 
 # Channels of the heads beside the semantic one: five keypoints, two coordinates, eight edges of the star.
 HEADS = {"keypoint_logits": 5, "short_offset": 10, "middle_offset": 16, "long_offset": 10}

@@ -15,7 +15,7 @@ from tfpanoptic.backbones import BACKBONES
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import SettingError
 from tfpanoptic.settings.config import StrictConfig
-from tfpanoptic.settings.input_size import Grid
+from tfpanoptic.settings.sizes import Grid
 
 # Maps of the backbone that the pyramid is made of, and their strides; its last level is one coarser.
 ENDPOINTS = {"res2": 4, "res3": 8, "res4": 16, "res5": 32}

@@ -18,8 +18,8 @@ from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import SettingError
 from tfpanoptic.oracles.center_settings import head_stride, relaxations
 from tfpanoptic.settings.config import Named, StrictConfig
-from tfpanoptic.settings.input_size import Grid
 from tfpanoptic.settings.norm import NormConfig
+from tfpanoptic.settings.sizes import Grid
 
 if TYPE_CHECKING:
     from tfpanoptic.layers.norm import Norm

@@ -18,8 +18,8 @@ from tfpanoptic.categories import CategoryTable
 from tfpanoptic.models import mask_rcnn
 from tfpanoptic.panoptic_map import category_of
 from tfpanoptic.settings.config import Named, StrictConfig
-from tfpanoptic.settings.input_size import Grid
 from tfpanoptic.settings.norm import NormConfig
+from tfpanoptic.settings.sizes import Grid
 
 
 class SemanticConfig(StrictConfig):

@@ -22,8 +22,8 @@ from tfpanoptic.errors import SettingError
 from tfpanoptic.models import mask_rcnn
 from tfpanoptic.panoptic_map import category_of
 from tfpanoptic.settings.config import Named, StrictConfig
-from tfpanoptic.settings.input_size import Grid
 from tfpanoptic.settings.norm import NormConfig
+from tfpanoptic.settings.sizes import Grid
 
 # Of the semantic logits.
 STRIDE = 4

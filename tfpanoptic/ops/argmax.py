@@ -5,6 +5,8 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from tfpanoptic.ops.device_operators import is_for_devices
+
 
 def argmax(x):
     """int32 index of the largest value along the last axis; the first of equal ones."""
@@ -18,9 +20,9 @@ def argmax(x):
 
 def largest(x):
     """The largest value along the last axis and its int32 index, `[..., 1]` each; the first of equal ones."""
-    if keras.backend.backend() == "tensorflow":
+    if keras.backend.backend() == "tensorflow" and not is_for_devices():
         import tensorflow as tf
 
-        # On the CPU the kernel for k = 1 needs half the time of argmax: a vectorised maximum, then a search.
+        # On TensorFlow's CPU the kernel for k = 1 needs half the time of argmax: a vectorised maximum, then a search.
         return tf.math.top_k(x, 1)
     return ops.max(x, axis=-1, keepdims=True), ops.expand_dims(argmax(x), -1)

@@ -8,19 +8,24 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfpanoptic.ops.device_operators import is_for_devices
+
 # Numbers of the largest intermediate result of a chunk: 4 MB, which stay in the cache. Own choice: of 2**17 to 2**20
 # the least processor time of axial attention with its gradient on two cores. Not measured on a GPU.
 TOGETHER = 2**20
 
 
 def chunked(x, count, numbers):
-    """[R, ...] as [chunks, rows of a chunk, ...], ending with rows of 0.
+    """[R, ...] as [chunks, rows of a chunk, ...], ending with rows of 0; on a device one chunk of a size not known.
 
     Args:
         x: of any dtype.
         count: R, the same object for all arrays of one loop: a size that is known may be lost in one of them.
         numbers: of the largest intermediate result of a row.
     """
+    if is_for_devices() and not isinstance(count, int):
+        # LiteRT stacks only what has a fixed shape.
+        return ops.expand_dims(x, 0)
     if isinstance(count, int) and isinstance(numbers, int):
         together = max(1, min(TOGETHER // numbers, count))
     else:
@@ -50,6 +55,10 @@ def map_and_sum(function: Callable, arrays: Sequence, like: Sequence[int], total
     Returns:
         The outputs, [chunks, ...] each, and the sums.
     """
+    if arrays[0].shape[0] == 1:
+        outputs, added = function(*(array[0] for array in arrays))
+        sums = [total + more for total, more in zip(totals, added, strict=True)]
+        return [ops.expand_dims(output, 0) for output in outputs], sums
     if keras.backend.backend() == "jax":
         return _on_jax(function, arrays, totals)
     return _on_tensorflow(function, arrays, like, totals)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from keras import ops
 
 from tfpanoptic.ops.argmax import largest
+from tfpanoptic.ops.device_operators import is_for_devices
 from tfpanoptic.ops.gather import gather
 from tfpanoptic.ops.resize import resize_bilinear, source_positions
 
@@ -24,12 +25,16 @@ def best_channel(logits, size, align_corners: bool):
         size: (H, W).
         align_corners: the grid rule of the enlargement.
 
+    On a device with images of any width they are enlarged at once, for LiteRT stacks only what has a fixed shape.
+
     Returns:
         `channel` int32 `[B, H, W]`, the first of equal ones
         `log_sum_exp` float32 `[B, H, W]`; the probability of a channel is exp(logit - log_sum_exp)
     """
     batch, low_height, low_width, depth = ops.shape(logits)
     height, width = size
+    if is_for_devices() and not isinstance(width, int):
+        return tuple(ops.squeeze(maps, -1) for maps in _best(resize_bilinear(logits, size, align_corners)))
     strips = (height + (STRIP - 1)) // STRIP
     top, bottom, down = _neighbours(height, low_height, align_corners)
     lines = ops.reshape(logits, (-1, low_width, depth))  # [B * h, w, K]
@@ -43,12 +48,16 @@ def best_channel(logits, size, align_corners: bool):
         upper, lower, share = strip
         mixed = _mixed(gather(lines, upper), gather(lines, lower), share)  # [1, STRIP, w, K]
         # The rows are in place already: this moves the columns alone.
-        wide = resize_bilinear(mixed, (STRIP, width), align_corners)
-        logit, channel = largest(wide)  # [1, STRIP, W, 1]
-        return channel, logit + ops.log(ops.sum(ops.exp(wide - logit), axis=-1, keepdims=True))
+        return _best(resize_bilinear(mixed, (STRIP, width), align_corners))
 
     channel, log_sum_exp = ops.map(best_of_strip, (upper, lower, share))  # [B * strips, 1, STRIP, W, 1]
     return tuple(ops.reshape(maps, (batch, strips * STRIP, width))[:, :height] for maps in (channel, log_sum_exp))
+
+
+def _best(logits):
+    """The channel with the largest of the logits and the logarithm of the softmax's sum, `[B, H, W, 1]` each."""
+    logit, channel = largest(logits)
+    return channel, logit + ops.log(ops.sum(ops.exp(logits - logit), axis=-1, keepdims=True))
 
 
 def channel_logit(logits, channel, align_corners: bool):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tfpanoptic.atomic import replace_file, require_unread
+from tfpanoptic.atomic import replace_file
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.coco_panoptic import read_coco_panoptic
 from tfpanoptic.data.dataset import Dataset, ImageRecord, read_record_image, read_segment_map
@@ -18,7 +18,7 @@ from tfpanoptic.errors import InputError, settings_of
 from tfpanoptic.evaluation.dataset import evaluate_dataset, without_unlabelled
 from tfpanoptic.evaluation.measures import FAST
 from tfpanoptic.evaluation.measures.panoptic_quality import summarize_rows
-from tfpanoptic.evaluation.options import EvaluateOptions, shard_slice
+from tfpanoptic.evaluation.options import EvaluateOptions, require_outputs, shard_slice
 from tfpanoptic.evaluation.pairs.coco import fingerprint
 from tfpanoptic.evaluation.rules import OFFICIAL, Rules
 from tfpanoptic.evaluation.state import Evaluation, require_column
@@ -84,7 +84,7 @@ def evaluate_run(options: EvaluateOptions) -> tuple[Evaluation, Scenes]:
     # The weights of a preset may have to be downloaded: not before the data are there.
     run = RunFolder(run_folder_of(options.run, PanopticSegmenter))
     photos = (path for record in dataset.records for path in (record.image_path, record.panoptic_path))
-    require_unread(options.outputs, [run.config, run.categories, run.weights(), *photos], "evaluation")
+    require_outputs(options, [run.config, run.categories, run.weights(), *photos])
     segmenter = PanopticSegmenter.from_preset(run.path, options.overrides)
     source, measures = _source(segmenter, run, dataset), (*FAST, *options.measures)
     evaluation = evaluate_images(segmenter, part, measures, options.state, source, len(dataset), options.rules)

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from tfpanoptic.data.cityscapes import image_key
-from tfpanoptic.data.dataset import read_image
 from tfpanoptic.data.folder_listing import files_below
 from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.pairs.coco import FilePair, FileSet
 from tfpanoptic.evaluation.rules import OFFICIAL, Rules
+from tfpanoptic.photo.pixels import read_image
 from tfpanoptic.report.scenes import Scenes
 from tfpanoptic.segment_map import SegmentMap
 

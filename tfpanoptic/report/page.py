@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tfpanoptic.atomic import replace_file, require_file_place
 from tfpanoptic.errors import InputError
+from tfpanoptic.evaluation.options import REPORT_MARK
 from tfpanoptic.evaluation.state import Evaluation
 from tfpanoptic.evaluation.summary import summarize
 from tfpanoptic.report.causes import definitions
@@ -83,6 +84,7 @@ def _page(title: str, body: str) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        f"{REPORT_MARK}\n"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escaped(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n"
         f"{definitions()}{body}<script>{script}</script>\n</body>\n</html>\n"

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.segment_map import SegmentMap
+from tfpanoptic.segment_map import SegmentMap, extents
 from tfpanoptic.visualize.font import drawable, font_for
 
 _BACKGROUND = (24, 26, 31)
@@ -104,7 +104,7 @@ def legend_entries(segment_map: SegmentMap, categories: CategoryTable, colors: n
         instances = int((own & ~rows["iscrowd"]).sum())
         shades = list(dict.fromkeys(map(tuple, colors[own].tolist())))[:_MAX_SWATCHES]
         entries.append(Entry(category.name, str(instances) if category.isthing else "", shades))
-    void = np.isin(segment_map.ids, rows["id"], invert=True).mean()
+    void = 1 - extents(segment_map.ids).of(rows["id"]).areas.sum() / segment_map.ids.size
     if void >= 0.001:
         entries.append(Entry("void", f"{100 * void:.1f} %", []))
     return entries

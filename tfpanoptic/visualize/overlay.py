@@ -7,6 +7,8 @@ would otherwise go unnamed.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from PIL import Image
 
@@ -23,6 +25,8 @@ MAX_SCALE = 4
 _STUFF_OPACITY = 0.65  # of what things get
 _IMAGE_SATURATION = 0.55  # the picture's own colours step back behind the categories'
 _VOID_GREY = 150.0
+# What is drawn at once: 24 megapixels take 0.4 GB so, and 1.6 GB in one piece.
+_PIXELS_AT_ONCE = 1 << 20
 
 
 def draw_overlay(
@@ -55,25 +59,21 @@ def draw_overlay(
     height, width = segment_map.shape
     scale = enlargement(height, width) if scale is None else scale
     rows = enlarge_labels(rows_of_pixels(segment_map), scale)
-    colors = segment_colors(segment_map, categories)
-    if image is None:
-        canvas, alpha = np.full((*rows.shape, 3), _VOID_GREY, np.float32), 1.0
-    else:
-        canvas = _faded(image, scale)
+    if image is not None:
+        image = _enlarge_image(image, scale)
     table = segment_map.segments
-    crowd = table["iscrowd"]
-    instance = categories.isthing[table["category"]] & ~crowd
-    opacity = np.where(instance | (image is None), alpha, _STUFF_OPACITY * alpha)
-    canvas = _blend(canvas, _at(rows, colors, 0), _at(rows, opacity, 0.0))
-    canvas = _draw_stripes(canvas, _at(rows, crowd, False), rows == 0, alpha)
-    canvas = _draw_contours(canvas, rows, _at(rows, instance, False), _at(rows, colors, 0), alpha)
-    picture = np.round(canvas).astype(np.uint8)
+    instance = categories.isthing[table["category"]] & ~table["iscrowd"]
+    paint = _Paint(segment_colors(segment_map, categories), instance, table["iscrowd"], 1.0 if image is None else alpha)
+    picture = np.empty((*rows.shape, 3), np.uint8)
+    height = max(1, _PIXELS_AT_ONCE // rows.shape[1])
+    for top in range(0, len(rows), height):
+        picture[top : top + height] = _draw_strip(image, rows, slice(top, min(top + height, len(rows))), paint)
     if not labels:
         return picture
-    picture, named = draw_labels(picture, rows, segment_map, categories, colors)
+    picture, named = draw_labels(picture, rows, segment_map, categories, paint.colors)
     if named >= set(table["category"].tolist()):
         return picture
-    return add_legend(picture, segment_map, categories, colors)
+    return add_legend(picture, segment_map, categories, paint.colors)
 
 
 def _check(image, segment_map: SegmentMap, alpha: float, scale: int | None) -> None:
@@ -119,11 +119,43 @@ def enlarge_labels(labels: np.ndarray, scale: int) -> np.ndarray:
     return labels
 
 
-def _faded(image: np.ndarray, scale: int) -> np.ndarray:
-    """The image enlarged and half-way to grey, float32."""
-    height, width = image.shape[:2]
-    if scale > 1:
-        image = np.asarray(Image.fromarray(image).resize((scale * width, scale * height), Image.Resampling.BICUBIC))
+class _Paint(NamedTuple):
+    """How the rows of a segment table are drawn.
+
+    Attributes:
+        colors: uint8 `[N, 3]`.
+        instance, crowd: bool `[N]`, what gets a contour and what gets stripes.
+        alpha: opacity of things, and of stuff where there is no image.
+    """
+
+    colors: np.ndarray
+    instance: np.ndarray
+    crowd: np.ndarray
+    alpha: float
+
+
+def _draw_strip(image: np.ndarray | None, rows: np.ndarray, strip: slice, paint: _Paint) -> np.ndarray:
+    """Some lines of the picture, uint8: at the size of a photo a few numbers a pixel take much memory."""
+    own = rows[strip]
+    canvas = np.full((*own.shape, 3), _VOID_GREY, np.float32) if image is None else _faded(image[strip])
+    colors = _at(own, paint.colors, 0)
+    opacity = np.where(paint.instance | (image is None), paint.alpha, _STUFF_OPACITY * paint.alpha)
+    canvas = _blend(canvas, colors, _at(own, opacity, 0.0))
+    line = line_width(*rows.shape)
+    canvas = _draw_stripes(canvas, _at(own, paint.crowd, False), own == 0, strip.start, 9.0 * line, paint.alpha)
+    border = _at(own, paint.instance, False) & _near_others(rows, strip, line)
+    return np.round(_draw_contours(canvas, border, colors, paint.alpha)).astype(np.uint8)
+
+
+def _enlarge_image(image: np.ndarray, scale: int) -> np.ndarray:
+    if scale == 1:
+        return image
+    size = (scale * image.shape[1], scale * image.shape[0])
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
+
+
+def _faded(image: np.ndarray) -> np.ndarray:
+    """The image half-way to grey, float32."""
     canvas = image.astype(np.float32)
     grey = canvas @ np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601 luma
     return grey[..., None] + _IMAGE_SATURATION * (canvas - grey[..., None])
@@ -145,11 +177,12 @@ def line_width(height: int, width: int) -> int:
     return max(1, round(0.0022 * (height * width) ** 0.5))
 
 
-def _draw_stripes(canvas: np.ndarray, crowd: np.ndarray, void: np.ndarray, alpha: float) -> np.ndarray:
-    """Crowds with light stripes, void darkened and hatched the other way."""
+def _draw_stripes(
+    canvas: np.ndarray, crowd: np.ndarray, void: np.ndarray, top: int, period: float, alpha: float
+) -> np.ndarray:
+    """Crowds with light stripes, void darkened and hatched the other way, in lines of the picture from `top` on."""
     height, width = void.shape
-    period = 9.0 * line_width(height, width)
-    y, x = np.ogrid[:height, :width]
+    y, x = np.ogrid[top : top + height, :width]
     if crowd.any():
         canvas = _blend(canvas, np.full(3, 255), 0.45 * alpha * crowd * _stripes(x - y, period))
     if void.any():
@@ -164,18 +197,24 @@ def _stripes(position: np.ndarray, period: float) -> np.ndarray:
     return np.clip(period / 8 + 0.5 - distance, 0.0, 1.0)
 
 
-def _draw_contours(canvas, rows, instance, color, alpha: float) -> np.ndarray:
-    """Contours inside the border of each instance, in its own colour, lightened."""
-    inner = np.ones(rows.shape, bool)
-    for shift in range(1, line_width(*rows.shape) + 1):
+def _near_others(rows: np.ndarray, strip: slice, distance: int) -> np.ndarray:
+    """Where another row begins within `distance` pixels above, below or beside, bool of the strip's shape."""
+    above = min(strip.start, distance)
+    around = rows[strip.start - above : strip.stop + distance]
+    inner = np.ones(around.shape, bool)
+    for shift in range(1, distance + 1):
         for axis in (0, 1):
-            size = rows.shape[axis]
+            size = around.shape[axis]
             head, tail = [slice(None)] * 2, [slice(None)] * 2
             head[axis], tail[axis] = slice(0, max(size - shift, 0)), slice(min(shift, size), None)
-            same = rows[tuple(head)] == rows[tuple(tail)]
+            same = around[tuple(head)] == around[tuple(tail)]
             inner[tuple(head)] &= same
             inner[tuple(tail)] &= same
-    border = instance & ~inner
+    return ~inner[above : above + strip.stop - strip.start]
+
+
+def _draw_contours(canvas: np.ndarray, border: np.ndarray, color: np.ndarray, alpha: float) -> np.ndarray:
+    """The inside of the border of each instance in its own colour, lightened."""
     canvas[border] = _blend(
         canvas[border], 255 - 0.7 * (255 - color[border].astype(np.float32)), np.full(1, alpha**0.3)
     )

@@ -258,5 +258,5 @@ def test_instances_that_fit_no_image_are_refused():
 
 def test_without_pycocotools_one_line_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "pycocotools", None)
-    with pytest.raises(InputError, match=r"mask AP needs pycocotools: pip install pycocotools"):
+    with pytest.raises(InputError, match=r"masks as RLE need pycocotools: pip install pycocotools"):
         measured(row_map((10, CAR)), row_map((10, CAR)))

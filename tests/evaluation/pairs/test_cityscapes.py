@@ -9,6 +9,7 @@ from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.counting import evaluate_files
 from tfpanoptic.evaluation.measures.panoptic_quality import summarize_rows
 from tfpanoptic.evaluation.pairs.cityscapes import read_cityscapes_files
+from tfpanoptic.evaluation.pairs.coco import read_coco_files
 from tfpanoptic.segment_map import ids_to_rgb
 
 KEY = "ulm_000001_000019"
@@ -90,6 +91,23 @@ def test_category_ids_that_are_train_ids_are_refused_by_name(layout, tmp_path):
     # 4 pixels of road and 2 of a car of 4 + 6 that are evaluated.
     with pytest.raises(InputError, match=r"pred\.json: looks like train ids, .* 60% of the pixels, as label ids in 0%"):
         read()
+
+
+def test_train_ids_are_refused_by_name_where_the_truth_is_a_panoptic_json_too(layout, tmp_path):
+    as_panoptic_json(layout, tmp_path, np.where(TRUTH == 7, 5, np.where(TRUTH == 26001, 6, 0)), {5: 0, 6: 13})
+    # As the Cityscapes scripts convert it; the group and the ignored label are left out here: 4 + 2 of 8 pixels.
+    ids = np.where(np.isin(TRUTH, (7, 26000, 26001)), TRUTH, 0)
+    Image.fromarray(ids_to_rgb(ids)).save(tmp_path / "t.png")
+    labels = {7: 7, 26000: 26, 26001: 26}
+    segments = [{"id": i, "category_id": c, "area": int((ids == i).sum()), "iscrowd": 0} for i, c in labels.items()]
+    truth = {
+        "images": [{"id": KEY, "file_name": f"{KEY}.png", "height": 2, "width": 6}],
+        "annotations": [{"image_id": KEY, "file_name": "t.png", "segments_info": segments}],
+        "categories": cityscapes_categories().to_coco(),
+    }
+    (tmp_path / "gt.json").write_text(json.dumps(truth))
+    with pytest.raises(InputError, match=r"pred\.json: looks like train ids, .* 75% of the pixels, as label ids in 0%"):
+        read_coco_files(tmp_path / "gt.json", tmp_path, tmp_path / "pred.json", tmp_path / "pred")
 
 
 def test_a_category_id_of_no_label_is_named_where_train_ids_do_not_agree(layout, tmp_path):

@@ -10,13 +10,13 @@ from tfpanoptic.categories import Category, CategoryTable
 from tfpanoptic.data.cityscapes import cityscapes_categories
 from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.measures import mask_ap
-from tfpanoptic.evaluation.measures.rle import encode_mask
 from tfpanoptic.evaluation.pairs.instance_entries import (
     find_cityscapes_results,
     read_cityscapes_results,
     read_coco_instances,
     read_coco_results,
 )
+from tfpanoptic.rle import encode_mask
 
 masks = pytest.importorskip("pycocotools.mask")
 

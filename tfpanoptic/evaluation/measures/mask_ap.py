@@ -24,7 +24,7 @@ import numpy as np
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.measures.matching import SegmentPairs, sum_by_row
-from tfpanoptic.evaluation.measures.rle import coco_masks, encode_mask
+from tfpanoptic.rle import coco_masks, encode_mask
 from tfpanoptic.segment_map import SegmentMap
 
 # The area ranges of COCO, in its order: areas up to 32^2, between and from 96^2 pixels.

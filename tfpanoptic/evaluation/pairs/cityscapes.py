@@ -29,8 +29,6 @@ from tfpanoptic.evaluation.pairs.coco import (
 from tfpanoptic.segment_map import SegmentMap
 
 TRUTH_SUFFIX = "_gtFine_instanceIds.png"
-# So many annotations with wrong entries are compared with the truth.
-MOST_COMPARED = 8
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,8 @@ def _panoptic_pngs(
     Raises:
         InputError: the JSON cannot be used, or has ids of no category that agree with the truth as train ids.
     """
-    ids = {c.source_id: c.id for c in cityscapes_categories()}
+    categories = cityscapes_categories()
+    ids = {c.source_id: c.id for c in categories}
     listing, files, strange = FolderListing(), {}, []
     for image_id, annotation in read_predictions(pred, problems).annotations.items():
         with problems.noted():
@@ -138,9 +137,8 @@ def _panoptic_pngs(
             before = len(problems.messages)
             files[str(image_id)] = SegmentFile(path, predicted_segments(annotation, ids, problems.of(pred)))
             if len(problems.messages) > before and str(image_id) in truth:
-                strange.append((path, annotation, truth[str(image_id)].path))
-    for each in strange[:MOST_COMPARED]:
-        refuse_train_ids(pred, *each)
+                strange.append((path, annotation, truth[str(image_id)]))
+    refuse_train_ids(pred, strange, categories)
     return files
 
 

@@ -28,6 +28,7 @@ from tfpanoptic.data.coco_json import (
 )
 from tfpanoptic.data.folder_listing import FolderListing
 from tfpanoptic.data.segment_png import read_segment_ids
+from tfpanoptic.data.train_ids import refuse_train_ids
 from tfpanoptic.errors import InputError, Problems, raise_first
 from tfpanoptic.evaluation.pairs.categories import evaluated_categories
 from tfpanoptic.evaluation.pairs.distinct_names import distinct_names
@@ -181,8 +182,8 @@ def read_coco_files(
             them; they are 0.
 
     Raises:
-        InputError: a file is missing or no panoptic JSON; or, told together: entries that are wrong, images without
-            or with two predictions, PNGs that do not exist.
+        InputError: a file is missing or no panoptic JSON; category ids are train ids of Cityscapes; or, told together:
+            entries that are wrong, images without or with two predictions, PNGs that do not exist.
     """
     gt, gt_dir, pred, pred_dir = Path(gt), Path(gt_dir), Path(pred), Path(pred_dir)
     lists = read_lists(gt, raise_first(gt))
@@ -202,7 +203,7 @@ def read_coco_files(
     notes += _category_notes(pred, predicted.categories, lists["categories"])
     paired = by_true_ids(str(pred), predicted, images)
     listing, names = FolderListing(), _unique_names(images)
-    pairs = []
+    pairs, strange = [], []
     for image, name in zip(images, names, strict=True):
         own = paired.annotations.get(image.image_id)
         with problems.noted():
@@ -210,10 +211,14 @@ def read_coco_files(
             prediction = None
             if own is not None:
                 path = listing.require(pred_dir / own["file_name"], pred)
+                before = len(problems.messages)
                 prediction = SegmentFile(path, predicted_segments(own, ids, problems.of(pred)))
+                if len(problems.messages) > before:
+                    strange.append((path, own, truth))
             size, columns = (image.height, image.width), plain_columns(image.extra)
             pair = FilePair(name, image.image_id, *size, truth, prediction, columns, file_name=image.file_name)
             pairs.append(pair)
+    refuse_train_ids(pred, strange, categories)
     notes += beyond_truth(paired.beyond, str(pred), problems, subset)
     notes += check_pairs(pairs, str(pred), problems, allow_missing)
     notes += [*paired.notes, *zero_notes(pred, pairs)]

@@ -21,10 +21,10 @@ from tfpanoptic.categories import Category, CategoryTable
 from tfpanoptic.data.cityscapes import image_key
 from tfpanoptic.data.coco_json import MAX_INT64, MAX_SIDE, image_id_of, parse_json
 from tfpanoptic.data.folder_listing import files_below
-from tfpanoptic.data.segment_png import load_pixels, open_image
 from tfpanoptic.errors import InputError, Problems
-from tfpanoptic.evaluation.measures.rle import checked_rle
 from tfpanoptic.json_entry import MAX_INT32, finite_number, flag, integer, require_keys, text
+from tfpanoptic.photo.image_file import load_pixels, open_image
+from tfpanoptic.rle import checked_rle
 
 RESULT_KEYS = frozenset(("image_id", "category_id", "segmentation", "score"))
 TRUTH_KEYS = frozenset(("id", "image_id", "category_id", "segmentation", "area"))

@@ -26,10 +26,10 @@ import numpy as np
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.coco_json import parse_json
 from tfpanoptic.data.connected_components import connected_components
-from tfpanoptic.data.segment_png import load_pixels, open_image
 from tfpanoptic.errors import InputError, Problems
 from tfpanoptic.evaluation.pairs.categories import evaluated_categories
 from tfpanoptic.evaluation.pairs.coco import FilePair, FileSet, beyond_truth, check_pairs, fingerprint
+from tfpanoptic.photo.image_file import load_pixels, open_image
 from tfpanoptic.segment_map import SegmentMap, extents, relabel, segment_rows
 
 SUFFIXES = (".png", ".tif", ".tiff", ".bmp")

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from tfpanoptic.data import deep_grey
-from tfpanoptic.data.deep_grey import as_bytes
 from tfpanoptic.errors import InputError
+from tfpanoptic.photo import deep_grey
+from tfpanoptic.photo.deep_grey import as_bytes
 
 # 12 bits in a file of 16, as microscopes write them.
 TWELVE_BITS = np.array([0, 255, 256, 2048, 4095], np.uint16)

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 
 from tfpanoptic.errors import InputError
-from tfpanoptic.settings.input_size import DeepGrey
+from tfpanoptic.settings.sizes import DeepGrey
 
 # Levels of 256 up to which it is said that the high byte keeps few. Own choice: 14 bits in a file of 16 leave 64.
 FEW_LEVELS = 64

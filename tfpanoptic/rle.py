@@ -33,7 +33,7 @@ def coco_masks() -> Any:
     try:
         from pycocotools import mask
     except ImportError:
-        raise InputError("mask AP needs pycocotools: pip install pycocotools") from None
+        raise InputError("masks as RLE need pycocotools: pip install pycocotools") from None
     return mask
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfpanoptic.errors import InputError
-from tfpanoptic.evaluation.measures.rle import checked_rle, encode_mask
+from tfpanoptic.rle import checked_rle, encode_mask
 
 masks = pytest.importorskip("pycocotools.mask")
 
@@ -131,5 +131,5 @@ def test_runs_that_add_up_are_the_same_mask_in_both_forms(counts):
 
 def test_without_pycocotools_one_line_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "pycocotools", None)
-    with pytest.raises(InputError, match=r"mask AP needs pycocotools: pip install pycocotools"):
+    with pytest.raises(InputError, match=r"masks as RLE need pycocotools: pip install pycocotools"):
         encode_mask(MASK)

@@ -1,0 +1,1 @@
+"""Results in the forms that other packages use: a file a form. None of those packages is needed to import this one."""

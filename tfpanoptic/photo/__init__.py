@@ -1,0 +1,1 @@
+"""Photos as pixels, from whatever file a person has of them. NumPy and Pillow only."""
