@@ -15,6 +15,7 @@ ENDS = {
     "crash": ("raise RuntimeError('no kernel for this operator')", "failed: RuntimeError: no kernel for this operator"),
     "signal": ("import os; os.kill(os.getpid(), 9)", "was ended by SIGKILL, as systems do when memory runs out"),
     "silent": ("import os; os._exit(3)", "ended with code 3"),
+    "told": ("answer({'work_failed': 'no room for tensors'})", "failed: no room for tensors"),
     "no memory": ("answer({'out_of_memory': True})", "had too little memory"),
 }
 ANSWER = """

@@ -67,6 +67,8 @@ def run_worker(
     answer = json.loads((folder / "answer.json").read_text(encoding="utf-8"))
     if "input_error" in answer:
         raise InputError(answer["input_error"])
+    if "work_failed" in answer:
+        raise WorkFailed(f"{who} failed: {answer['work_failed']}")
     if "out_of_memory" in answer:
         raise WorkFailed(f"{who} had too little memory")
     return answer

@@ -19,7 +19,7 @@ import numpy as np
 
 from tfpanoptic.data.dataset import read_image
 from tfpanoptic.environment import describe_environment
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import InputError, WorkFailed
 from tfpanoptic.export import FORMATS
 from tfpanoptic.export.memory import peak_memory
 from tfpanoptic.result import PanopticResult
@@ -176,6 +176,8 @@ def main(others: Mapping[str, Callable[[Job], Segment]] | None = None) -> None:
         answer = run_job(job, path.parent, (others or {}).get(job.format, open_format))
     except InputError as error:
         answer = {"input_error": str(error)}
+    except WorkFailed as error:
+        answer = {"work_failed": str(error)}
     except MemoryError:
         answer = {"out_of_memory": True}
     (path.parent / "answer.json").write_text(json.dumps(answer), encoding="utf-8")
