@@ -81,7 +81,7 @@ def test_a_measurement_that_fails_leaves_the_others_and_the_exit_code_is_1(run, 
     assert "was ended by SIGKILL" in out and len(jobs) == 2
 
 
-def test_exports_are_fixed_to_each_size_only_where_that_is_asked_or_needed(run, tiny_run, jobs, tmp_path):
+def test_exports_are_fixed_to_each_size_only_where_that_is_asked(run, tiny_run, jobs, tmp_path):
     options = ["--format", "plain", "--size", "64", "--size", "70", "--runs", "2", "--json", tmp_path / "b.json"]
 
     def measured(*more):
@@ -99,8 +99,8 @@ def test_exports_are_fixed_to_each_size_only_where_that_is_asked_or_needed(run, 
     assert measured("--quantize", "float16", "--quantize", "int8") == [
         ("float16", False, 64, free),
         ("float16", False, 70, free),
-        ("int8", True, 64, fixed),
-        ("int8", True, 70, fixed),
+        ("int8", False, 64, free),
+        ("int8", False, 70, free),
     ]
 
 
@@ -121,6 +121,8 @@ def test_photos_of_ones_own_are_taken_as_they_are(run, tiny_run, jobs, tmp_path)
     assert [Path(path).name for path in jobs[0].images] == ["0.png", "1.png"]
     code, _, err = run("bench", tiny_run, *options, "--batch", "2")
     assert code == 2 and "photos of a batch are of one size; give --size" in err
+    code, _, err = run("bench", tiny_run, "--format", "plain", "--quantize", "int4")
+    assert code == 2 and "--quantize: expected none, float16, dynamic, int8, found 'int4'" in err
     code, _, err = run("bench", tiny_run, "--format", "plain", "--images", tmp_path, "--fixed")
     assert code == 2 and "exports are fixed to the size of the photos; give --size" in err
 

@@ -99,6 +99,7 @@ def test_verify_stands_alone_or_with_data(case, run, tiny_run, tmp_path, monkeyp
     given, expected = VERIFY_ARGUMENTS[case]
     asked = []
     monkeypatch.setattr(PanopticSegmenter, "export", lambda *_, **__: None)
+    monkeypatch.setattr(verification, "comparable_images", lambda segmenter, data, *_: data)
     monkeypatch.setattr(
         verification, "verify_export", lambda *a: (asked.append(a[3:5]), Verification.__new__(Verification))[1]
     )
@@ -178,6 +179,7 @@ def wrong_inputs(tmp_path, tiny_run, photo):
         ),
         "no size": (["export", tiny_run, "--size", "big", *out], "--size 'big': expected one side or HxW"),
         "calibration for nothing": (["export", tiny_run, "--calibrate", tmp_path, *out], "is for --quantize int8"),
+        "no images to compare on": (["export", tiny_run, *out, "--verify", tmp_path / "empty"], "empty: no image in"),
         "a drop without a comparison": (["export", tiny_run, "--max-drop", "0.1", *out], "--max-drop is for --verify"),
         "wrong format to measure": (["bench", tiny_run, "--format", "onx"], "keras, saved_model"),
         "settings of an export": (
@@ -220,6 +222,7 @@ def wrong_inputs(tmp_path, tiny_run, photo):
         "no size",
         "calibration for nothing",
         "a drop without a comparison",
+        "no images to compare on",
         "wrong format to measure",
         "settings of an export",
         "nothing to measure",

@@ -13,6 +13,8 @@ from tfpanoptic.export import FORMATS
 FORMATS_BY_DEFAULT = (KERAS, "saved_model")
 SIZE = (512, 512)
 RUNS = 20
+# What `quantize` may be; a format may have fewer.
+PRECISIONS = ("none", "float16", "dynamic", "int8")
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class BenchOptions:
         formats: of `FORMATS`, and `KERAS`; for a run.
         quantize: precisions of the formats that take them; for a run.
         sizes: (height, width) that photos are brought to; none leaves given photos as they are.
-        fixed: whether exports that can be are fixed to the size of the photos, as those of int8 always are.
+        fixed: whether exports that can be are fixed to the size of the photos.
         batches: images of a call.
         threads: of the runtime; none for one a core.
         runs: calls that are timed.
@@ -60,10 +62,12 @@ def check_options(options: BenchOptions, exported: str | None) -> None:
     formats = options.formats or FORMATS_BY_DEFAULT
     if options.quantize and not any("quantize" in FORMATS[name].options for name in formats if name != KERAS):
         raise InputError(f"--quantize: is no option of {' and '.join(formats)}")
-    fixed = options.fixed or "int8" in options.quantize
-    if fixed and not any("size" in FORMATS[name].options for name in formats if name != KERAS):
+    for precision in options.quantize:
+        if precision not in PRECISIONS:
+            raise InputError(f"--quantize: expected {', '.join(PRECISIONS)}, found {precision!r}")
+    if options.fixed and not any("size" in FORMATS[name].options for name in formats if name != KERAS):
         raise InputError(f"--fixed: the size of {' and '.join(formats)} cannot be fixed")
-    if fixed and options.images is not None and not options.sizes:
-        raise InputError("--fixed, and int8: exports are fixed to the size of the photos; give --size")
+    if options.fixed and options.images is not None and not options.sizes:
+        raise InputError("--fixed: exports are fixed to the size of the photos; give --size")
     if max(options.batches) > 1 and options.images is not None and not options.sizes:
         raise InputError("--batch: photos of a batch are of one size; give --size")

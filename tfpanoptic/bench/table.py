@@ -38,7 +38,9 @@ def print_bench(result: dict[str, Any]) -> None:
         what = [text(row) for name, text in _WHAT.items() if name not in common]
         measured = ["-" if "failed" in row else text(row) for text in _MEASURED.values()]
         table.add_row(*what, *measured, f"{row['size'] / 1e6:.1f}")
-    Console(emoji=False).print(table)
+    console = Console(emoji=False)
+    console.width = max(console.width, console.measure(table, options=console.options.update(width=200)).maximum)
+    console.print(table)
     for line in notes(result, [f"{name} {_WHAT[name](rows[0])}" for name in common]):
         print(line)
 

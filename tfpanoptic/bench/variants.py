@@ -69,7 +69,7 @@ def variants(options: BenchOptions, exported: str | None, folder: Path) -> Itera
 def _exports(segmenter, name: str, quantize: str, options: BenchOptions, folder: Path) -> Iterator[Variant]:
     """The export of a precision, or one for each size of photos."""
     chosen: dict[str, Any] = {} if quantize == "none" else {"quantize": quantize}
-    fixed = "size" in FORMATS[name].options and (options.fixed or quantize == "int8")
+    fixed = "size" in FORMATS[name].options and options.fixed
     for size in (options.sizes or (SIZE,)) if fixed else (None,):
         place = folder / ("any" if size is None else f"{size[0]}x{size[1]}")
         place.mkdir(parents=True, exist_ok=True)

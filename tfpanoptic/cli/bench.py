@@ -30,9 +30,7 @@ def bench(
     size: Annotated[
         list[str] | None, typer.Option(metavar="HxW", help="Repeatable: size of the photos; by default 512x512.")
     ] = None,
-    fixed: Annotated[
-        bool, typer.Option("--fixed", help="Fix the exports' input to each size, as int8 always is.")
-    ] = False,
+    fixed: Annotated[bool, typer.Option("--fixed", help="Fix the input of exports that can be to each size.")] = False,
     batch: Annotated[list[int] | None, typer.Option(min=1, help="Repeatable: photos of a call; by default 1.")] = None,
     threads: Annotated[
         list[int] | None, typer.Option(min=1, help="Repeatable: threads; by default one a core.")

@@ -69,7 +69,7 @@ def export(
     from tfpanoptic.export.artefact import default_name, require_place
     from tfpanoptic.export.verify import hide_gpus
     from tfpanoptic.keras_arguments import require_format
-    from tfpanoptic.predict.verification import calibration_photos, verify_export
+    from tfpanoptic.predict.verification import calibration_photos, comparable_images, verify_export
     from tfpanoptic.segmenter import PanopticSegmenter
     from tfpanoptic.settings.sides import read_sides
 
@@ -88,9 +88,10 @@ def export(
     if verify is not None:
         hide_gpus()
     segmenter = PanopticSegmenter.from_preset(run, overrides or ())
+    compared = comparable_images(segmenter, verify, images, max_drop) if verify is not None else None
     if calibrate is not None:
         options["calibration"] = calibration_photos(segmenter, calibrate)
     segmenter.export(target, format, overwrite, **options)
     print(f"{target}: written")
     if verify is not None:
-        verify_export(segmenter, target, format, verify, images, max_drop, options).require()
+        verify_export(segmenter, target, format, compared, images, max_drop, options).require()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 def percent(fraction: float | None, digits: int = 1) -> str:
     """A fraction in percent."""
-    return "-" if fraction is None else f"{100 * fraction:.{digits}f}"
+    return "-" if fraction is None else f"{round(100 * fraction, digits) + 0.0:.{digits}f}"  # + 0.0: never "-0.00"
 
 
 def milliseconds(seconds: float) -> str:

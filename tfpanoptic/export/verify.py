@@ -57,16 +57,10 @@ def verify(
         WorkFailed: the process of the export failed.
     """
     images = segmenter.experiment.load_data("val") if images is None else images
+    require_comparable(segmenter, images, limit, max_drop)
     dataset = images if isinstance(images, Dataset) else None
-    photos: list[Any] = list(dataset.records if dataset else images)[:limit]  # type: ignore[arg-type]
-    if not photos:
-        raise InputError("no image to compare on")
-    for photo in photos:
-        with open_image(_file(photo)) as image:
-            require_bounded(str(_file(photo)), image.size[::-1], segmenter.experiment.input)
+    photos = _photos(images, limit)
     options = {name: value for name, value in (options or {}).items() if value is not None}
-    if max_drop is not None and dataset is None:
-        raise InputError("--max-drop is a loss of PQ; expected images with truth, found photos alone")
     with tempfile.TemporaryDirectory() as scratch:
         job = Job(
             format=format,
@@ -107,6 +101,31 @@ def verify(
         machine={**machine(), "model_device": _device()},
         date=datetime.date.today().isoformat(),
     )
+
+
+def require_comparable(
+    segmenter, images: Dataset | Sequence[str | Path], limit: int | None = None, max_drop: float | None = None
+) -> None:
+    """Checks what an export is to be compared on, before there is one. The headers of the files alone are read.
+
+    Args: as in `verify`.
+
+    Raises:
+        InputError: there is no image, one cannot be read or is too large, or `max_drop` is given without truth.
+    """
+    photos = _photos(images, limit)
+    if not photos:
+        raise InputError("no image to compare on")
+    if max_drop is not None and not isinstance(images, Dataset):
+        raise InputError("--max-drop is a loss of PQ; expected images with truth, found photos alone")
+    for photo in photos:
+        with open_image(_file(photo)) as image:
+            require_bounded(str(_file(photo)), image.size[::-1], segmenter.experiment.input)
+
+
+def _photos(images: Dataset | Sequence[str | Path], limit: int | None) -> list[Any]:
+    """The first records or files."""
+    return list(images.records if isinstance(images, Dataset) else images)[:limit]
 
 
 class Comparison:

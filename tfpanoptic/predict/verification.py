@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tfpanoptic.data.dataset import read_image
+from tfpanoptic.data.dataset import Dataset, read_image
 from tfpanoptic.export.verification import Verification
 from tfpanoptic.export.verification_table import print_verification, write_report
-from tfpanoptic.export.verify import verify
+from tfpanoptic.export.verify import require_comparable, verify
 from tfpanoptic.predict.files import find_images
 from tfpanoptic.predict.measured_images import measured_images
 
@@ -23,7 +23,7 @@ def verify_export(
     segmenter,
     path: str | Path,
     format: str,
-    data: str = "val",
+    images: Dataset | Sequence[str | Path] | None = None,
     limit: int | None = None,
     max_drop: float | None = None,
     options: Mapping[str, Any] | None = None,
@@ -31,17 +31,28 @@ def verify_export(
     """Compares, writes `NAME.verify.json` and `NAME.verify.md` beside the export, and prints the table.
 
     Args:
-        segmenter, path, format, limit, max_drop, options: as in `export.verify.verify`.
-        data: as in `measured_images`.
+        all: as in `export.verify.verify`.
 
     Raises:
-        InputError: there are no such images, or as `export.verify.verify`.
-        WorkFailed: the process of the export failed.
+        InputError, WorkFailed: as `export.verify.verify`.
     """
-    found = verify(segmenter, path, format, measured_images(data, segmenter), limit, max_drop, options)
+    found = verify(segmenter, path, format, images, limit, max_drop, options)
     write_report(found)
     print_verification(found)
     return found
+
+
+def comparable_images(
+    segmenter, data: str, limit: int | None = None, max_drop: float | None = None
+) -> Dataset | Sequence[Path]:
+    """The images that `data` means, checked for a comparison that follows.
+
+    Raises:
+        InputError: as `measured_images` and `export.verify.require_comparable`.
+    """
+    images = measured_images(data, segmenter)
+    require_comparable(segmenter, images, limit, max_drop)
+    return images
 
 
 def calibration_photos(segmenter, folder: str | Path) -> list[np.ndarray]:
