@@ -65,6 +65,7 @@ TOP = (
     "doctor",
     "predict",
     "tune",
+    "bench",
     "train",
     "cli",
     "__main__",

@@ -302,7 +302,11 @@ def test_export_writes_the_librarys_saved_model(segmenter, photo, tmp_path):
     segmenter.export(tmp_path / "saved")
     served = tf.saved_model.load(str(tmp_path / "saved")).signatures["serving_default"](image=tf.constant(photo[None]))
     np.testing.assert_array_equal(served["panoptic"][0], segmenter.segment_map(photo).ids)
-    for wrong, words in (({"format": "onnx"}, "saved_model, found 'onnx'"), ({"input_signature": []}, "uint8")):
+    for wrong, words in (
+        ({"format": "coreml"}, "saved_model.*, found 'coreml'"),
+        ({"input_signature": []}, "uint8"),
+        ({"size": (64, 64)}, "size is "),
+    ):
         with pytest.raises(InputError, match=f"export: .*{words}"):
             segmenter.export(tmp_path / "other", **wrong)
     assert not (tmp_path / "other").exists()

@@ -23,6 +23,7 @@ _PACKAGES = (
     "pycocotools",
     "matplotlib",
     "ai-edge-litert",
+    "onnxruntime",
 )
 
 
@@ -75,3 +76,13 @@ def _backend() -> dict:
         return {"keras_backend": backend, "devices": devices}
     except ImportError as error:
         return {"keras_backend": f"cannot be imported: {error}", "devices": []}
+
+
+def cpu_model() -> str:
+    """The processor's name, as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -6,7 +6,7 @@ Keras would pass over such arguments in silence, or fail on them after a long tr
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -114,23 +114,27 @@ def refuse_hdf5() -> None:
         raise InputError(f"a model cannot be saved as HDF5: {_KERAS_FILE}")
 
 
-def require_format(name: str, formats: Collection[str], options: dict[str, Any]) -> str:
+def require_format(name: str, formats: Mapping[str, Any], options: Mapping[str, Any]) -> str:
     """Our name of a format of `export`, checked.
 
     Args:
         name: of ours, or Keras' "tf_saved_model".
-        formats: all of ours.
-        options: what Keras' `export` is given beside it.
+        formats: name -> record with `options`, the names that it takes.
+        options: what is given beside it; one that is None counts as not given, and so does `verbose` of Keras.
 
     Raises:
-        InputError: no such format, or an option that has no meaning for it.
+        InputError: no such format, or an option that it does not take.
     """
-    if name.removeprefix("tf_") not in formats:
+    ours = name.removeprefix("tf_")
+    if ours not in formats:
         raise InputError(f"export: expected the format {' or '.join(formats)}, found {name!r}")
-    for option in options.keys() - {"verbose"}:
+    for option in options.keys() - {"verbose", *formats[ours].options}:
+        takers = " and ".join(other for other, record in formats.items() if option in record.options)
+        if options[option] is not None and takers:
+            raise InputError(f"export: {option} is no option of {ours}, but of {takers}")
         if options[option] is not None:
             raise InputError(f"export: {option} is not possible; the input is uint8 [B, H, W, 3] of any size")
-    return name.removeprefix("tf_")
+    return ours
 
 
 def _require_batches(what: str, data: Any) -> None:

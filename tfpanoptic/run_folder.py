@@ -28,6 +28,16 @@ from tfpanoptic.experiment import Experiment
 from tfpanoptic.settings.overrides import require_changeable
 from tfpanoptic.settings.tuned import TunedSettings, read_tuned
 
+# Exports of all formats and precisions by the names that they have by default, and their reports.
+EXPORTS = tuple(
+    f"{name}{report}"
+    for name in (
+        "saved_model",
+        *(f"litert{precision}.tflite" for precision in ("", "_float16", "_dynamic", "_int8")),
+        *(f"onnx{precision}.onnx" for precision in ("", "_float16", "_dynamic", "_int8")),
+    )
+    for report in ("", ".verify.json", ".verify.md")
+)
 # Only a folder with nothing else in it is ever replaced.
 CONTENTS = (
     "config.yaml",
@@ -42,7 +52,7 @@ CONTENTS = (
     "last.safetensors",
     "tuned.json",
     "pictures",
-    "saved_model",
+    *EXPORTS,
 )
 # Settings that a run may be resumed with another value of: the weights of a step do not depend on them.
 HARMLESS = ("training.log_every", "training.evaluate_every", "training.checkpoint_every")

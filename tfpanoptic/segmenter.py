@@ -356,16 +356,17 @@ class PanopticSegmenter(keras.Model):
         """Writes the model for deployment, with pre- and post-processing inside, as `tfpanoptic export` does.
 
         Args:
-            filepath: the folder to write; `overwrite` replaces an older export.
+            filepath: the file or folder to write; `overwrite` replaces an older export.
             format: of `export.FORMATS`.
-            options: of Keras' method; only `verbose` is taken.
+            options: of the format, by their names in its record; of Keras' method only `verbose` is taken.
 
         Raises:
-            InputError: another format or option, or as `export.saved_model.export_saved_model`.
+            InputError: another format or option, or as the format's `write`.
         """
         from tfpanoptic.export import FORMATS
+        from tfpanoptic.export.artefact import write_export
 
-        FORMATS[require_format(format, FORMATS, options)].write(self, filepath, overwrite=overwrite)
+        write_export(self, filepath, require_format(format, FORMATS, options), overwrite, **options)
 
     def quantize(self, *args, **kwargs) -> None:
         """Raises InputError: Keras quantizes dense layers, and these networks are convolutions."""

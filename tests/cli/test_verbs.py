@@ -68,9 +68,46 @@ def test_categories_that_only_one_side_has_are_named(run, tiny_run, tmp_path):
 
 
 def test_export_writes_a_saved_model_and_verifies_it(run, tiny_run, tmp_path):
-    code, out, _ = run("export", tiny_run, "--format", "saved_model", "--out", tmp_path / "sm", "--verify")
-    assert code == 0 and "100.0000 % of the pixels equal" in out
+    options = ["--format", "saved_model", "--out", tmp_path / "sm", "-n", "2", "--verify"]
+    code, out, _ = run("export", tiny_run, *options)
+    assert code == 0 and "saved_model on 2 images, with truth" in out and "FAILED" not in out
     assert (tmp_path / "sm/saved_model.pb").is_file()
+    # Beside it: in the folder, servers look for versions of the model.
+    found = json.loads((tmp_path / "sm.verify.json").read_text())
+    assert found["passed"] and found["agreement"]["all"]["pq"] == 1.0 and found["drop"] == 0.0
+    assert list(found["runtime"]) == ["tensorflow"] and found["memory_peak"] > found["memory_opened"] > 10**8
+    # Without a comparison there is no report of the new export, and none of the old one is left.
+    assert run("export", tiny_run, *options[:4], "--overwrite")[0] == 0
+    assert not list(tmp_path.glob("sm.verify.*"))
+
+
+VERIFY_ARGUMENTS = {
+    "alone": (["RUN", "--verify"], "val"),
+    "before an option": (["--verify", "-n", "3", "RUN"], "val"),
+    "before a setting": (["RUN", "--verify", "test_time.flip=true"], "val"),
+    "with data": (["RUN", "--verify", "photos", "-n", "3"], "photos"),
+    "with an equals sign": (["RUN", "--verify=photos"], "photos"),
+}
+
+
+@pytest.mark.parametrize("case", VERIFY_ARGUMENTS)
+def test_verify_stands_alone_or_with_data(case, run, tiny_run, tmp_path, monkeypatch):
+    from tfpanoptic.export.verification import Verification
+    from tfpanoptic.predict import verification
+    from tfpanoptic.segmenter import PanopticSegmenter
+
+    given, expected = VERIFY_ARGUMENTS[case]
+    asked = []
+    monkeypatch.setattr(PanopticSegmenter, "export", lambda *_, **__: None)
+    monkeypatch.setattr(verification, "comparable_images", lambda segmenter, data, *_: data)
+    monkeypatch.setattr(
+        verification, "verify_export", lambda *a: (asked.append(a[3:5]), Verification.__new__(Verification))[1]
+    )
+    monkeypatch.setattr(Verification, "require", lambda self: None)
+    arguments = [tiny_run if argument == "RUN" else argument for argument in given]
+    code, _, err = run("export", *arguments, "--out", tmp_path / "sm")
+    assert code == 0, err
+    assert asked == [(expected, 3 if "3" in given else 40)]
 
 
 def test_models_lists_what_can_be_built(run):
@@ -104,6 +141,8 @@ def wrong_inputs(tmp_path, tiny_run, photo):
     (tmp_path / "broken.png").write_bytes(photo.read_bytes()[:200])
     (tmp_path / "older/overlay").mkdir(parents=True)
     (tmp_path / "older/overlay/a.png").write_bytes(photo.read_bytes())
+    (tmp_path / "saved_model").mkdir()
+    (tmp_path / "saved_model/saved_model.pb").touch()
     (tmp_path / "typo.yaml").write_text("modle: {}\n")
     out = ["--out", tmp_path / "out"]
     other_backbone = ["train", tiny_run / "config.yaml", "model.backbone.name=resnet9"]
@@ -134,6 +173,20 @@ def wrong_inputs(tmp_path, tiny_run, photo):
         "wrong strategy": (["train", tiny_run / "config.yaml", "--strategy", "tpu", *out], "found 'tpu'"),
         "half of a set": (["evaluate", tiny_run, "--gt", tmp_path / "gt.json"], "belong together"),
         "wrong format": (["export", tiny_run, "--format", "onx", *out], "found 'onx'"),
+        "option of another format": (
+            ["export", tiny_run, "--size", "64", *out],
+            "export: size is ",
+        ),
+        "no size": (["export", tiny_run, "--size", "big", *out], "--size 'big': expected one side or HxW"),
+        "calibration for nothing": (["export", tiny_run, "--calibrate", tmp_path, *out], "is for --quantize int8"),
+        "no images to compare on": (["export", tiny_run, *out, "--verify", tmp_path / "empty"], "empty: no image in"),
+        "a drop without a comparison": (["export", tiny_run, "--max-drop", "0.1", *out], "--max-drop is for --verify"),
+        "wrong format to measure": (["bench", tiny_run, "--format", "onx"], "keras, saved_model"),
+        "settings of an export": (
+            ["bench", tmp_path / "saved_model", "test_time.flip=true"],
+            "is an export (saved_model); formats and settings are for a run",
+        ),
+        "nothing to measure": (["bench", photo], "expected a run folder, a name that `models` lists, or an export"),
         "wrong project": (
             ["weights", "convert", photo, "--from", "mmdet", "--config", tiny_run / "config.yaml", *out],
             "found 'mmdet'",
@@ -165,6 +218,14 @@ def wrong_inputs(tmp_path, tiny_run, photo):
         "wrong strategy",
         "half of a set",
         "wrong format",
+        "option of another format",
+        "no size",
+        "calibration for nothing",
+        "a drop without a comparison",
+        "no images to compare on",
+        "wrong format to measure",
+        "settings of an export",
+        "nothing to measure",
         "wrong project",
         "no checkpoint",
     ],
@@ -189,7 +250,7 @@ def test_a_missing_tensorflow_is_told_with_the_extra_to_install(run, monkeypatch
 
 def test_the_quick_demo_goes_the_whole_way(run, tmp_path):
     code, out, _ = run("demo", "--quick", "--out", tmp_path / "demo")
-    assert code == 0 and "export against network on 2 images: 100.0000 %" in out
+    assert code == 0 and "saved_model on 2 images, with truth" in out
     for part in ("run/best.safetensors", "photos", "predictions/panoptic.json", "saved_model/saved_model.pb"):
         assert (tmp_path / "demo" / part).exists()
 
@@ -219,6 +280,7 @@ def test_a_demo_does_not_replace_a_folder_of_something_else(run, tmp_path):
         ("predict", "run", "photos", "--out", "out"),
         ("evaluate", "run", "--json", "out.json"),
         ("export", "run", "--out", "out"),
+        ("bench", "run"),
         ("demo", "--out", "out"),
     ],
 )

@@ -10,12 +10,13 @@ from typing import Annotated
 
 import typer
 
+from tfpanoptic.cli.bench import bench
 from tfpanoptic.cli.compare import compare
 from tfpanoptic.cli.demo import demo
 from tfpanoptic.cli.doctor import doctor
 from tfpanoptic.cli.env import env
 from tfpanoptic.cli.evaluate import evaluate
-from tfpanoptic.cli.export import export
+from tfpanoptic.cli.export import ExportCommand, export
 from tfpanoptic.cli.models import models
 from tfpanoptic.cli.predict import predict
 from tfpanoptic.cli.schema import schema
@@ -51,8 +52,8 @@ def options(
 
 weights = typer.Typer(help="Weight files of this and of other projects.", no_args_is_help=True)
 weights.command()(convert)
-for verb in (demo, doctor, train, evaluate, tune, compare, predict, export, models, schema, env):
-    app.command()(verb)
+for verb in (demo, doctor, train, evaluate, tune, compare, predict, export, bench, models, schema, env):
+    app.command(cls=ExportCommand if verb is export else None)(verb)
 app.add_typer(weights, name="weights")
 
 

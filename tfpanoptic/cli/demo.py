@@ -15,7 +15,15 @@ from tfpanoptic.cli.quiet_tensorflow import import_tensorflow
 QUICK = ("training.steps=4", "training.evaluate_images=2", "training.schedule.warmup_steps=1", "training.batch_size=2")
 PHOTOS = 8
 # What a demo leaves; only a folder with nothing else is ever replaced.
-CONTENTS = ("photos", "predictions", "report.html", "run", "saved_model")
+CONTENTS = (
+    "photos",
+    "predictions",
+    "report.html",
+    "run",
+    "saved_model",
+    "saved_model.verify.json",
+    "saved_model.verify.md",
+)
 
 
 def demo(
@@ -59,10 +67,9 @@ def _copy_photos(experiment, folder: Path) -> list[Path]:
 def _train_and_use(experiment, out: Path, photos: list[Path], limit: int | None) -> None:
     from tfpanoptic.evaluation.summary import summarize
     from tfpanoptic.evaluation.table import print_evaluation
-    from tfpanoptic.export.saved_model import export_saved_model
-    from tfpanoptic.export.verify import verify_saved_model
     from tfpanoptic.predict.evaluate import evaluate_images, scenes_of
     from tfpanoptic.predict.files import find_images, write_predictions
+    from tfpanoptic.predict.verification import verify_export
     from tfpanoptic.report.page import write_report
     from tfpanoptic.segmenter import PanopticSegmenter
     from tfpanoptic.train.loop import train
@@ -75,7 +82,5 @@ def _train_and_use(experiment, out: Path, photos: list[Path], limit: int | None)
     print_evaluation(summarize(evaluation))
     write_report(out / "report.html", evaluation, "tfpanoptic demo", scenes_of(segmenter, dataset))
     write_predictions(segmenter, find_images(photos), out / "predictions")
-    export_saved_model(segmenter, out / "saved_model")
-    report = verify_saved_model(segmenter, out / "saved_model", images=limit or PHOTOS)
-    print(report)
-    report.require()
+    segmenter.export(out / "saved_model", "saved_model")
+    verify_export(segmenter, out / "saved_model", "saved_model", limit=limit or PHOTOS).require()

@@ -17,6 +17,8 @@ class Format:
         suffix: of the file that it is; "" for a folder.
         contents: names that a folder of this format may hold; only such a folder is ever replaced.
         options: keyword arguments that `write` takes.
+        open_batch: as `open`, of a function of images uint8 `[B, H, W, 3]` -> list of `PanopticResult`; None where a
+            call takes one image.
     """
 
     write: Callable[..., None]
@@ -24,3 +26,4 @@ class Format:
     suffix: str = ""
     contents: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    open_batch: Callable[..., Callable] | None = None

@@ -84,18 +84,31 @@ def _write_assets(segmenter, folder: Path) -> list[Path]:
 
 def open_saved_model(path: str | Path, threads: int | None = None) -> Callable[[np.ndarray], PanopticResult]:
     """The SavedModel as a function of one image; `threads` counts if TensorFlow has computed nothing yet."""
+    segment = open_saved_model_batch(path, threads)
+    return lambda image: segment(image[None])[0]
+
+
+def open_saved_model_batch(
+    path: str | Path, threads: int | None = None
+) -> Callable[[np.ndarray], list[PanopticResult]]:
+    """The SavedModel as a function of images of one size; `threads` as in `open_saved_model`."""
     import tensorflow as tf
 
     if threads is not None:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
     categories = CategoryTable.from_json((Path(path) / "assets" / "categories.json").read_text(encoding="utf-8"))
     loaded = tf.saved_model.load(str(path))
     serve = loaded.signatures["serving_default"]
 
-    def segment(image: np.ndarray) -> PanopticResult:
-        served = serve(image=tf.constant(image[None]))
-        segment_map = read_segments(served["panoptic"].numpy()[0], served["segments"].numpy()[0], categories)
-        return PanopticResult.from_segment_map(segment_map, categories, image)
+    def segment(images: np.ndarray) -> list[PanopticResult]:
+        served = serve(image=tf.constant(images))
+        maps = zip(served["panoptic"].numpy(), served["segments"].numpy(), strict=True)
+        segment_maps = [read_segments(*each, categories) for each in maps]
+        return [
+            PanopticResult.from_segment_map(each, categories, image)
+            for each, image in zip(segment_maps, images, strict=True)
+        ]
 
     segment.loaded = loaded  # type: ignore[attr-defined]  # its variables live as long as it does
     return segment
@@ -111,4 +124,4 @@ def read_segments(panoptic: np.ndarray, segments: np.ndarray, categories: Catego
     return SegmentMap(panoptic, segment_rows(ids, ours, None, table["area"][rows], table["score"][rows]))
 
 
-FORMAT = Format(export_saved_model, open_saved_model, contents=CONTENTS)
+FORMAT = Format(export_saved_model, open_saved_model, contents=CONTENTS, open_batch=open_saved_model_batch)
