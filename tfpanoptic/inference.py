@@ -42,12 +42,7 @@ def segment_images(network: keras.Model, images, experiment: Experiment, categor
 def _segments_of_some(network: keras.Model, images, experiment: Experiment, categories: CategoryTable) -> Segments:
     """`segment_images` of at least one image."""
     height, width = ops.shape(images)[1:3]
-    if experiment.test_time.augments:
-        outputs, size, valid_size = averaged_outputs(network, images, experiment)
-    else:
-        prepared, valid_size = prepare_batch(images, experiment.input, experiment.grid)
-        outputs = network({"image": prepared, "valid_size": valid_size}, training=False)
-        size = ops.shape(prepared)[1:3]
+    outputs, size, valid_size = _outputs_of_some(network, images, experiment)
     segments = experiment.architecture.postprocess(outputs, size, valid_size, experiment.model, categories)
     own_size = nearest_to_size(
         segments.segment_ids,
@@ -56,6 +51,32 @@ def _segments_of_some(network: keras.Model, images, experiment: Experiment, cate
         experiment.grid.align_corners,
     )
     return segments._replace(segment_ids=own_size)
+
+
+def image_outputs(network: keras.Model, images, experiment: Experiment) -> dict:
+    """What post-processing sees of images of one size: outputs at the heads' own stride, means where there are views.
+
+    Args:
+        network, images, experiment: as in `segment_images`.
+
+    Returns:
+        The network's outputs by their names, with `valid_size`, int32 `[B, 2]`, (height, width) of the images in the
+        network's input, and `input_size`, int32 `[B, 2]`, of all of it.
+    """
+    batch = ops.shape(images)[0]
+    outputs, size, valid_size = _outputs_of_some(network, never_empty(images), experiment)
+    sizes = ops.tile(ops.expand_dims(ops.convert_to_tensor(size, "int32"), 0), (ops.shape(valid_size)[0], 1))
+    outputs = {**outputs, "valid_size": valid_size, "input_size": sizes}
+    return {name: part[:batch] for name, part in outputs.items()}
+
+
+def _outputs_of_some(network: keras.Model, images, experiment: Experiment):
+    """Outputs, (height, width) of the network's input and `valid_size` of at least one image."""
+    if experiment.test_time.augments:
+        return averaged_outputs(network, images, experiment)
+    prepared, valid_size = prepare_batch(images, experiment.input, experiment.grid)
+    outputs = network({"image": prepared, "valid_size": valid_size}, training=False)
+    return outputs, ops.shape(prepared)[1:3], valid_size
 
 
 def segmenting_function(

@@ -39,7 +39,7 @@ from tfpanoptic.ops.replicas import global_sums, replicas_in_sync, separate_mess
 from tfpanoptic.ops.tensorflow_only import require_tensorflow
 from tfpanoptic.presets.cache import read_settings, run_folder_of
 from tfpanoptic.result import PanopticResult
-from tfpanoptic.run_folder import RunFolder
+from tfpanoptic.run_folder import UNKNOWN_LICENCE, RunFolder
 from tfpanoptic.segment_map import SegmentMap, from_tables
 from tfpanoptic.settings.input_size import require_bounded
 from tfpanoptic.weights import LoadReport, load_weights, save_weights
@@ -58,6 +58,9 @@ class PanopticSegmenter(keras.Model):
         experiment: an `Experiment`, or the mapping that its `to_dict` gives.
         categories: a `CategoryTable`, or the text that its `to_json` gives.
         frozen: paths of layers within the model that do not train; None leaves all as they are made.
+
+    Attributes:
+        licence: of the weights, for the exports: what a published model's authors say, else "unknown".
 
     Raises:
         InputError: the global dtype policy is not Keras' default, and not `training.precision`, which holds.
@@ -89,6 +92,7 @@ class PanopticSegmenter(keras.Model):
         if frozen is not None:
             freeze_layers(self, frozen)
         self.built = True
+        self.licence = UNKNOWN_LICENCE
         self._segment: Any = None
 
     # -- making one ---------------------------------------------------------------------------
@@ -130,6 +134,7 @@ class PanopticSegmenter(keras.Model):
         with settings_of(config):
             segmenter = cls(experiment, categories)
         segmenter.load_weights_file(folder.weights())
+        segmenter.licence = folder.licence()
         return segmenter
 
     def get_config(self) -> dict:
@@ -168,6 +173,7 @@ class PanopticSegmenter(keras.Model):
         See `weights.load_weights` for what is taken if it is not strict.
         """
         outputs = Outputs(self.categories, self.channels)
+        self.licence = UNKNOWN_LICENCE
         return load_weights(path, self, outputs, self.experiment.architecture.category_layers, strict)
 
     def load_initial_weights(self) -> tuple[LoadReport, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfpanoptic.data.image_header import ImageHeader, read_header
-from tfpanoptic.settings.input_size import MOST_PIXELS, DeepGrey, InputConfig
+from tfpanoptic.settings.input_size import MOST_PIXELS, InputConfig
 
 # Pixels of an image that the network sees smaller; more are not decoded. Pillow, too, refuses more.
 MOST_DECODED = 178_956_970
@@ -19,8 +19,9 @@ def most_pixels(config: InputConfig) -> int:
 def decode_checked(content: tf.Tensor, number: tf.Tensor, config: InputConfig) -> tf.Tensor:
     """The upright image of a JPEG or PNG of a batch, uint8 `[H, W, 3]`, as `dataset.read_image` gives it.
 
-    It fails with one sentence that names the image where that is no JPEG or PNG, a CMYK JPEG, damaged, or has more
-    pixels than `most_pixels`: its header tells, before memory is taken.
+    It fails with one sentence that names the image where that is no JPEG or PNG, a CMYK JPEG, cut short, or has more
+    pixels than `most_pixels`: its header tells, before memory is taken. Of a PNG with other bytes than were written the
+    decoder says how long it is.
 
     Args:
         content: the bytes, string [].
@@ -28,12 +29,15 @@ def decode_checked(content: tf.Tensor, number: tf.Tensor, config: InputConfig) -
         config: the input policy; `deep_grey` says what becomes of grey values of 16 bits.
     """
     header = read_header(content)
-    with tf.control_dependencies([_refuse(_fault(header, content, config), number)]):
+    fault = _fault(header, content, config)
+    message = tf.strings.format("image {} of the batch, counted from 0: ", number) + fault
+    with tf.control_dependencies([tf.debugging.Assert(fault == "", [message])]):
         content = tf.identity(content)
-    image = _nothing_if_it_fails(_deep_decoder(header, config.deep_grey), content)
-    damaged = tf.where(tf.size(image) > 0, "", "damaged or cut short")
-    with tf.control_dependencies([_refuse(damaged, number)]):
-        return upright(image, header.orientation)
+    if config.deep_grey == "high_byte":
+        image = decoded(content)
+    else:
+        image = tf.cond(header.deep_grey, lambda: _stretched(content), lambda: decoded(content))
+    return upright(image, header.orientation)
 
 
 def _fault(header: ImageHeader, content: tf.Tensor, config: InputConfig) -> tf.Tensor:
@@ -44,6 +48,7 @@ def _fault(header: ImageHeader, content: tf.Tensor, config: InputConfig) -> tf.T
         (tf.strings.length(content) == 0, "empty, it has no bytes"),
         (~(header.is_jpeg | header.is_png), "not a JPEG or PNG, which are expected"),
         (pixels <= 0, "damaged or cut short, its header tells no size"),
+        (~header.ends, "damaged or cut short, it has no end"),
         (pixels > limit, tf.strings.join([size, f" are more than the {limit} that are taken, for memory's sake"])),
         (header.channels == 4, "a CMYK JPEG; expected RGB or grey"),
     )
@@ -51,34 +56,6 @@ def _fault(header: ImageHeader, content: tf.Tensor, config: InputConfig) -> tf.T
     for found, text in reversed(faults):
         fault = tf.where(found, text, fault)
     return fault
-
-
-def _refuse(fault: tf.Tensor, number: tf.Tensor) -> tf.Operation:
-    """Fails where there is a fault, and names the image."""
-    return tf.debugging.Assert(
-        fault == "", [tf.strings.format("image {} of the batch, counted from 0: ", number) + fault]
-    )
-
-
-def _nothing_if_it_fails(decode, content: tf.Tensor) -> tf.Tensor:
-    """The image that `decode` gives, uint8 `[H, W, 3]`, `[0, 0, 3]` where it fails.
-
-    A decoder's own error would not say which image of a batch it is about. A dataset is the only part of a graph that
-    goes on after one.
-    """
-    options = tf.data.Options()
-    # Of a dataset of one element they cost more than they save: 5 ms an image.
-    options.autotune.enabled = False
-    options.experimental_optimization.apply_default_optimizations = False
-    decoded_once = tf.data.Dataset.from_tensors(content).map(decode).ignore_errors().with_options(options)
-    return decoded_once.reduce(tf.zeros([0, 0, 3], tf.uint8), lambda nothing, image: image)
-
-
-def _deep_decoder(header: ImageHeader, deep_grey: DeepGrey):
-    """`decoded` that follows the rule of `deep_grey` as well."""
-    if deep_grey == "high_byte":
-        return decoded
-    return lambda content: tf.cond(header.deep_grey, lambda: _stretched(content), lambda: decoded(content))
 
 
 def _stretched(content: tf.Tensor) -> tf.Tensor:

@@ -34,6 +34,7 @@ class ImageHeader(NamedTuple):
         channels: int32, of the components of a JPEG; 0 for a PNG.
         deep_grey: bool, whether it is a grey PNG of 16 bits without alpha.
         orientation: int32, 1..8 by EXIF.
+        ends: bool, whether the mark of the end follows, without which no decoder takes it.
     """
 
     is_jpeg: tf.Tensor
@@ -43,23 +44,21 @@ class ImageHeader(NamedTuple):
     channels: tf.Tensor
     deep_grey: tf.Tensor
     orientation: tf.Tensor
+    ends: tf.Tensor
 
 
 def read_header(content: tf.Tensor) -> ImageHeader:
     """The header of an image file's bytes, string []."""
     is_jpeg = tf.strings.substr(content, 0, len(JPEG)) == JPEG
     is_png = tf.strings.substr(content, 0, len(PNG)) == PNG
-    height, width, channels, deep_grey, orientation = tf.cond(
-        is_jpeg,
-        lambda: _jpeg(content),
-        lambda: tf.cond(is_png, lambda: _png(content), _nothing),
-    )
-    return ImageHeader(is_jpeg, is_png, height, width, channels, deep_grey, orientation)
+    told = tf.cond(is_jpeg, lambda: _jpeg(content), lambda: tf.cond(is_png, lambda: _png(content), _nothing))
+    return ImageHeader(is_jpeg, is_png, *told)
 
 
 def _nothing() -> tuple[tf.Tensor, ...]:
     zero = tf.zeros([], tf.int64)
-    return zero, zero, tf.zeros([], tf.int32), tf.constant(False), tf.ones([], tf.int32)
+    no = tf.constant(False)
+    return zero, zero, tf.zeros([], tf.int32), no, tf.ones([], tf.int32), no
 
 
 def _jpeg(content: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -87,7 +86,7 @@ def _jpeg(content: tf.Tensor) -> tuple[tf.Tensor, ...]:
         )
 
     zero = tf.zeros([], tf.int32)
-    _, frame, exif, xmp = tf.while_loop(inside, step, (tf.constant(2), zero, zero, zero))
+    pixels, frame, exif, xmp = tf.while_loop(inside, step, (tf.constant(2), zero, zero, zero))
     height, width = (tf.where(frame > 0, _number(data, frame + at, 2), 0) for at in (5, 7))
     channels = tf.where(frame > 0, _number(data, frame + 9, 1), 0)
     tag = tf.cond(
@@ -101,7 +100,7 @@ def _jpeg(content: tf.Tensor) -> tuple[tf.Tensor, ...]:
         lambda: tag,
     )
     sides = tf.cast(height, tf.int64), tf.cast(width, tf.int64)
-    return *sides, channels, tf.constant(False), _known(tag)
+    return *sides, channels, tf.constant(False), _known(tag), _holds(data[pixels:], b"\xff\xd9")
 
 
 def _png(content: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -118,7 +117,7 @@ def _png(content: tf.Tensor) -> tuple[tf.Tensor, ...]:
         is_exif = _begins(content, at + 4, b"eXIf")
         return tf.minimum(at + 12 + length, end), tf.where(is_exif, at, exif)
 
-    _, exif = tf.while_loop(inside, step, (tf.constant(len(PNG)), tf.zeros([], tf.int32)))
+    pixels, exif = tf.while_loop(inside, step, (tf.constant(len(PNG)), tf.zeros([], tf.int32)))
     tag = tf.cond(
         exif > 0,
         lambda: _orientation_tag(data, exif + 8, exif + 8 + _number(data, exif, 4)),
@@ -127,7 +126,8 @@ def _png(content: tf.Tensor) -> tuple[tf.Tensor, ...]:
     # Two numbers of 4 bytes at 16, then the bits of a channel and the colour type, 0 for grey.
     wide = tf.cast(data[16:24], tf.int64)
     height, width = (tf.reduce_sum(part * [1 << 24, 1 << 16, 1 << 8, 1]) for part in (wide[4:], wide[:4]))
-    return height, width, tf.zeros([], tf.int32), tf.reduce_all(data[24:26] == [16, 0]), _known(tag)
+    deep_grey = tf.reduce_all(data[24:26] == [16, 0])
+    return height, width, tf.zeros([], tf.int32), deep_grey, _known(tag), _holds(data[pixels:], b"IEND")
 
 
 def _orientation_tag(data: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
@@ -185,3 +185,10 @@ def _number(data: tf.Tensor, at: tf.Tensor, size: int, little: bool = False) -> 
 def _begins(content: tf.Tensor, at: tf.Tensor, mark: bytes) -> tf.Tensor:
     """Whether the bytes at a place are these."""
     return tf.strings.substr(content, tf.minimum(at, tf.strings.length(content)), len(mark)) == mark
+
+
+def _holds(data: tf.Tensor, mark: bytes) -> tf.Tensor:
+    """Whether these bytes stand anywhere in uint8 `[n]`."""
+    count = tf.maximum(tf.shape(data)[0] - len(mark) + 1, 0)
+    same = [data[offset : offset + count] == byte for offset, byte in enumerate(mark)]
+    return tf.reduce_any(tf.reduce_all(tf.stack(same), axis=0))

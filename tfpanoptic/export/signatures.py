@@ -1,0 +1,73 @@
+"""The signatures of the SavedModel, as TensorFlow functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from tfpanoptic.data.encoded_image import decode_checked
+from tfpanoptic.inference import image_outputs, segment_images, segment_table
+from tfpanoptic.settings.input_size import MOST_PIXELS
+
+# Names of inputs and outputs. TensorFlow Serving's REST interface writes strings in base64 where an output's name ends
+# with `_bytes`; without it they are no JSON.
+IMAGE, IMAGE_BYTES = "image", "image_bytes"
+PANOPTIC, PANOPTIC_PNG, SEGMENTS = "panoptic", "panoptic_png_bytes", "segments"
+
+
+def signature_functions(segmenter) -> dict[str, Callable]:
+    """Name of each signature -> its function; see `export.saved_model`."""
+    network, experiment, categories = segmenter.infer_network, segmenter.experiment, segmenter.categories
+    images = tf.TensorSpec([None, None, None, 3], tf.uint8, name=IMAGE)
+
+    @tf.function(input_signature=[images], autograph=False)
+    def segmented(image):
+        segments = segment_images(network, image, experiment, categories)
+        return segments.segment_ids, segment_table(segments, categories)
+
+    rows = segmented.get_concrete_function().outputs[1].shape[1]
+
+    @tf.function(input_signature=[images], autograph=False)
+    def serving_default(image):
+        panoptic, segments = segmented(_of_a_size(image, experiment.input.resizes))
+        return {PANOPTIC: panoptic, SEGMENTS: segments}
+
+    def serve_one(numbered):
+        number, content = numbered
+        panoptic, segments = segmented(tf.expand_dims(decode_checked(content, number, experiment.input), 0))
+        return _png(panoptic[0]), segments[0]
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=IMAGE_BYTES)], autograph=False)
+    def serve_bytes(image_bytes):
+        outputs: Any = (tf.TensorSpec([], tf.string), tf.TensorSpec([rows, 9], tf.float32))
+        # One image after the other: memory is that of the largest.
+        each = (tf.range(tf.size(image_bytes)), image_bytes)
+        pngs, segments = tf.map_fn(serve_one, each, fn_output_signature=outputs, parallel_iterations=1)
+        return {PANOPTIC_PNG: pngs, SEGMENTS: segments}
+
+    @tf.function(input_signature=[images], autograph=False)
+    def logits(image):
+        return image_outputs(network, _of_a_size(image, experiment.input.resizes), experiment)
+
+    functions = (serving_default, serve_bytes, logits)
+    return {function.__name__: function for function in functions}
+
+
+def _of_a_size(image: tf.Tensor, resizes: bool) -> tf.Tensor:
+    """The images; fails where they have no pixel, or more together than the network may see as they are."""
+    count, height, width = tf.unstack(tf.shape(image, tf.int64)[:3])
+    most = tf.int64.max if resizes else MOST_PIXELS
+    right = (height * width > 0) & (count * height * width <= most)
+    limit = "" if resizes else f", in all of them together at most {MOST_PIXELS} for memory's sake"
+    expected = f"image: expected uint8 [B, H, W, 3] with pixels{limit}; found "
+    message = tf.strings.format(expected + "[{}, {}, {}, 3]", (count, height, width))
+    with tf.control_dependencies([tf.debugging.Assert(right, [message])]):
+        return tf.identity(image)
+
+
+def _png(panoptic: tf.Tensor) -> tf.Tensor:
+    """The PNG of segment ids, string [], of a map int32 `[H, W]`: id = R + 256 G + 65536 B."""
+    channels = [tf.bitwise.right_shift(panoptic, shift) & 255 for shift in (0, 8, 16)]
+    return tf.io.encode_png(tf.cast(tf.stack(channels, axis=-1), tf.uint8))
