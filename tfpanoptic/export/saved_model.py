@@ -120,18 +120,17 @@ def _read_assets(path: Path) -> CategoryTable:
         raise InputError(f"{path}: no saved_model.pb; {_EXPECTED}")
     origin, categories = (_asset(path, name) for name in ("origin.json", "categories.json"))
     try:
-        found: Any = json.loads(origin)
-        version = found["format_version"]
-        if version != FORMAT_VERSION:
-            raise InputError(
-                f"{path}: a SavedModel of version {version}, written by tfpanoptic {found['tfpanoptic']}; "
-                f"expected version {FORMAT_VERSION}: export the model again"
-            )
-        return CategoryTable.from_json(categories)
-    except InputError:
-        raise
+        written: Any = json.loads(origin)
+        version, by = written["format_version"], written["tfpanoptic"]
+        table = CategoryTable.from_json(categories)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path / 'assets'}: damaged ({_first_line(error)}); {_EXPECTED}") from None
+    if version != FORMAT_VERSION:
+        raise InputError(
+            f"{path}: a SavedModel of version {version}, written by tfpanoptic {by}; "
+            f"expected version {FORMAT_VERSION}: export the model again"
+        )
+    return table
 
 
 def _asset(path: Path, name: str) -> str:

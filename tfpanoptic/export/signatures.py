@@ -41,6 +41,7 @@ def signature_functions(segmenter) -> dict[str, Callable]:
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=IMAGE_BYTES)], autograph=False)
     def serve_bytes(image_bytes):
+        image_bytes = tf.ensure_shape(image_bytes, (None,))  # for the message: the call itself does not look at ranks
         outputs: Any = (tf.TensorSpec([], tf.string), tf.TensorSpec([rows, 9], tf.float32))
         # One image after the other: memory is that of the largest.
         each = (tf.range(tf.size(image_bytes)), image_bytes)
@@ -57,6 +58,7 @@ def signature_functions(segmenter) -> dict[str, Callable]:
 
 def _of_a_size(image: tf.Tensor, resizes: bool) -> tf.Tensor:
     """The images; fails where they have no pixel, or more together than the network may see as they are."""
+    image = tf.ensure_shape(image, (None, None, None, 3))
     count, height, width = tf.unstack(tf.shape(image, tf.int64)[:3])
     most = tf.int64.max if resizes else MOST_PIXELS
     right = (height * width > 0) & (count * height * width <= most)
