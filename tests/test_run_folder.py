@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from tfpanoptic.errors import InputError
 from tfpanoptic.run_folder import RunFolder
 
 
@@ -47,3 +48,17 @@ def test_a_best_score_of_an_older_version_that_was_undefined_is_passed(tmp_path)
         "step": 2,
         "pq": None,
     }
+
+
+def test_the_licence_is_what_the_publisher_tells_or_unknown(tmp_path):
+    folder = RunFolder(tmp_path)
+    assert folder.licence() == "unknown"
+    reports = [{"path": "ImageNet weights of resnet50"}, {"path": "/home/me/cache/some_preset/best.safetensors"}]
+    folder.initial_weights.write_text(json.dumps(reports))
+    started = "ImageNet weights of resnet50 and some_preset/best.safetensors"
+    assert folder.licence() == f"unknown; training started from {started}"
+    folder.origin.write_text(json.dumps({"licence": "CC BY-SA 3.0"}))
+    assert folder.licence() == "CC BY-SA 3.0"
+    folder.origin.write_text("{")
+    with pytest.raises(InputError, match="origin.json: damaged"):
+        folder.licence()

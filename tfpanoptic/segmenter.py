@@ -59,9 +59,6 @@ class PanopticSegmenter(keras.Model):
         categories: a `CategoryTable`, or the text that its `to_json` gives.
         frozen: paths of layers within the model that do not train; None leaves all as they are made.
 
-    Attributes:
-        licence: of the weights, for the exports: what a published model's authors say, else "unknown".
-
     Raises:
         InputError: the global dtype policy is not Keras' default, and not `training.precision`, which holds.
     """
@@ -92,7 +89,7 @@ class PanopticSegmenter(keras.Model):
         if frozen is not None:
             freeze_layers(self, frozen)
         self.built = True
-        self.licence = UNKNOWN_LICENCE
+        self.licence = UNKNOWN_LICENCE  # of the weights, for exports
         self._segment: Any = None
 
     # -- making one ---------------------------------------------------------------------------
@@ -134,7 +131,6 @@ class PanopticSegmenter(keras.Model):
         with settings_of(config):
             segmenter = cls(experiment, categories)
         segmenter.load_weights_file(folder.weights())
-        segmenter.licence = folder.licence()
         return segmenter
 
     def get_config(self) -> dict:
@@ -173,7 +169,7 @@ class PanopticSegmenter(keras.Model):
         See `weights.load_weights` for what is taken if it is not strict.
         """
         outputs = Outputs(self.categories, self.channels)
-        self.licence = UNKNOWN_LICENCE
+        self.licence = RunFolder(Path(path).parent).licence()
         return load_weights(path, self, outputs, self.experiment.architecture.category_layers, strict)
 
     def load_initial_weights(self) -> tuple[LoadReport, ...]:

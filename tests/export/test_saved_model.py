@@ -261,3 +261,13 @@ def test_an_export_that_exists_is_not_replaced(exported, tmp_path):
     Image.new("RGB", (2, 2)).save(tmp_path / "mine.png")
     with pytest.raises(InputError, match="holds something else"):
         export_saved_model(exported[0], tmp_path, overwrite=True)
+
+
+def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(exported, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device\nnode: SaveV2")
+
+    monkeypatch.setattr(tf.saved_model, "save", full)
+    with pytest.raises(WorkFailed, match=r"sm: cannot be written \(No space left on device\)$"):
+        export_saved_model(exported[0], tmp_path / "sm")
+    assert not list(tmp_path.iterdir())

@@ -25,7 +25,7 @@ import numpy as np
 
 from tfpanoptic.atomic import new_folder
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import InputError, WorkFailed
 from tfpanoptic.export.format import Format
 from tfpanoptic.export.origin import describe_origin
 from tfpanoptic.result import PanopticResult
@@ -38,7 +38,7 @@ SEGMENT_COLUMNS = ("id", "category_id", "isthing", "score", "area", "y1", "x1", 
 # What is written; only a folder with nothing else is ever replaced.
 CONTENTS = ("saved_model.pb", "fingerprint.pb", "variables", "assets", "assets.extra")
 
-_EXPECTED = "expected a SavedModel as `tfpanoptic export` writes it"
+_EXPECTED = "expected a SavedModel as `tfpanoptic export` of this version writes it"
 
 
 def export_saved_model(segmenter, out: str | Path, overwrite: bool = False) -> None:
@@ -50,6 +50,7 @@ def export_saved_model(segmenter, out: str | Path, overwrite: bool = False) -> N
     Raises:
         InputError: `out` exists and `overwrite` is False, or a category id of the dataset is beyond what the
             float32 table of segments holds exactly; or Keras runs on another backend.
+        WorkFailed: the disk is full.
     """
     import tensorflow as tf
 
@@ -68,8 +69,12 @@ def export_saved_model(segmenter, out: str | Path, overwrite: bool = False) -> N
         served = tf.Module()
         served.variables_of_network = [variable.value for variable in segmenter.variables]
         served.assets = [tf.saved_model.Asset(str(path)) for path in _write_assets(segmenter, Path(scratch))]
-        tf.saved_model.save(served, str(folder), signatures=signature_functions(segmenter))
-        write_warm_up(folder)
+        functions = signature_functions(segmenter)
+        try:
+            tf.saved_model.save(served, str(folder), signatures=functions)
+            write_warm_up(folder)
+        except tf.errors.OpError as error:
+            raise WorkFailed(f"{out}: cannot be written ({_first_line(error)})") from None
 
 
 def _write_assets(segmenter, folder: Path) -> list[Path]:
