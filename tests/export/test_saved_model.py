@@ -20,14 +20,6 @@ from tfpanoptic.version import __version__
 
 
 @pytest.fixture(scope="module")
-def exported(tiny_run, tmp_path_factory):
-    segmenter = PanopticSegmenter.from_preset(tiny_run)
-    folder = tmp_path_factory.mktemp("export") / "model"
-    export_saved_model(segmenter, folder)
-    return segmenter, folder
-
-
-@pytest.fixture(scope="module")
 def signatures(exported):
     loaded = tf.saved_model.load(str(exported[1]))
     return {**loaded.signatures, "alive": loaded}

@@ -19,15 +19,17 @@ PANOPTIC, PANOPTIC_PNG, SEGMENTS = "panoptic", "panoptic_png_bytes", "segments"
 
 def signature_functions(segmenter) -> dict[str, Callable]:
     """Name of each signature -> its function; see `export.saved_model`."""
-    network, experiment, categories = segmenter.infer_network, segmenter.experiment, segmenter.categories
+    experiment, categories = segmenter.experiment, segmenter.categories
+    network = _traced_once(segmenter.infer_network)
     images = tf.TensorSpec([None, None, None, 3], tf.uint8, name=IMAGE)
 
     @tf.function(input_signature=[images], autograph=False)
-    def segmented(image):
+    def segment(image):
         segments = segment_images(network, image, experiment, categories)
         return segments.segment_ids, segment_table(segments, categories)
 
-    rows = segmented.get_concrete_function().outputs[1].shape[1]
+    segmented = segment.get_concrete_function()
+    rows = segmented.outputs[1].shape[1]
 
     @tf.function(input_signature=[images], autograph=False)
     def serving_default(image):
@@ -54,6 +56,14 @@ def signature_functions(segmenter) -> dict[str, Callable]:
 
     functions = (serving_default, serve_bytes, logits)
     return {function.__name__: function for function in functions}
+
+
+def _traced_once(network) -> Any:
+    """The network as a function that stands in the file once, for all signatures."""
+    image, valid_size = tf.TensorSpec([None, None, None, 3], tf.float32), tf.TensorSpec([None, 2], tf.int32)
+    function = tf.function(lambda inputs: network(inputs, training=False), autograph=False)
+    traced = function.get_concrete_function({"image": image, "valid_size": valid_size})
+    return lambda inputs, training: traced(inputs)
 
 
 def _of_a_size(image: tf.Tensor, resizes: bool) -> tf.Tensor:

@@ -13,24 +13,19 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tfpanoptic.export.saved_model import export_saved_model
-from tfpanoptic.segmenter import PanopticSegmenter
-
-TEXT = (Path(__file__).parents[1] / "docs/serving.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[2] / "docs/serving.md").read_text(encoding="utf-8")
 REST, GRPC = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
 
 @pytest.fixture(scope="module")
-def model(tiny_run, tmp_path_factory):
+def model(exported, tmp_path_factory):
     """A photo, what `segment` gives of it, and the function of the signature for bytes."""
     folder = tmp_path_factory.mktemp("serving")
     pixels = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(folder / "photo.png")
-    segmenter = PanopticSegmenter.from_preset(tiny_run)
-    export_saved_model(segmenter, folder / "model")
-    loaded = tf.saved_model.load(str(folder / "model"))
+    loaded = tf.saved_model.load(str(exported[1]))
     serve = loaded.signatures["serve_bytes"]
-    return str(folder / "photo.png"), segmenter.segment(pixels), lambda photos: (loaded, serve(image_bytes=photos))[1]
+    return str(folder / "photo.png"), exported[0].segment(pixels), lambda photos: (loaded, serve(image_bytes=photos))[1]
 
 
 def client(code):
