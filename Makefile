@@ -28,11 +28,14 @@ format: $(VENV)/.installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The messages of TensorFlow Serving, for tests, ask for the package tensorflow, which would be installed over
+# tensorflow-cpu; what they need of it is there.
 $(VENV)/.installed: setup.py pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"tfpanoptic needs Python 3.11 or newer, this is {sys.version.split()[0]}; set PYTHON=")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable ".[cpu,dev]"
+	$(BIN)/python -m pip install --quiet --no-deps "tensorflow-serving-api>=2.20"
 	touch $@
 
 clean:

@@ -91,3 +91,17 @@ def test_tuned_settings_that_do_not_fit_are_named_with_their_file(tuned):
     tuned.tuned.write_text(TunedSettings({"model.postprocess.detection_score": 0.5}, {}).to_json())
     with pytest.raises(InputError, match=r"tuned\.json: .*unknown key model\.postprocess\.detection_score.*--reset"):
         tuned.load_experiment()
+
+
+def test_the_licence_is_what_the_publisher_tells_or_unknown(tmp_path):
+    folder = RunFolder(tmp_path)
+    assert folder.licence() == "unknown"
+    reports = [{"path": "ImageNet weights of resnet50"}, {"path": "/home/me/cache/some_preset/best.safetensors"}]
+    folder.initial_weights.write_text(json.dumps(reports))
+    started = "ImageNet weights of resnet50 and some_preset/best.safetensors"
+    assert folder.licence() == f"unknown; training started from {started}"
+    folder.origin.write_text(json.dumps({"licence": "CC BY-SA 3.0"}))
+    assert folder.licence() == "CC BY-SA 3.0"
+    folder.origin.write_text("{")
+    with pytest.raises(InputError, match="origin.json: damaged"):
+        folder.licence()

@@ -84,6 +84,23 @@ def segments_of_outputs(
     return segments._replace(segment_ids=resized)
 
 
+def image_outputs(network: keras.Model, images, experiment: Experiment) -> dict:
+    """What post-processing sees of images of one size: outputs at the heads' own stride, means where there are views.
+
+    Args:
+        network, images, experiment: as in `segment_images`.
+
+    Returns:
+        The network's outputs by their names, with `valid_size`, int32 `[B, 2]`, (height, width) of the images in the
+        network's input, and `input_size`, int32 `[B, 2]`, of all of it.
+    """
+    batch = ops.shape(images)[0]
+    outputs, size, valid_size = network_outputs(network, never_empty(images), experiment)
+    sizes = ops.tile(ops.expand_dims(ops.convert_to_tensor(size, "int32"), 0), (ops.shape(valid_size)[0], 1))
+    outputs = {**outputs, "valid_size": valid_size, "input_size": sizes}
+    return {name: part[:batch] for name, part in outputs.items()}
+
+
 def segmenting_function(
     network: keras.Model, experiment: Experiment, categories: CategoryTable
 ) -> Callable[[np.ndarray], Segments]:

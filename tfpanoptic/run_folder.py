@@ -38,6 +38,9 @@ EXPORTS = tuple(
     )
     for report in ("", ".verify.json", ".verify.md")
 )
+# Of a published model: where its weights are from, and their licence.
+ORIGIN = "origin.json"
+UNKNOWN_LICENCE = "unknown"
 # Only a folder with nothing else in it is ever replaced.
 CONTENTS = (
     "config.yaml",
@@ -76,6 +79,7 @@ class RunFolder:
         self.last_weights = self.path / "last.safetensors"
         self.tuned = self.path / "tuned.json"
         self.pictures = self.path / "pictures"
+        self.origin = self.path / ORIGIN
 
     def require_usable(self, experiment: Experiment, resume: bool, overwrite: bool) -> list[str]:
         """Checks that a run may start or go on here; changes nothing.
@@ -306,6 +310,24 @@ class RunFolder:
             if path.is_file():
                 return path
         raise InputError(f"{self.path}: no weights yet; expected best.safetensors or last.safetensors")
+
+    def licence(self) -> str:
+        """The licence of the weights as their publisher tells it; of a training, "unknown" and what it started from.
+
+        Raises:
+            InputError: the file that tells it is damaged.
+        """
+        path = next((path for path in (self.origin, self.initial_weights) if path.is_file()), None)
+        if path is None:
+            return UNKNOWN_LICENCE
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if path == self.origin:
+                return str(content["licence"])
+            names = ["/".join(Path(report["path"]).parts[-2:]) for report in content]
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{path}: damaged ({error})") from None
+        return f"{UNKNOWN_LICENCE}; training started from {' and '.join(names)}"
 
 
 def _rank(score: float | None) -> float:

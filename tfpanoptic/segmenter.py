@@ -39,7 +39,7 @@ from tfpanoptic.ops.tensorflow_only import require_tensorflow
 from tfpanoptic.photo.load_image import load_image, of_each
 from tfpanoptic.presets.cache import read_settings, run_folder_of
 from tfpanoptic.result import PanopticResult
-from tfpanoptic.run_folder import RunFolder
+from tfpanoptic.run_folder import UNKNOWN_LICENCE, RunFolder
 from tfpanoptic.segment_map import SegmentMap, from_tables
 from tfpanoptic.settings.sizes import require_bounded
 from tfpanoptic.weights import LoadReport, load_weights, save_weights
@@ -49,10 +49,9 @@ from tfpanoptic.weights import LoadReport, load_weights, save_weights
 class PanopticSegmenter(keras.Model):
     """A panoptic segmentation model with its configuration and categories.
 
-    Calling it gives the outputs of the heads; `segment` gives results. It trains with plain
-    `compile` and `fit` on `batches("train")`: the losses are built in. `save` keeps what is frozen and the
-    state of the optimizer, and `keras.models.load_model` reads it; `save_preset` writes a folder for `from_preset` and
-    the command line.
+    Calling it gives the outputs of the heads; `segment` gives results. It trains with plain `compile` and `fit` on
+    `batches("train")`: the losses are built in. `save` keeps what is frozen and the state of the optimizer, and
+    `keras.models.load_model` reads it; `save_preset` writes a folder for `from_preset` and the command line.
 
     Args:
         experiment: an `Experiment`, or the mapping that its `to_dict` gives.
@@ -89,6 +88,7 @@ class PanopticSegmenter(keras.Model):
         if frozen is not None:
             freeze_parts(self, frozen)
         self.built = True
+        self.licence = UNKNOWN_LICENCE  # of the weights, for exports
         self._segment: Any = None
 
     # -- making one ---------------------------------------------------------------------------
@@ -168,6 +168,7 @@ class PanopticSegmenter(keras.Model):
         See `weights.load_weights` for what is taken if it is not strict.
         """
         outputs = Outputs(self.categories, self.channels)
+        self.licence = RunFolder(Path(path).parent).licence()
         return load_weights(path, self, outputs, self.experiment.architecture.category_layers, strict)
 
     def load_initial_weights(self) -> tuple[LoadReport, ...]:
@@ -371,7 +372,8 @@ class PanopticSegmenter(keras.Model):
     def quantize(self, *args, **kwargs) -> None:
         """Raises InputError: Keras quantizes dense layers, and these networks are convolutions."""
         raise InputError(
-            "quantize: Keras quantizes no convolutions, so nothing would change; quantize what export writes"
+            "quantize: Keras quantizes no convolutions, so nothing would change; "
+            'export(path, format="litert", quantize="int8") does'
         )
 
     def evaluate_panoptic(self, dataset: Dataset | str, limit: int | None = None) -> dict[str, Any]:

@@ -93,7 +93,8 @@ def test_a_preset_becomes_a_run_folder_that_says_where_it_is_from(preset, tmp_pa
     assert names == {"config.yaml", "categories.json", "best.safetensors", "origin.json"}
     origin = json.loads((folder / "origin.json").read_text())
     assert origin["address"] == preset.address and origin["licence"] == "made for a test"
-    assert PanopticSegmenter.from_preset(folder).categories.thing_ids == (1,)
+    segmenter = PanopticSegmenter.from_preset(folder)
+    assert segmenter.categories.thing_ids == (1,) and segmenter.licence == "made for a test"
 
 
 def test_a_folder_of_a_presets_name_that_holds_no_run_is_not_it(preset, model, tmp_path, monkeypatch):

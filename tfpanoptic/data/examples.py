@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpanoptic.data.dataset import BY_PILLOW, Dataset, check_records, read_orientation, read_record_image
+from tfpanoptic.data.encoded_image import decoded, upright
 from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import panoptic_labels
 from tfpanoptic.settings.sizes import DeepGrey
@@ -61,7 +62,7 @@ def file_reader(dataset: Dataset, deep_grey: DeepGrey = "high_byte") -> Reader:
             image = tf.cond(
                 orientation == BY_PILLOW,
                 lambda: by_pillow(number),
-                lambda: _upright(_decoded(tf.io.read_file(image_paths[number])), orientation),
+                lambda: upright(decoded(tf.io.read_file(image_paths[number])), orientation),
             )
         rgb = tf.cast(tf.io.decode_png(tf.io.read_file(panoptic_paths[number]), channels=3), tf.int32)
         pixel_ids = rgb[..., 0] + 256 * rgb[..., 1] + 65536 * rgb[..., 2]
@@ -168,30 +169,3 @@ def _labels_of(pixel_ids: tf.Tensor, ids: tf.Tensor, labels: tf.Tensor, path: tf
     ]
     with tf.control_dependencies(checks):
         return tf.reshape(tf.gather(labels, rows), tf.shape(pixel_ids))
-
-
-def _decoded(content: tf.Tensor) -> tf.Tensor:
-    """Pixels of an image file's bytes, uint8 `[H, W, 3]`, equal to those of `read_image`.
-
-    `decode_image` takes libjpeg's fast inverse transform, which differs by up to 17 levels of 255 from the
-    accurate one that Pillow takes (6 photographs of COCO).
-    """
-    image = tf.cond(
-        tf.io.is_jpeg(content),
-        lambda: tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE"),
-        lambda: tf.io.decode_image(content, channels=3, expand_animations=False),
-    )
-    return tf.ensure_shape(image, (None, None, 3))
-
-
-def _upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    """The image turned by its EXIF orientation 1..8. Source: Exif 2.32, tag 274."""
-
-    def turned() -> tf.Tensor:
-        straight = tf.cond(orientation >= 5, lambda: tf.transpose(image, (1, 0, 2)), lambda: tf.identity(image))
-        vertical = tf.reduce_any(orientation == [3, 4, 7, 8])
-        horizontal = tf.reduce_any(orientation == [2, 3, 6, 7])
-        flipped = tf.cond(vertical, lambda: tf.reverse(straight, [0]), lambda: tf.identity(straight))
-        return tf.cond(horizontal, lambda: tf.reverse(flipped, [1]), lambda: tf.identity(flipped))
-
-    return tf.cond(orientation == 1, lambda: tf.identity(image), turned)

@@ -73,6 +73,6 @@ def device_metadata(segmenter, size: tuple[int, int] | None, quantize: str) -> M
         size=size,
         quantize=quantize,
         versions={"tfpanoptic": __version__, "tensorflow": tf.__version__, "keras": keras.__version__},
-        licence=None,
+        licence=segmenter.licence,
         config=experiment.to_yaml(),
     )

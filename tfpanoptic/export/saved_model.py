@@ -4,6 +4,13 @@ Signature `serving_default`: `image` uint8 `[B, H, W, 3]`, any size ->
     `panoptic` int32 `[B, H, W]`, segment ids at the images' own size, 0 void
     `segments` float32 `[B, N, 9]`, a row a segment, zeros in rows without one; the columns are named in
         `assets/segments.json`: id, category_id (the dataset's own), isthing, score, area, y1, x1, y2, x2
+Signature `serve_bytes`: `image_bytes` string `[B]`, JPEG or PNG files, of different sizes ->
+    `panoptic_png_bytes` string `[B]`, PNGs of segment ids as in COCO, id = R + 256 G + 65536 B
+    `segments` as above
+Signature `logits`: `image` as above -> the network's outputs by their names, at the heads' own stride, with
+    `valid_size` int32 `[B, 2]`, (height, width) of the image in the network's input, and `input_size` of all of it
+
+Photos are turned upright by their EXIF orientation, as in `segment`; the PNG has the upright size.
 """
 
 from __future__ import annotations
@@ -12,29 +19,38 @@ import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tfpanoptic.atomic import new_folder
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import InputError, WorkFailed
 from tfpanoptic.export.format import Format
+from tfpanoptic.export.origin import describe_origin
 from tfpanoptic.result import PanopticResult
 from tfpanoptic.segment_map import SegmentMap, segment_rows
 
+# Of signatures and assets; `open_saved_model` reads no other.
+FORMAT_VERSION = 2
 # Columns of the exported table of segments.
 SEGMENT_COLUMNS = ("id", "category_id", "isthing", "score", "area", "y1", "x1", "y2", "x2")
+# What is written; only a folder with nothing else is ever replaced.
+CONTENTS = ("saved_model.pb", "fingerprint.pb", "variables", "assets", "assets.extra")
 
-# What TensorFlow writes; only a folder with nothing else is ever replaced.
-CONTENTS = ("saved_model.pb", "fingerprint.pb", "variables", "assets")
+_EXPECTED = "expected a SavedModel as `tfpanoptic export` of this version writes it"
 
 
 def export_saved_model(segmenter, out: str | Path, overwrite: bool = False) -> None:
-    """Writes the SavedModel, with `categories.json`, `config.yaml` and `segments.json` as assets.
+    """Writes the SavedModel, with requests for warming up and four assets.
+
+    These are `categories.json`, `config.yaml`, `segments.json`, the columns, and `origin.json`, the versions of what
+    wrote it and the licence of the weights.
 
     Raises:
         InputError: `out` exists and `overwrite` is False, or a category id of the dataset is beyond what the
             float32 table of segments holds exactly; or Keras runs on another backend.
+        WorkFailed: the disk is full.
     """
     import tensorflow as tf
 
@@ -46,36 +62,28 @@ def export_saved_model(segmenter, out: str | Path, overwrite: bool = False) -> N
             raise InputError(
                 f"{out}: category {category.name} has the dataset id {category.source_id}; expected 0..16777215"
             )
+    from tfpanoptic.export.signatures import signature_functions
+    from tfpanoptic.export.warm_up import write_warm_up
+
     with new_folder(out, CONTENTS, overwrite) as folder, tempfile.TemporaryDirectory() as scratch:
-        assets = _write_assets(segmenter, Path(scratch))
-        served = _served(segmenter, assets)
-        tf.saved_model.save(served, str(folder), signatures={"serving_default": served.serve})
-
-
-def _served(segmenter, assets: list[Path]):
-    """What is saved: the variables, the assets and the signature's function."""
-    import tensorflow as tf
-
-    from tfpanoptic.inference import segment_images, segment_table
-
-    served = tf.Module()
-    served.variables_of_network = [variable.value for variable in segmenter.variables]
-    served.assets = [tf.saved_model.Asset(str(path)) for path in assets]
-
-    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="image")], autograph=False)
-    def serve(image):
-        segments = segment_images(segmenter.infer_network, image, segmenter.experiment, segmenter.categories)
-        return {"panoptic": segments.segment_ids, "segments": segment_table(segments, segmenter.categories)}
-
-    served.serve = serve
-    return served
+        served = tf.Module()
+        served.variables_of_network = [variable.value for variable in segmenter.variables]
+        served.assets = [tf.saved_model.Asset(str(path)) for path in _write_assets(segmenter, Path(scratch))]
+        functions = signature_functions(segmenter)
+        try:
+            tf.saved_model.save(served, str(folder), signatures=functions)
+            write_warm_up(folder)
+        except tf.errors.OpError as error:
+            raise WorkFailed(f"{out}: cannot be written ({_first_line(error)})") from None
 
 
 def _write_assets(segmenter, folder: Path) -> list[Path]:
+    origin = {"format_version": FORMAT_VERSION, **describe_origin(segmenter)}
     contents = {
         "categories.json": segmenter.categories.to_json(),
         "config.yaml": segmenter.experiment.to_yaml(),
         "segments.json": json.dumps({"columns": SEGMENT_COLUMNS}),
+        "origin.json": json.dumps(origin, indent=2) + "\n",
     }
     for name, text in contents.items():
         (folder / name).write_text(text, encoding="utf-8")
@@ -83,7 +91,11 @@ def _write_assets(segmenter, folder: Path) -> list[Path]:
 
 
 def open_saved_model(path: str | Path, threads: int | None = None) -> Callable[[np.ndarray], PanopticResult]:
-    """The SavedModel as a function of one image; `threads` counts if TensorFlow has computed nothing yet."""
+    """The SavedModel as a function of one image; `threads` counts if TensorFlow has computed nothing yet.
+
+    Raises:
+        InputError: no SavedModel of ours, one of another version, or damaged.
+    """
     segment = open_saved_model_batch(path, threads)
     return lambda image: segment(image[None])[0]
 
@@ -91,15 +103,19 @@ def open_saved_model(path: str | Path, threads: int | None = None) -> Callable[[
 def open_saved_model_batch(
     path: str | Path, threads: int | None = None
 ) -> Callable[[np.ndarray], list[PanopticResult]]:
-    """The SavedModel as a function of images of one size; `threads` as in `open_saved_model`."""
+    """The SavedModel as a function of images of one size; `threads` and errors as of `open_saved_model`."""
     import tensorflow as tf
 
+    path = Path(path)
+    categories = _read_assets(path)
     if threads is not None:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
-    categories = CategoryTable.from_json((Path(path) / "assets" / "categories.json").read_text(encoding="utf-8"))
-    loaded = tf.saved_model.load(str(path))
-    serve = loaded.signatures["serving_default"]
+    try:
+        loaded = tf.saved_model.load(str(path))
+        serve = loaded.signatures["serving_default"]
+    except (OSError, ValueError, KeyError, RuntimeError, tf.errors.OpError) as error:
+        raise InputError(f"{path}: damaged ({_first_line(error)}); {_EXPECTED}") from None
 
     def segment(images: np.ndarray) -> list[PanopticResult]:
         served = serve(image=tf.constant(images))
@@ -112,6 +128,38 @@ def open_saved_model_batch(
 
     segment.loaded = loaded  # type: ignore[attr-defined]  # its variables live as long as it does
     return segment
+
+
+def _read_assets(path: Path) -> CategoryTable:
+    """The category table, after the version is checked."""
+    if not path.is_dir():
+        raise InputError(f"{path}: no such folder; {_EXPECTED}")
+    if not (path / "saved_model.pb").is_file():
+        raise InputError(f"{path}: no saved_model.pb; {_EXPECTED}")
+    origin, categories = (_asset(path, name) for name in ("origin.json", "categories.json"))
+    try:
+        written: Any = json.loads(origin)
+        version, by = written["format_version"], written["tfpanoptic"]
+        table = CategoryTable.from_json(categories)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path / 'assets'}: damaged ({_first_line(error)}); {_EXPECTED}") from None
+    if version != FORMAT_VERSION:
+        raise InputError(
+            f"{path}: a SavedModel of version {version}, written by tfpanoptic {by}; "
+            f"expected version {FORMAT_VERSION}: export the model again"
+        )
+    return table
+
+
+def _asset(path: Path, name: str) -> str:
+    try:
+        return (path / "assets" / name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise InputError(f"{path / 'assets' / name}: cannot be read; {_EXPECTED}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def read_segments(panoptic: np.ndarray, segments: np.ndarray, categories: CategoryTable) -> SegmentMap:

@@ -20,7 +20,7 @@ from tfpanoptic.errors import InputError, WorkFailed, settings_of
 from tfpanoptic.experiment import Experiment
 from tfpanoptic.presets import PRESETS, Preset
 from tfpanoptic.presets.download import download, sha256_of
-from tfpanoptic.run_folder import CONTENTS, RunFolder
+from tfpanoptic.run_folder import CONTENTS, ORIGIN, RunFolder
 from tfpanoptic.settings.overrides import require_changeable
 from tfpanoptic.version import __version__
 
@@ -33,7 +33,6 @@ except ImportError:  # Windows
 CACHE = "TFPANOPTIC_CACHE"
 # A folder with the published files, or the address of a server that has them, side by side under their own names.
 MIRROR = "TFPANOPTIC_MIRROR"
-_ORIGIN = "origin.json"
 
 
 def run_folder_of(preset: str | Path, make: Callable[..., Any]) -> Path:
@@ -53,7 +52,7 @@ def run_folder_of(preset: str | Path, make: Callable[..., Any]) -> Path:
         folder = cache / str(preset)
         with _alone_in(cache):
             # Another process may have been quicker.
-            if not (folder / _ORIGIN).is_file():
+            if not RunFolder(folder).origin.is_file():
                 _fetch(PRESETS[str(preset)], cache, make)
     return folder
 
@@ -81,7 +80,7 @@ def read_settings(preset: str | Path, overrides: Sequence[str] = ()) -> tuple[Pa
 def is_published(preset: str | Path) -> bool:
     """Whether this is a published model, by its name or by its folder in the cache, and no run folder of the user's."""
     folder = RunFolder(preset)
-    return (folder.path / _ORIGIN).is_file() if folder.config.is_file() else str(preset) in PRESETS
+    return folder.origin.is_file() if folder.config.is_file() else str(preset) in PRESETS
 
 
 def _present(preset: str | Path) -> Path | None:
@@ -97,7 +96,7 @@ def _present(preset: str | Path) -> Path | None:
             f"`tfpanoptic models` lists{hint}"
         )
     folder = cache_folder() / name
-    return folder if (folder / _ORIGIN).is_file() else None
+    return folder if RunFolder(folder).origin.is_file() else None
 
 
 def cache_folder() -> Path:
@@ -150,12 +149,12 @@ def _fetch(preset: Preset, cache: Path, make: Callable[..., Any]) -> None:
         "licence": preset.licence,
         "converted_by": f"tfpanoptic {__version__}",
     }
-    with new_folder(cache / preset.name, (*CONTENTS, _ORIGIN), overwrite=True) as made:
+    with new_folder(cache / preset.name, (*CONTENTS, ORIGIN), overwrite=True) as made:
         run = RunFolder(made)
         replace_file(run.config, experiment.to_yaml())
         replace_file(run.categories, model.categories.to_json())
         model.save_weights_file(run.best_weights)
-        replace_file(made / _ORIGIN, json.dumps(origin, indent=2) + "\n")
+        replace_file(run.origin, json.dumps(origin, indent=2) + "\n")
     # Not before: a login page in place of the file must not become the one that all others are compared with.
     replace_file(record, f"{checksum}  {address}\n")
     if file.parent == cache / "downloads":
