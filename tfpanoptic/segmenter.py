@@ -371,10 +371,7 @@ class PanopticSegmenter(keras.Model):
 
     def quantize(self, *args, **kwargs) -> None:
         """Raises InputError: Keras quantizes dense layers, and these networks are convolutions."""
-        raise InputError(
-            "quantize: Keras quantizes no convolutions, so nothing would change; "
-            'export(path, format="litert", quantize="int8") does'
-        )
+        raise InputError('quantize: Keras quantizes no convolutions; use export(path, "litert", quantize="int8")')
 
     def evaluate_panoptic(self, dataset: Dataset | str, limit: int | None = None) -> dict[str, Any]:
         """PQ on a dataset, truth and prediction at the files' own size.
