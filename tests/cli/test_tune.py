@@ -1,7 +1,11 @@
 import json
 
+import pytest
+
 from tests.tune.conftest import ALL_TOO_SMALL, background_run, photos, untuned  # noqa: F401
+from tfpanoptic.data.nuclei import nuclei
 from tfpanoptic.presets.cache import read_settings
+from tfpanoptic.settings.tuned import TunedSettings
 
 STUFF_AREA = "model.postprocess.stuff_area"
 
@@ -28,6 +32,15 @@ def test_what_tuning_wrote_is_what_evaluate_measures_until_it_is_reset(run, untu
     code, out, _ = run("tune", untuned, "--reset")
     assert code == 0 and "tuned.json: removed" in out
     assert read_settings(untuned)[1].model.postprocess.stuff_area == ALL_TOO_SMALL
+
+
+@pytest.mark.parametrize("verb, more", [("predict", nuclei("val").records[0].image_path), ("export", "--verify=none")])
+def test_what_takes_tuned_settings_says_so_before_it_works(verb, more, run, untuned, tmp_path):  # noqa: F811
+    kernel = "model.postprocess.nms_kernel"
+    tuned = TunedSettings({STUFF_AREA: 0, kernel: 13}, {STUFF_AREA: ALL_TOO_SMALL, kernel: 7})
+    (untuned / "tuned.json").write_text(tuned.to_json())
+    _, _, err = run(verb, untuned, more, f"{kernel}=5", "--out", tmp_path / "out")
+    assert f"tuned settings hold: stuff_area {ALL_TOO_SMALL} -> 0 (" in err
 
 
 def test_reset_stands_alone_and_needs_something_to_reset(run, untuned, tmp_path):  # noqa: F811

@@ -6,8 +6,10 @@ import pytest
 import yaml
 from PIL import Image
 
-from tfpanoptic.cli.demo import command
+from tfpanoptic.atomic import require_free
+from tfpanoptic.cli.demo import CONTENTS, command
 from tfpanoptic.data.nuclei import nuclei
+from tfpanoptic.lite import Segmenter
 
 
 @pytest.fixture
@@ -238,21 +240,39 @@ def test_a_wrong_input_is_one_line_and_exit_code_2(case, run, tmp_path, tiny_run
     assert not (tmp_path / "out").exists() and not list(tmp_path.glob("*.writing"))
 
 
-def test_a_missing_tensorflow_is_told_with_the_extra_to_install(run, monkeypatch, photo, tmp_path):
+def without_module(monkeypatch, absent):
+    """As if a package were not installed."""
     import importlib.util
 
     find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == absent else find(name))
+
+
+def test_a_missing_tensorflow_is_told_with_the_extra_to_install(run, monkeypatch, photo, tmp_path):
     monkeypatch.delitem(sys.modules, "tensorflow")
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "tensorflow" else find(name))
+    without_module(monkeypatch, "tensorflow")
     code, _, err = run("predict", tmp_path, photo, "--out", tmp_path / "out")
     assert code == 2 and "tfpanoptic[cpu]" in err and "tfpanoptic[gpu]" in err
 
 
-def test_the_quick_demo_goes_the_whole_way(run, tmp_path):
+def test_the_quick_demo_goes_the_whole_way_and_names_what_litert_needs(run, tmp_path, monkeypatch):
+    without_module(monkeypatch, "ai_edge_quantizer")
     code, out, _ = run("demo", "--quick", "--out", tmp_path / "demo")
     assert code == 0 and "saved_model on 2 images, with truth" in out
     for part in ("run/best.safetensors", "photos", "predictions/panoptic.json", "saved_model/saved_model.pb"):
         assert (tmp_path / "demo" / part).exists()
+    (line,) = (line for line in out.splitlines() if line.startswith("LiteRT"))
+    assert "left out" in line and "tfpanoptic[litert]" in line
+
+
+@pytest.mark.slow
+def test_the_demo_leaves_a_litert_model_that_was_compared_and_can_be_replaced(run, tmp_path):
+    out = tmp_path / "demo"
+    code, printed, _ = run("demo", "--quick", "--out", out)
+    assert code == 0 and "litert (quantize int8) on 2 images, with truth" in printed
+    assert f"{out}/litert_int8.tflite" in printed.splitlines()[-2]
+    assert Segmenter(out / "litert_int8.tflite").metadata.quantize == "int8"
+    require_free(out, CONTENTS, overwrite=True)
 
 
 def test_the_demo_says_how_to_go_on_in_an_environment_that_is_not_activated(tmp_path, monkeypatch):

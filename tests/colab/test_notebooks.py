@@ -4,15 +4,37 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-NOTEBOOKS = sorted((Path(__file__).parents[2] / "colab").glob("*.ipynb"))
+from tfpanoptic.lite import Segmenter
+
+COLAB = Path(__file__).parents[2] / "colab"
+NOTEBOOKS = sorted(COLAB.glob("*.ipynb"))
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_from_top_to_bottom(path, tmp_path, monkeypatch):
+def execute(name, folder, monkeypatch):
+    """Runs a notebook from top to bottom in a folder, with two steps of training.
+
+    Returns:
+        What its cells have printed.
+    """
     monkeypatch.setenv("TFPANOPTIC_STEPS", "2")
-    notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
+    notebook = nbformat.read(COLAB / name, as_version=4)
+    NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    return "".join(output["text"] for output in outputs if output.get("name") == "stdout")
+
+
+def test_the_quickstart_leaves_a_saved_model(tmp_path, monkeypatch):
+    execute("01_quickstart.ipynb", tmp_path, monkeypatch)
     assert (tmp_path / "runs/quickstart/saved_model/saved_model.pb").is_file()
+
+
+@pytest.mark.slow
+def test_a_run_is_exported_and_answers_bytes_and_runs_in_litert(tmp_path, monkeypatch):
+    printed = execute("02_export_and_serve.ipynb", tmp_path, monkeypatch)
+    assert "image 1 of the batch" in printed
+    assert (tmp_path / "exported/saved_model/saved_model.pb").is_file()
+    for name, quantize in {"float32": "none", "int8": "int8"}.items():
+        assert Segmenter(tmp_path / f"exported/{name}.tflite").metadata.quantize == quantize
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import sys
 from dataclasses import replace
@@ -14,8 +15,13 @@ from tfpanoptic.cli.quiet_tensorflow import import_tensorflow
 
 QUICK = ("training.steps=4", "training.evaluate_images=2", "training.schedule.warmup_steps=1", "training.batch_size=2")
 PHOTOS = 8
+LITERT = "litert_int8.tflite"
+WITHOUT_LITERT = "left out, as ai-edge-quantizer is not installed: pip install tfpanoptic[litert]"
 # What a demo leaves; only a folder with nothing else is ever replaced.
 CONTENTS = (
+    LITERT,
+    f"{LITERT}.verify.json",
+    f"{LITERT}.verify.md",
     "photos",
     "predictions",
     "report.html",
@@ -27,11 +33,11 @@ CONTENTS = (
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the run, photos, predictions and the export.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="Folder for the run, photos, predictions and exports.")] = Path("demo"),
     quick: Annotated[bool, typer.Option("--quick", help="Four steps only, to see that everything works.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an older demo in the folder.")] = False,
 ) -> None:
-    """Train on real microscopy photos, measure PQ, predict, export, and check the export: about 8 minutes."""
+    """Train on real microscopy photos, measure PQ, predict, export, and check the exports: about 8 minutes."""
     import_tensorflow("tfpanoptic demo")
     from tfpanoptic.atomic import require_free
     from tfpanoptic.experiment import DEMO_CONFIG, Experiment
@@ -42,11 +48,12 @@ def demo(
     experiment = Experiment.from_yaml(DEMO_CONFIG, QUICK if quick else ())
     photos = _copy_photos(experiment, out / "photos")
     print(f"training Panoptic-DeepLab on {len(experiment.load_data('train').records)} photos of nuclei", flush=True)
-    _train_and_use(experiment, out, photos, 2 if quick else None)
+    _train_and_use(experiment, out, photos, quick)
     print(
         f"\nlook at       {out}/predictions/overlay/, and {out}/report.html in a browser\n"
         f"run folder    {out}/run\n"
         f"SavedModel    {out}/saved_model\n"
+        f"LiteRT        {f'{out}/{LITERT}' if _can_quantize() else WITHOUT_LITERT}\n"
         f"try           {command()} predict {out}/run YOUR_PHOTO.png --out predicted"
     )
 
@@ -64,7 +71,7 @@ def _copy_photos(experiment, folder: Path) -> list[Path]:
     return [Path(shutil.copy(record.image_path, folder / record.file_name)) for record in records]
 
 
-def _train_and_use(experiment, out: Path, photos: list[Path], limit: int | None) -> None:
+def _train_and_use(experiment, out: Path, photos: list[Path], quick: bool) -> None:
     from tfpanoptic.evaluation.summary import summarize
     from tfpanoptic.evaluation.table import print_evaluation
     from tfpanoptic.predict.evaluate import evaluate_images, scenes_of
@@ -77,10 +84,20 @@ def _train_and_use(experiment, out: Path, photos: list[Path], limit: int | None)
     train(experiment, out / "run")
     segmenter = PanopticSegmenter.from_preset(out / "run")
     dataset = experiment.load_data("val")
-    dataset = replace(dataset, records=dataset.records[:limit])
+    dataset = replace(dataset, records=dataset.records[: 2 if quick else None])
     evaluation = evaluate_images(segmenter, dataset)
     print_evaluation(summarize(evaluation))
     write_report(out / "report.html", evaluation, "tfpanoptic demo", scenes_of(segmenter, dataset))
     write_predictions(segmenter, find_images(photos), out / "predictions")
     segmenter.export(out / "saved_model", "saved_model")
-    verify_export(segmenter, out / "saved_model", "saved_model", limit=limit or PHOTOS).require()
+    verify_export(segmenter, out / "saved_model", "saved_model", dataset, PHOTOS).require()
+    if _can_quantize():
+        segmenter.export(out / LITERT, "litert", quantize="int8")
+        # PQ after a few steps is an accident.
+        drop = 1.0 if quick else None
+        verify_export(segmenter, out / LITERT, "litert", dataset, None, drop, {"quantize": "int8"}).require()
+
+
+def _can_quantize() -> bool:
+    """Whether the quantizer is installed, and with it the runtime, which it asks for."""
+    return importlib.util.find_spec("ai_edge_quantizer") is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -70,6 +71,8 @@ def export(
     from tfpanoptic.export.verify import hide_gpus
     from tfpanoptic.keras_arguments import require_format
     from tfpanoptic.predict.verification import calibration_photos, comparable_images, verify_export
+    from tfpanoptic.presets.cache import read_settings
+    from tfpanoptic.run_folder import RunFolder
     from tfpanoptic.segmenter import PanopticSegmenter
     from tfpanoptic.settings.sides import read_sides
 
@@ -87,6 +90,9 @@ def export(
     require_outside(target, [run])
     if verify is not None:
         hide_gpus()
+    config, _, _ = read_settings(run, overrides or ())
+    for line in RunFolder(config.parent).tuned_lines(overrides or ()):
+        print(line, file=sys.stderr)
     segmenter = PanopticSegmenter.from_preset(run, overrides or ())
     compared = comparable_images(segmenter, verify, images, max_drop) if verify is not None else None
     if calibrate is not None:

@@ -44,6 +44,7 @@ def predict(
     from tfpanoptic.predict.tiles import TiledSegmenter, require_tile
     from tfpanoptic.presets.cache import read_settings
     from tfpanoptic.result import CONTENTS
+    from tfpanoptic.run_folder import RunFolder
     from tfpanoptic.segmenter import PanopticSegmenter
     from tfpanoptic.settings.overrides import split_overrides
 
@@ -53,9 +54,11 @@ def predict(
     photos = find_images(paths, recursive)
     require_free(out, CONTENTS, overwrite)
     require_outside(out, [run, *(photo.path for photo in photos)])
+    config, experiment, _ = read_settings(run, overrides)
     if tile is not None:
-        _, experiment, _ = read_settings(run, overrides)
         require_tile(tile, overlap, experiment.grid, experiment.input)  # before anything is downloaded
+    for line in RunFolder(config.parent).tuned_lines(overrides):
+        print(line, file=sys.stderr)
     segmenter = PanopticSegmenter.from_preset(run, overrides)
     model = segmenter if tile is None else TiledSegmenter(segmenter, tile, overlap)
     left_out = write_predictions(model, photos, out, overwrite, skip_errors)
