@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from tfpanoptic.atomic import require_file_place, require_free
-from tfpanoptic.errors import InputError
 from tfpanoptic.export import FORMATS
+from tfpanoptic.export.format import require_new_file
 from tfpanoptic.export.verification_table import remove_report, report_paths
 
 
@@ -45,11 +45,7 @@ def require_place(path: Path, name: str, overwrite: bool) -> None:
     if not record.suffix:
         require_free(path, record.contents, overwrite)
     else:
-        require_file_place(path)
-        if path.suffix.lower() != record.suffix:
-            raise InputError(f"{path}: expected a name in {record.suffix} for {name}")
-        if path.exists() and not overwrite:
-            raise InputError(f"{path}: exists already; give --overwrite to replace it")
+        require_new_file(path, record.suffix, overwrite)
     for report in report_paths(path):
         require_file_place(report)
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+
+from tfpanoptic.atomic import require_file_place
+from tfpanoptic.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -27,3 +31,16 @@ class Format:
     contents: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     open_batch: Callable[..., Callable] | None = None
+
+
+def require_new_file(out: Path, suffix: str, overwrite: bool) -> None:
+    """Checks that an export can be written to a file: to be asked before the work.
+
+    Raises:
+        InputError: another suffix; a folder is there, or an older file and `overwrite` is False.
+    """
+    if out.suffix != suffix:
+        raise InputError(f"{out}: expected a file that ends in {suffix}")
+    require_file_place(out)
+    if out.exists() and not overwrite:
+        raise InputError(f"{out}: exists already; give --overwrite to replace it")

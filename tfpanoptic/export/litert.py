@@ -20,9 +20,9 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from tfpanoptic.atomic import replace_file, require_file_place
+from tfpanoptic.atomic import replace_file
 from tfpanoptic.errors import InputError
-from tfpanoptic.export.format import Format
+from tfpanoptic.export.format import Format, require_new_file
 from tfpanoptic.lite import Segmenter
 from tfpanoptic.lite.metadata import Metadata, with_metadata
 from tfpanoptic.lite.runtimes import IMAGE, VALID_SIZE
@@ -68,18 +68,14 @@ def export_litert(
     _require_options(out, overwrite, quantize)
     graph, metadata = device_graph(segmenter, size), device_metadata(segmenter, size, quantize)
     photos = _calibration(segmenter, calibration, metadata) if quantize == "int8" else ()
-    model = _convert(graph)
+    model = float32_model(graph)
     if quantize != "none":
         model = _quantized(model, segmenter.infer_network.name, quantize, photos)
     replace_file(out, with_metadata(model, metadata))
 
 
 def _require_options(out: Path, overwrite: bool, quantize: str) -> None:
-    if out.suffix != ".tflite":
-        raise InputError(f"{out}: expected a file that ends in .tflite")
-    require_file_place(out)
-    if out.exists() and not overwrite:
-        raise InputError(f"{out}: exists already; give --overwrite to replace it")
+    require_new_file(out, ".tflite", overwrite)
     if quantize not in get_args(Quantize):
         raise InputError(f"quantize: expected one of {', '.join(get_args(Quantize))}, found {quantize!r}")
     if quantize != "none":
@@ -89,11 +85,14 @@ def _require_options(out: Path, overwrite: bool, quantize: str) -> None:
             raise InputError(f"quantize: {quantize} needs ai-edge-quantizer: pip install tfpanoptic[litert]") from None
 
 
-def _convert(graph: Any) -> bytes:
-    """The float32 model. A SavedModel is between: from concrete functions the converter leaves variables empty."""
+def float32_model(graph: Any) -> bytes:
+    """The model of a `device_graph`, with the signature `serving_default`.
+
+    A SavedModel is between: from concrete functions the converter leaves variables empty.
+    """
     import tensorflow as tf
 
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, quiet():
         tf.saved_model.save(graph, folder, signatures={SIGNATURE: graph.serve})
         return tf.lite.TFLiteConverter.from_saved_model(folder).convert()
 
@@ -115,7 +114,7 @@ def _quantized(model: bytes, network: str, quantize: str, photos: Sequence[dict[
             work.add_static_config(regex=scope, operation_name=layer, activation_num_bits=8, weight_num_bits=8)
             # 8-bit heat maps have plateaus, whose peaks are arbitrary.
             work.update_quantization_recipe(regex=scope + HEADS, operation_name=layer, algorithm_key="no_quantize")
-    with _quiet():
+    with quiet():
         ranges = _ranges(work, photos) if quantize == "int8" else None
         return bytes(work.quantize(ranges).quantized_model)
 
@@ -179,7 +178,7 @@ def _training_photos(segmenter) -> list[np.ndarray]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without the progress bars of the converters."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         yield

@@ -113,7 +113,7 @@ class MaskHead(keras.layers.Layer):
             rows = ops.minimum(start, count - together) + ops.arange(together, dtype="int32")
             new = self._masks(ops.take(features, rows, axis=1), ops.take(index, rows, axis=1))
             there = ops.expand_dims(ops.arange(count, dtype="int32"), 1) == ops.expand_dims(rows, 0)  # [N, together]
-            moved = ops.take(new, ops.argmax(there, axis=1), axis=1)
+            moved = ops.take(new, ops.argmax(ops.cast(there, "int32"), axis=1), axis=1)
             return start + together, ops.where(ops.reshape(ops.any(there, axis=1), (1, -1, 1, 1)), moved, masks)
 
         start = ops.zeros((batch, count, 2 * self.size, 2 * self.size), "float32")
