@@ -103,7 +103,7 @@ def test_of_a_fixed_size_it_gives_what_segment_gives_on_a_canvas_of_that_size(mo
     assert agreement(canvas, Segmenter(tmp_path / "fixed.tflite"), [photo(70, 93), photo(97, 113, 1)]) == 1.0
 
 
-@pytest.mark.parametrize("quantize", ["float16", "int8"])
+@pytest.mark.parametrize("quantize", [pytest.param("float16", marks=pytest.mark.slow), "int8"])
 def test_weights_are_in_fewer_bits_and_heads_in_float32(model, any_size, tmp_path, quantize):
     pytest.importorskip("ai_edge_quantizer")
     path = tmp_path / "fewer.tflite"

@@ -55,7 +55,7 @@ def assert_same_segments(path, model, image) -> None:
 
 
 # UPSNet converts for one size only.
-@pytest.mark.parametrize("name", slow({"toy", "panoptic_deeplab"}, but="upsnet"))
+@pytest.mark.parametrize("name", slow({"toy"}, but="upsnet"))
 def test_a_file_for_any_size_gives_what_segment_gives(name, tmp_path):
     model, path = segmenter(name), tmp_path / "model.onnx"
     export_onnx(model, path)

@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 
 from tfpanoptic.data.dataset import Dataset, read_image
+from tfpanoptic.export.litert import CALIBRATION_PHOTOS
 from tfpanoptic.export.verification import Verification
 from tfpanoptic.export.verification_table import print_verification, write_report
 from tfpanoptic.export.verify import require_comparable, verify
 from tfpanoptic.predict.files import find_images
 from tfpanoptic.predict.measured_images import measured_images
-
-# More change the ranges little, and all are in memory at once.
-CALIBRATION_PHOTOS = 24
 
 
 def verify_export(
