@@ -154,6 +154,10 @@ def test_every_architecture_gives_what_segment_gives_at_any_and_at_one_size(name
         ({"size": (70, 97)}, r"size: .* sides of k \* 16 \+ 1, found \[70, 97\]; nearest are \[65, 97\] or \[81, 97\]"),
         ({"quantize": "int4"}, "quantize: expected one of none, float16, dynamic, int8, found 'int4'"),
         ({"quantize": "int8", "calibration": []}, "calibration: no photos"),
+        (
+            {"quantize": "int8", "calibration": [np.zeros((1, 32_000_001, 3), np.uint8)]},
+            r"calibration\[0\]: 1 x 32000001 pixels are more than the 32 million",
+        ),
     ],
 )
 def test_an_option_that_is_not_possible_is_refused_before_work(model, tmp_path, options, message):

@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 
 from tfpanoptic.data.dataset import Dataset, read_image
+from tfpanoptic.data.spread import spread
+from tfpanoptic.export.litert import CALIBRATION_PHOTOS
 from tfpanoptic.export.verification import Verification
 from tfpanoptic.export.verification_table import print_verification, write_report
 from tfpanoptic.export.verify import require_comparable, verify
 from tfpanoptic.predict.files import find_images
 from tfpanoptic.predict.measured_images import measured_images
-
-# More change the ranges little, and all are in memory at once.
-CALIBRATION_PHOTOS = 24
 
 
 def verify_export(
@@ -61,6 +60,5 @@ def calibration_photos(segmenter, folder: str | Path) -> list[np.ndarray]:
     Raises:
         InputError: there is none, or one cannot be read.
     """
-    photos = find_images([folder])
-    chosen = photos[:: max(len(photos) // CALIBRATION_PHOTOS, 1)][:CALIBRATION_PHOTOS]
+    chosen = spread(find_images([folder]), CALIBRATION_PHOTOS)
     return [read_image(photo.path, segmenter.experiment.input.deep_grey) for photo in chosen]
