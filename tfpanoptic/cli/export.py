@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -70,6 +71,7 @@ def export(
     from tfpanoptic.export.verify import hide_gpus
     from tfpanoptic.keras_arguments import require_format
     from tfpanoptic.predict.verification import calibration_photos, comparable_images, verify_export
+    from tfpanoptic.run_folder import RunFolder
     from tfpanoptic.segmenter import PanopticSegmenter
     from tfpanoptic.settings.sides import read_sides
 
@@ -88,6 +90,9 @@ def export(
     if verify is not None:
         hide_gpus()
     segmenter = PanopticSegmenter.from_preset(run, overrides or ())
+    if run.is_dir():
+        for line in RunFolder(run).tuned_lines(overrides or ()):
+            print(line, file=sys.stderr)
     compared = comparable_images(segmenter, verify, images, max_drop) if verify is not None else None
     if calibrate is not None:
         options["calibration"] = calibration_photos(segmenter, calibrate)
