@@ -21,7 +21,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from tfpanoptic.atomic import replace_file, require_file_place
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import InputError, WorkFailed
 from tfpanoptic.export.format import Format
 from tfpanoptic.lite import Segmenter
 from tfpanoptic.lite.metadata import Metadata, with_metadata
@@ -59,6 +59,7 @@ def export_litert(
 
     Raises:
         InputError: the file exists, or an option that is not possible; or Keras runs on another backend.
+        WorkFailed: the folder for temporary files is full.
     """
     from tfpanoptic.ops.tensorflow_only import require_tensorflow
 
@@ -95,7 +96,11 @@ def _convert(graph: Any) -> bytes:
     import tensorflow as tf
 
     with tempfile.TemporaryDirectory() as folder, _quiet():
-        tf.saved_model.save(graph, folder, signatures={SIGNATURE: graph.serve})
+        try:
+            tf.saved_model.save(graph, folder, signatures={SIGNATURE: graph.serve})
+        except tf.errors.OpError as error:
+            reason = str(error).partition("\n")[0]
+            raise WorkFailed(f"{folder}: the model cannot be written there on its way ({reason})") from None
         return tf.lite.TFLiteConverter.from_saved_model(folder).convert()
 
 
