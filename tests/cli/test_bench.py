@@ -1,14 +1,18 @@
 """What is combined and how it is told, with made workers; the real process of the model is a slow test."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.lite import exported
 from tfpanoptic.bench import bench as module
 from tfpanoptic.errors import WorkFailed
 from tfpanoptic.export import FORMATS
 from tfpanoptic.export.format import Format
+from tfpanoptic.lite.metadata import with_metadata
 
 # A format of fixed or free size, of one photo a call.
 PLAIN = Format(
@@ -109,6 +113,44 @@ def test_an_export_is_measured_as_it_is(run, jobs, tmp_path):
     code, out, _ = run("bench", tmp_path / "model.plain", "--size", "64", "--runs", "2")
     assert code == 0 and "plain" in out
     assert [(job.format, job.path) for job in jobs] == [("plain", str(tmp_path / "model.plain"))]
+
+
+def test_a_file_for_devices_says_of_itself_what_it_is(run, jobs, tmp_path):
+    segmenter = exported.toy()
+    metadata = replace(exported.metadata_of(segmenter, (64, 64)), quantize="int8")
+    (tmp_path / "model.tflite").write_bytes(with_metadata(exported.litert(segmenter, (64, 64)), metadata))
+    options = ["--size", "70", "--runs", "2", "--json", tmp_path / "b.json"]
+    code, out, err = run("bench", tmp_path / "model.tflite", *options)
+    assert code == 0 and "litert int8 fixed" in out, err
+    (row,) = json.loads((tmp_path / "b.json").read_text())["rows"]
+    assert (row["quantize"], row["fixed"], row["height"]) == ("int8", True, 70)
+
+
+def test_the_numbers_replace_no_file_but_older_ones(run, tiny_run, jobs, tmp_path):
+    own = shutil.copytree(tiny_run, tmp_path / "run")
+    options = ["--format", "keras", "--size", "64", "--runs", "2", "--json"]
+    for name in ("config.yaml", "environment.json"):
+        before = (own / name).read_bytes()
+        code, _, err = run("bench", own, *options, own / name)
+        assert code == 2 and f"{name}: is read by this measurement" in err and (own / name).read_bytes() == before
+    (tmp_path / "notes.json").write_text('{"mine": 1}')
+    code, _, err = run("bench", own, *options, tmp_path / "notes.json")
+    assert code == 2 and "notes.json: exists and was not written by this command" in err and not jobs
+    for _ in range(2):
+        assert run("bench", own, *options, own / "bench.json")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (["--format", "keras", "--batch", "4"], "--batch: keras takes one image at a time; expected --batch 1"),
+        (["--size", "100000"], "--size 100000x100000: expected photos of at most"),
+        (["--size", "64", "--size", "6000x7000"], "--size 6000x7000: 6000 x 7000 pixels are more than the 32 million"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before_the_work(run, tiny_run, jobs, options, words):
+    code, _, err = run("bench", tiny_run, *options)
+    assert code == 2 and words in err and not jobs
 
 
 def test_photos_of_ones_own_are_taken_as_they_are(run, tiny_run, jobs, tmp_path):

@@ -1,4 +1,5 @@
 import json
+import shutil
 import sys
 
 import numpy as np
@@ -81,6 +82,17 @@ def test_export_writes_a_saved_model_and_verifies_it(run, tiny_run, tmp_path):
     # Without a comparison there is no report of the new export, and none of the old one is left.
     assert run("export", tiny_run, *options[:4], "--overwrite")[0] == 0
     assert not list(tmp_path.glob("sm.verify.*"))
+
+
+def test_export_tells_which_tuned_settings_hold(run, tiny_run, tmp_path):
+    tuned = shutil.copytree(tiny_run, tmp_path / "run")
+    setting = "model.postprocess.center_threshold"
+    (tuned / "tuned.json").write_text(json.dumps({"settings": {setting: 0.4}, "trained": {setting: 0.001}, "step": 1}))
+    # A size off the grid, so that nothing is exported.
+    code, _, err = run("export", tuned, "--format", "litert", "--size", "70")
+    assert code == 2 and "tuned settings hold: center_threshold 0.001 -> 0.4" in err and "for other weights" in err
+    _, _, err = run("export", tuned, "--format", "litert", "--size", "70", f"{setting}=0.3")
+    assert "tuned settings hold" not in err
 
 
 VERIFY_ARGUMENTS = {

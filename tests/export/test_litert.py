@@ -3,11 +3,12 @@ import zipfile
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from tests.architectures import experiments
 from tests.test_architectures import LONG
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import InputError, WorkFailed
 from tfpanoptic.evaluation.measures.panoptic_quality import count, summarize
 from tfpanoptic.export.litert import export_litert
 from tfpanoptic.lite import Segmenter
@@ -154,6 +155,10 @@ def test_every_architecture_gives_what_segment_gives_at_any_and_at_one_size(name
         ({"size": (70, 97)}, r"size: .* sides of k \* 16 \+ 1, found \[70, 97\]; nearest are \[65, 97\] or \[81, 97\]"),
         ({"quantize": "int4"}, "quantize: expected one of none, float16, dynamic, int8, found 'int4'"),
         ({"quantize": "int8", "calibration": []}, "calibration: no photos"),
+        (
+            {"quantize": "int8", "calibration": [np.zeros((1, 32_000_001, 3), np.uint8)]},
+            r"calibration\[0\]: 1 x 32000001 pixels are more than the 32 million",
+        ),
     ],
 )
 def test_an_option_that_is_not_possible_is_refused_before_work(model, tmp_path, options, message):
@@ -167,6 +172,16 @@ def test_a_file_that_exists_or_has_another_ending_is_refused(model, any_size, tm
         export_litert(model, any_size)
     with pytest.raises(InputError, match=r"model\.lite: expected a file that ends in \.tflite"):
         export_litert(model, tmp_path / "model.lite")
+
+
+def test_a_full_folder_for_temporary_files_is_told_in_one_line_and_leaves_nothing(model, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise tf.errors.ResourceExhaustedError(None, None, "no space left on device\nmore")
+
+    monkeypatch.setattr(tf.saved_model, "save", full)
+    with pytest.raises(WorkFailed, match=r"cannot be written there on its way \(no space left on device\)$"):
+        export_litert(model, tmp_path / "out.tflite")
+    assert not list(tmp_path.iterdir())
 
 
 def test_views_are_refused(tiny_run, tmp_path):

@@ -197,6 +197,10 @@ def _change(folder, **entries):
     path.write_text(json.dumps(json.loads(path.read_text()) | entries))
 
 
+def _cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
 SPOILED = {
     "missing": (lambda folder: shutil.rmtree(folder), "no such folder; expected a SavedModel"),
     "empty": (lambda folder: (shutil.rmtree(folder), folder.mkdir()), "no saved_model.pb; expected a SavedModel"),
@@ -206,6 +210,7 @@ SPOILED = {
     "no table": (lambda folder: (folder / "assets/categories.json").write_text("[]"), "assets: damaged"),
     "newer": (lambda folder: _change(folder, format_version=99, tfpanoptic="9.9"), "of version 99, .* tfpanoptic 9.9"),
     "graph": (lambda folder: (folder / "saved_model.pb").write_bytes(b"no graph"), "damaged .*; expected a SavedModel"),
+    "cut weights": (lambda folder: _cut(next(folder.glob("variables/*.data*"))), "damaged .*; expected a SavedModel"),
     "no weights": (lambda folder: shutil.rmtree(folder / "variables"), "damaged .*; expected a SavedModel"),
 }
 
@@ -218,6 +223,11 @@ def test_what_is_no_whole_saved_model_of_ours_is_refused_in_one_line(exported, c
     with pytest.raises(InputError, match=words) as refused:
         open_saved_model(folder)
     assert "\n" not in str(refused.value) and str(folder) in str(refused.value)
+
+
+def test_a_number_of_threads_is_no_error_where_tensorflow_runs_already(exported):
+    tf.constant(1) + 1
+    assert callable(open_saved_model(exported[1], threads=1))
 
 
 def test_a_category_id_beyond_float32_is_refused(exported, tiny_experiment, tmp_path):

@@ -11,20 +11,10 @@ from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.nuclei import nuclei
 from tfpanoptic.errors import InputError, WorkFailed
 from tfpanoptic.export import verify as module
-from tfpanoptic.export.saved_model import export_saved_model
 from tfpanoptic.export.verify import Comparison, size_of, verify
 from tfpanoptic.export.worker import open_format, run_job
 from tfpanoptic.segment_map import SegmentMap, segment_rows
 from tfpanoptic.segmenter import PanopticSegmenter
-
-
-@pytest.fixture(scope="module")
-def exported(tiny_run, tmp_path_factory):
-    segmenter = PanopticSegmenter.from_preset(tiny_run)
-    folder = tmp_path_factory.mktemp("export") / "model"
-    export_saved_model(segmenter, folder)
-    return segmenter, folder
-
 
 OPENED = {}
 

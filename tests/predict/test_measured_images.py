@@ -39,6 +39,13 @@ def test_images_with_truth_are_found_wherever_they_are(segmenter, tiny_settings,
     assert len(measured_images("train", segmenter)) == len(nuclei("train"))
 
 
+def test_a_folder_called_val_is_not_taken_for_the_runs_own(segmenter, photos, monkeypatch):
+    photos.rename(photos.with_name("val"))
+    monkeypatch.chdir(photos.parent)
+    assert isinstance(measured_images("val", segmenter), Dataset)
+    assert len(measured_images("./val", segmenter)) == 3
+
+
 def test_photos_have_no_truth(segmenter, photos):
     assert [path.name for path in measured_images(str(photos), segmenter)] == ["0.png", "1.png", "2.png"]
     assert [path.name for path in measured_images(str(photos / "1.png"), segmenter)] == ["1.png"]

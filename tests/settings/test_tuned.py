@@ -19,7 +19,19 @@ def test_what_is_written_is_read_again(tmp_path):
     assert TUNED.changes({"model.postprocess.nms_kernel"}) == "center_threshold 0.5 -> 0.25"
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", '{"settings": 3, "trained": {}}', '{"other": 1}', '{"settings": {}}'])
+TEXTS = [
+    "",
+    "{",
+    "[1]",
+    '{"settings": 3, "trained": {}}',
+    '{"settings": [], "trained": {}}',
+    '{"settings": {}, "trained": []}',
+    '{"other": 1}',
+    '{"settings": {}}',
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
 def test_a_damaged_file_is_named_with_the_way_out(tmp_path, text):
     (tmp_path / "tuned.json").write_text(text)
     with pytest.raises(InputError, match=r"tuned\.json: damaged .*--reset` removes it"):

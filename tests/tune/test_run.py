@@ -83,15 +83,19 @@ def test_the_halves_are_chosen_by_the_seed_and_share_no_image(untuned):
         ({"sweeps": ("training.steps=3",)}, r"training\.steps: not a setting to tune"),
         ({"sweeps": (f"{STUFF_AREA}=-1,0",)}, "stuff_area: Input should be greater than or equal to 0, found -1"),
         ({"sweeps": (f"{STUFF_AREA}=",)}, "expected key.path=value,value,... with the values to try"),
+        ({"sweeps": (f"{STUFF_AREA}=0", f"{STUFF_AREA}=5")}, "stuff_area=5: a setting is given twice"),
         ({"data": "nowhere"}, "nowhere: no such file or folder"),
         ({"gt": "gt.json"}, "--images, --gt and --gt-dir belong together"),
         ({"data": "nuclei", "gt": "gt.json"}, "leave --images, --gt and --gt-dir out"),
+        ({"json_file": "environment.json", "dry_run": True}, "environment.json: is read by this tuning"),
         ({"limit": 3}, "3 images with truth are too few"),
         ({"run": "panoptic_fpn_resnet50_coco"}, "a published model; tune a run folder of your own"),
         ({"run": "nowhere"}, "nowhere: no such folder; expected the run folder"),
     ],
 )
 def test_wrong_options_are_told_before_the_work(options, words, untuned):
+    if "json_file" in options:
+        options = {**options, "json_file": untuned / options["json_file"]}
     with pytest.raises(InputError, match=words):
         tune_run(TuneOptions(**{"run": untuned, **options}))
 

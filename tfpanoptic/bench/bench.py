@@ -10,9 +10,10 @@ from typing import Any
 from PIL import Image
 
 from tfpanoptic.bench.options import SIZE, BenchOptions, check_options
-from tfpanoptic.bench.variants import Variant, variants
+from tfpanoptic.bench.variants import Variant, require_run, variants
 from tfpanoptic.data.dataset import read_image
 from tfpanoptic.data.nuclei import nuclei
+from tfpanoptic.data.spread import spread
 from tfpanoptic.environment import describe_environment
 from tfpanoptic.errors import WorkFailed
 from tfpanoptic.export.artefact import format_of
@@ -48,13 +49,15 @@ def bench(options: BenchOptions) -> dict[str, Any]:
     """
     exported = format_of(options.source)
     check_options(options, exported)
+    if exported is None:
+        require_run(options)
     rows: list[dict[str, Any]] = []
     left_out: list[str] = []
     with tempfile.TemporaryDirectory() as scratch:
         photos = _photos(options, Path(scratch))
         for variant in variants(options, exported, Path(scratch) / "exports"):
             for size, files in photos.items():
-                if variant.fixed not in (None, size):
+                if variant.photos not in (None, size):
                     continue
                 for batch in options.batches:
                     if batch > 1 and not variant.batched:
@@ -82,7 +85,7 @@ def _photos(options: BenchOptions, folder: Path) -> dict[tuple[int, int] | None,
     found = [record.image_path for record in nuclei("val").records]
     if options.images is not None:
         found = [photo.path for photo in find_images([options.images])]
-    found = found[:: max(len(found) // _PHOTOS, 1)][:_PHOTOS]
+    found = spread(found, _PHOTOS)
     if options.images is not None and not options.sizes:
         return {None: [str(path) for path in found]}
     photos: dict[tuple[int, int] | None, list[str]] = {}
@@ -109,7 +112,7 @@ def _measured(
     row = {
         "format": variant.format,
         "quantize": variant.quantize,
-        "fixed": variant.fixed is not None,
+        "fixed": variant.fixed,
         "height": height,
         "width": width,
         "batch": batch,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfpanoptic.bench.worker import KERAS
+from tfpanoptic.data.encoded_image import MOST_DECODED
 from tfpanoptic.errors import InputError
 from tfpanoptic.export import FORMATS
 
@@ -67,7 +68,13 @@ def check_options(options: BenchOptions, exported: str | None) -> None:
             raise InputError(f"--quantize: expected {', '.join(PRECISIONS)}, found {precision!r}")
     if options.fixed and not any("size" in FORMATS[name].options for name in formats if name != KERAS):
         raise InputError(f"--fixed: the size of {' and '.join(formats)} cannot be fixed")
+    for height, width in options.sizes:
+        if height * width > MOST_DECODED:
+            raise InputError(f"--size {height}x{width}: expected photos of at most {MOST_DECODED} pixels")
     if options.fixed and options.images is not None and not options.sizes:
         raise InputError("--fixed: exports are fixed to the size of the photos; give --size")
     if max(options.batches) > 1 and options.images is not None and not options.sizes:
         raise InputError("--batch: photos of a batch are of one size; give --size")
+    measured = formats if exported is None else (exported,)
+    if 1 not in options.batches and not any(name != KERAS and FORMATS[name].open_batch for name in measured):
+        raise InputError(f"--batch: {' and '.join(measured)} takes one image at a time; expected --batch 1 among them")

@@ -44,12 +44,16 @@ def bench(
     """Measure latency, throughput, memory and size, each combination in a process of its own."""
     import json
 
-    from tfpanoptic.atomic import replace_file, require_file_place
+    from tfpanoptic.atomic import replace_file, require_file_place, require_older, require_unread
+    from tfpanoptic.evaluation.options import NUMBERS_MARK
+    from tfpanoptic.run_folder import CONTENTS
     from tfpanoptic.settings.sides import read_sides
 
     sizes = tuple(read_sides("--size", text) for text in size or ())
     if json_file is not None:
         require_file_place(json_file)
+        require_unread([json_file], [source, *(source / name for name in CONTENTS)], "measurement")
+        require_older(json_file, NUMBERS_MARK)
     import_tensorflow("tfpanoptic bench")
     from tfpanoptic.bench.bench import bench, require_measured
     from tfpanoptic.bench.options import BenchOptions
@@ -72,6 +76,6 @@ def bench(
         )
     )
     if json_file is not None:
-        replace_file(json_file, json.dumps({"command": sys.argv[1:], **result}, indent=2) + "\n")
+        replace_file(json_file, json.dumps({**result, "command": sys.argv[1:]}, indent=2) + "\n")
     print_bench(result)
     require_measured(result)

@@ -14,6 +14,7 @@ import numpy as np
 from tfpanoptic.architecture import Architecture
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.dataset import Dataset, ImageRecord, read_segment_map
+from tfpanoptic.data.spread import spread
 from tfpanoptic.doctor.input_relaxations import input_relaxations
 from tfpanoptic.doctor.perfect_prediction import perfect_predictor, require_oracle
 from tfpanoptic.evaluation.measures import panoptic_quality, size_quality
@@ -95,13 +96,6 @@ def ceiling(
         "costs": {"images": len(chosen), "pq": base, "settings": settings},
     }
     return {**found, "verdict": verdict(found)}
-
-
-def spread(items: Any, count: int | None) -> list[Any]:
-    """At most `count` of the items, evenly spread over them, in their order; all of them for None."""
-    if count is None or len(items) <= count:
-        return list(items)
-    return [items[i * len(items) // count] for i in range(count)]
 
 
 def verdict(found: dict[str, Any]) -> list[str]:

@@ -21,13 +21,14 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from tfpanoptic.atomic import replace_file
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import InputError, WorkFailed
 from tfpanoptic.export.format import Format, require_new_file
 from tfpanoptic.lite import Segmenter
 from tfpanoptic.lite.metadata import Metadata, with_metadata
 from tfpanoptic.lite.runtimes import IMAGE, VALID_SIZE
 from tfpanoptic.lite.sizes import prepare
 from tfpanoptic.result import PanopticResult
+from tfpanoptic.settings.sizes import require_bounded
 
 Quantize = Literal["none", "float16", "dynamic", "int8"]
 # Photos that say in which range the numbers of a network lie. Own choice: 24 photos of nuclei cost 0.1 points of PQ.
@@ -58,6 +59,7 @@ def export_litert(
 
     Raises:
         InputError: the file exists, or an option that is not possible; or Keras runs on another backend.
+        WorkFailed: the folder for temporary files is full.
     """
     from tfpanoptic.ops.tensorflow_only import require_tensorflow
 
@@ -93,8 +95,15 @@ def float32_model(graph: Any) -> bytes:
     import tensorflow as tf
 
     with tempfile.TemporaryDirectory() as folder, quiet():
-        tf.saved_model.save(graph, folder, signatures={SIGNATURE: graph.serve})
-        return tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+        try:
+            tf.saved_model.save(graph, folder, signatures={SIGNATURE: graph.serve})
+        except tf.errors.OpError as error:
+            reason = str(error).partition("\n")[0]
+            raise WorkFailed(f"{folder}: the model cannot be written there on its way ({reason})") from None
+        try:
+            return tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+        except Exception as error:  # the converter's own class is not public
+            raise WorkFailed(f"the model does not convert to LiteRT ({str(error).partition(chr(10))[0]})") from error
 
 
 def _quantized(model: bytes, network: str, quantize: str, photos: Sequence[dict[str, np.ndarray]]) -> bytes:
@@ -153,11 +162,13 @@ def _calibration(segmenter, photos: Sequence[np.ndarray] | None, metadata: Metad
     """The model's inputs for some photos.
 
     Raises:
-        InputError: there are none.
+        InputError: there are none, or one is too large for an input of any size.
     """
     photos = _training_photos(segmenter) if photos is None else photos
     inputs = []
-    for photo in photos:
+    for number, photo in enumerate(photos):
+        if metadata.size is None:
+            require_bounded(f"calibration[{number}]", photo.shape[:2], metadata.input)
         image, part = prepare(photo, metadata.input, metadata.grid, metadata.size)
         inputs.append({IMAGE: image, VALID_SIZE: np.array([part], np.int32)})
     if not inputs:
@@ -166,14 +177,15 @@ def _calibration(segmenter, photos: Sequence[np.ndarray] | None, metadata: Metad
 
 
 def _training_photos(segmenter) -> list[np.ndarray]:
-    """A few training photos, evenly spaced in the list."""
+    """A few training photos, spread over all."""
     from tfpanoptic.data.dataset import read_record_image
+    from tfpanoptic.data.spread import spread
 
     try:
         records = segmenter.experiment.load_data("train").records
     except InputError as error:
         raise InputError(f"quantize: int8 needs photos like those to come; give --calibrate FOLDER ({error})") from None
-    chosen = records[:: max(1, len(records) // CALIBRATION_PHOTOS)][:CALIBRATION_PHOTOS]
+    chosen = spread(records, CALIBRATION_PHOTOS)
     return [read_record_image(record, segmenter.experiment.input.deep_grey) for record in chosen]
 
 

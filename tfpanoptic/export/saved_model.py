@@ -15,6 +15,7 @@ Photos are turned upright by their EXIF orientation, as in `segment`; the PNG ha
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
 from collections.abc import Callable
@@ -109,12 +110,13 @@ def open_saved_model_batch(
     path = Path(path)
     categories = _read_assets(path)
     if threads is not None:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
+        with contextlib.suppress(RuntimeError):  # TensorFlow computes already, with as many as it has
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(threads)
     try:
         loaded = tf.saved_model.load(str(path))
         serve = loaded.signatures["serving_default"]
-    except (OSError, ValueError, KeyError, RuntimeError, tf.errors.OpError) as error:
+    except (OSError, ValueError, LookupError, RuntimeError, tf.errors.OpError) as error:
         raise InputError(f"{path}: damaged ({_first_line(error)}); {_EXPECTED}") from None
 
     def segment(images: np.ndarray) -> list[PanopticResult]:

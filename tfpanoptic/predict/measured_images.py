@@ -26,8 +26,8 @@ def measured_images(data: str, segmenter) -> Dataset | Sequence[Path]:
     """The images that `data` means; categories that only they or only the model has are told on standard error.
 
     Args:
-        data: "val" or "train", the run's own; a name in `BUNDLED`; a folder in the layout of `doctor`; a run folder or
-            a configuration, for its validation images; a photo or a folder of photos.
+        data: "val" or "train", the run's own, whatever folder is called so; a name in `BUNDLED`; a folder in the layout
+            of `doctor`; a run folder or a configuration, for its validation images; a photo or a folder of photos.
         segmenter: the model, whose categories are matched by name.
 
     Returns:
@@ -37,7 +37,7 @@ def measured_images(data: str, segmenter) -> Dataset | Sequence[Path]:
         InputError: nothing of that kind is there, or it cannot be read.
     """
     path = Path(data)
-    if data in OWN and not path.exists():
+    if data in OWN:
         return segmenter.experiment.load_data(data)
     if data not in BUNDLED and not path.exists():
         raise InputError(f"{data}: no such file or folder; expected {EXPECTED}")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tfpanoptic.data.dataset import Dataset, read_image
+from tfpanoptic.data.spread import spread
 from tfpanoptic.export.litert import CALIBRATION_PHOTOS
 from tfpanoptic.export.verification import Verification
 from tfpanoptic.export.verification_table import print_verification, write_report
@@ -59,6 +60,5 @@ def calibration_photos(segmenter, folder: str | Path) -> list[np.ndarray]:
     Raises:
         InputError: there is none, or one cannot be read.
     """
-    photos = find_images([folder])
-    chosen = photos[:: max(len(photos) // CALIBRATION_PHOTOS, 1)][:CALIBRATION_PHOTOS]
+    chosen = spread(find_images([folder]), CALIBRATION_PHOTOS)
     return [read_image(photo.path, segmenter.experiment.input.deep_grey) for photo in chosen]

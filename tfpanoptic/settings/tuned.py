@@ -62,7 +62,7 @@ def read_tuned(path: Path) -> TunedSettings:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         tuned = TunedSettings(**content)
-        right = all(setting.startswith(SECTION) for setting in tuned.settings) and isinstance(tuned.trained, dict)
+        right = all(setting.startswith(SECTION) for setting in tuned.settings.keys() | tuned.trained.keys())
     except (AttributeError, OSError, TypeError, ValueError) as error:
         raise InputError(f"{path}: damaged ({error}); `tfpanoptic tune {path.parent} --reset` removes it") from None
     if not right:

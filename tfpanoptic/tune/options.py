@@ -58,12 +58,15 @@ def values_to_try(run: RunFolder, experiment: Experiment, sweeps: Sequence[str])
         sweeps: as in `TuneOptions`; without any, what the architecture names.
 
     Raises:
-        InputError: the architecture has nothing to tune, a setting is none of those, or a value is wrong.
+        InputError: the architecture has nothing to tune, a setting is none of those or given twice, or a
+            value is wrong.
     """
     tunable = experiment.architecture.tunable
     if not tunable:
         raise InputError(f"{run.config}: {experiment.model.name} has no settings to tune")
     chosen = dict(map(_sweep, sweeps)) if sweeps else {f"{SECTION}{name}": t.values for name, t in tunable.items()}
+    if sweeps and len(chosen) < len(sweeps):
+        raise InputError(f"{' '.join(sweeps)}: a setting is given twice; expected key.path=value,value,...")
     for setting in chosen:
         if setting.removeprefix(SECTION) not in tunable or not setting.startswith(SECTION):
             known = ", ".join(f"{SECTION}{name}" for name in tunable)

@@ -12,17 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from tfpanoptic.atomic import replace_file, require_file_place, require_unread
+from tfpanoptic.atomic import replace_file, require_file_place, require_older, require_unread
 from tfpanoptic.data.dataset import Dataset
 from tfpanoptic.doctor.sources import find_source
 from tfpanoptic.errors import InputError, settings_of
 from tfpanoptic.evaluation.compare import ROUNDING, compare
+from tfpanoptic.evaluation.options import NUMBERS_MARK
 from tfpanoptic.evaluation.pairs.coco import fingerprint
 from tfpanoptic.evaluation.state import Evaluation
 from tfpanoptic.experiment import Experiment
 from tfpanoptic.predict.evaluate import truth_of_run
 from tfpanoptic.progress import progress
-from tfpanoptic.run_folder import RunFolder
+from tfpanoptic.run_folder import CONTENTS, RunFolder
 from tfpanoptic.segmenter import PanopticSegmenter
 from tfpanoptic.settings.tuned import SECTION, TunedSettings, override
 from tfpanoptic.tune.descent import ROUNDS, Descent, Settings
@@ -127,8 +128,9 @@ def _check_outputs(options: TuneOptions, run: RunFolder, dataset: Dataset) -> No
         return
     require_file_place(options.json_file)
     photos = (path for record in dataset.records for path in (record.image_path, record.panoptic_path))
-    own = [run.config, run.categories, run.tuned, run.weights(), *([options.gt] if options.gt else [])]
+    own = [*(run.path / name for name in CONTENTS), *([options.gt] if options.gt else [])]
     require_unread([options.json_file], [*own, *photos], "tuning")
+    require_older(options.json_file, NUMBERS_MARK)
     if options.json_file.resolve() == run.tuned.resolve():
         raise InputError(f"{options.json_file}: is where the settings go; expected another file for the numbers")
 
