@@ -11,6 +11,7 @@ FOLDER = Path(__file__).parents[1] / "benchmarks"
 BRIEFLY = {
     "bottom_up.py": ["--runs", "1", "--cases", "65x129", "--models", "axial_deeplab_s", "--sizes", "65x97"],
     "batch_norm.py": ["--runs", "1", "--backbones", "resnet10"],
+    "deployment.py": ["panoptic_fpn/resnet10_nuclei.yaml", "--runs", "1", "--size", "64x64", "--quantize", "none"],
     "postprocess.py": ["--runs", "1"],
     "pq.py": ["--runs", "1", "--pairs", "4"],
     "segments.py": ["--runs", "1"],

@@ -23,6 +23,7 @@ import numpy as np
 from tfpanoptic.atomic import replace_file
 from tfpanoptic.errors import InputError, WorkFailed
 from tfpanoptic.export.format import Format, require_new_file
+from tfpanoptic.export.zeros import without_zeros
 from tfpanoptic.lite import Segmenter
 from tfpanoptic.lite.metadata import Metadata, with_metadata
 from tfpanoptic.lite.runtimes import IMAGE, VALID_SIZE
@@ -70,7 +71,7 @@ def export_litert(
     _require_options(out, overwrite, quantize)
     graph, metadata = device_graph(segmenter, size), device_metadata(segmenter, size, quantize)
     photos = _calibration(segmenter, calibration, metadata) if quantize == "int8" else ()
-    model = float32_model(graph)
+    model = without_zeros(float32_model(graph))
     if quantize != "none":
         model = _quantized(model, segmenter.infer_network.name, quantize, photos)
     replace_file(out, with_metadata(model, metadata))

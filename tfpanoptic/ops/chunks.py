@@ -40,6 +40,27 @@ def joined(x, count):
     return ops.reshape(x, (-1, *ops.shape(x)[2:]))[:count]
 
 
+def map_chunks(function: Callable, arrays) -> Any:
+    """What a function makes of every chunk, stacked: `keras.ops.map`, but for devices.
+
+    There the loop is unrolled where its length is known: LiteRT copies the whole stack for each chunk that it adds, and
+    keeps the zeros that the stack begins with in the file.
+
+    Args:
+        function: of a chunk of `arrays`.
+        arrays: chunk after chunk, [chunks, ...]; or a tuple of such.
+    """
+    chunks = keras.tree.flatten(arrays)[0].shape[0]
+    if not is_for_devices() or chunks is None:
+        return ops.map(function, arrays)
+
+    def of_chunk(number: int):
+        return function(keras.tree.map_structure(lambda array: array[number], arrays))
+
+    outputs = [of_chunk(number) for number in range(chunks)]
+    return keras.tree.map_structure(lambda *parts: ops.stack(parts), *outputs)
+
+
 def map_and_sum(function: Callable, arrays: Sequence, like: Sequence[int], totals: Sequence = ()) -> tuple[list, list]:
     """What a function makes of every chunk, stacked, and what it finds in all of them, added up.
 

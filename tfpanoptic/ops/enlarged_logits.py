@@ -9,12 +9,15 @@ from __future__ import annotations
 from keras import ops
 
 from tfpanoptic.ops.argmax import largest
+from tfpanoptic.ops.chunks import map_chunks
 from tfpanoptic.ops.device_operators import is_for_devices
 from tfpanoptic.ops.gather import gather
 from tfpanoptic.ops.resize import resize_bilinear, source_positions
 
 # Rows of one strip. Own choice: 8 rows of 640 pixels and 134 channels are 2.7 MB.
 STRIP = 8
+# Numbers of one strip on a device, where a loop copies all that it has stacked for each strip: 16 MB.
+ON_DEVICE = 2**22
 
 
 def best_channel(logits, size, align_corners: bool):
@@ -35,23 +38,26 @@ def best_channel(logits, size, align_corners: bool):
     height, width = size
     if is_for_devices() and not isinstance(width, int):
         return tuple(ops.squeeze(maps, -1) for maps in _best(resize_bilinear(logits, size, align_corners)))
-    strips = (height + (STRIP - 1)) // STRIP
+    strip = STRIP
+    if is_for_devices() and isinstance(depth, int):
+        strip = min(max(ON_DEVICE // (width * depth), STRIP), height)
+    strips = (height + (strip - 1)) // strip
     top, bottom, down = _neighbours(height, low_height, align_corners)
     lines = ops.reshape(logits, (-1, low_width, depth))  # [B * h, w, K]
     # The last strip repeats the last row.
-    rows = ops.minimum(ops.arange(strips * STRIP, dtype="int32"), height - 1)
+    rows = ops.minimum(ops.arange(strips * strip, dtype="int32"), height - 1)
     image = ops.reshape(ops.arange(batch, dtype="int32") * low_height, (-1, 1))
-    upper, lower = (ops.reshape(image + gather(line, rows), (-1, 1, STRIP)) for line in (top, bottom))
-    share = ops.tile(ops.reshape(gather(down, rows), (-1, 1, STRIP, 1, 1)), (batch, 1, 1, 1, 1))
+    upper, lower = (ops.reshape(image + gather(line, rows), (-1, 1, strip)) for line in (top, bottom))
+    share = ops.tile(ops.reshape(gather(down, rows), (-1, 1, strip, 1, 1)), (batch, 1, 1, 1, 1))
 
-    def best_of_strip(strip):
-        upper, lower, share = strip
-        mixed = _mixed(gather(lines, upper), gather(lines, lower), share)  # [1, STRIP, w, K]
+    def best_of_strip(neighbours):
+        upper, lower, share = neighbours
+        mixed = _mixed(gather(lines, upper), gather(lines, lower), share)  # [1, strip, w, K]
         # The rows are in place already: this moves the columns alone.
-        return _best(resize_bilinear(mixed, (STRIP, width), align_corners))
+        return _best(resize_bilinear(mixed, (strip, width), align_corners))
 
-    channel, log_sum_exp = ops.map(best_of_strip, (upper, lower, share))  # [B * strips, 1, STRIP, W, 1]
-    return tuple(ops.reshape(maps, (batch, strips * STRIP, width))[:, :height] for maps in (channel, log_sum_exp))
+    channel, log_sum_exp = map_chunks(best_of_strip, (upper, lower, share))  # [B * strips, 1, strip, W, 1]
+    return tuple(ops.reshape(maps, (batch, strips * strip, width))[:, :height] for maps in (channel, log_sum_exp))
 
 
 def _best(logits):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from keras import ops
 
+from tfpanoptic.ops.chunks import map_chunks
 from tfpanoptic.ops.roi_windows import Windows, by_tiles, chunk_of, chunks_of, over_tiles, tile_of, windows_of_boxes
 from tfpanoptic.ops.scatter import add_rows
 
@@ -78,7 +79,7 @@ def _pooled(table, windows: Windows, size: int, sampling_ratio: int):
 
         return over_tiles(chunk, add_tile, ops.zeros((together, size * size, depth), "float32"))
 
-    pooled = ops.map(pool_chunk, ops.arange(chunks, dtype="int32"))
+    pooled = map_chunks(pool_chunk, ops.arange(chunks, dtype="int32"))
     return ops.reshape(pooled, (chunks * together, size * size * depth))[:count]
 
 
