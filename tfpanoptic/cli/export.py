@@ -13,8 +13,8 @@ from tfpanoptic.cli.quiet_tensorflow import import_tensorflow
 from tfpanoptic.errors import InputError
 from tfpanoptic.settings.overrides import is_override
 
-# What `--verify` alone means.
-OWN_IMAGES = "val"
+# What `--verify` alone means, and on how many images it compares.
+OWN_IMAGES, IMAGES = "val", 40
 
 
 class ExportCommand(TyperCommand):
@@ -35,7 +35,7 @@ def export(
         list[str] | None,
         typer.Argument(help="Settings to change: model.postprocess.key=value, test_time.flip=true."),
     ] = None,
-    format: Annotated[str, typer.Option(help="What to write: a format that `models` lists.")] = "saved_model",
+    format: Annotated[str, typer.Option(help="saved_model, litert or onnx.")] = "saved_model",
     quantize: Annotated[
         str | None, typer.Option(help="Numbers of the network: none, float16, dynamic or int8, where the format can.")
     ] = None,
@@ -54,7 +54,9 @@ def export(
             "train, nuclei, shapes, a folder with images/, panoptic/ and panoptic.json, another run, or photos.",
         ),
     ] = None,
-    images: Annotated[int, typer.Option("-n", min=1, help="Compare on so many images, the first ones.")] = 40,
+    images: Annotated[
+        int | None, typer.Option("-n", min=1, help="Compare on so many images, the first ones; by default 40.")
+    ] = None,
     max_drop: Annotated[
         float | None,
         typer.Option(
@@ -81,8 +83,11 @@ def export(
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if calibrate is not None and quantize != "int8":
         raise InputError("--calibrate is for --quantize int8")
-    if max_drop is not None and verify is None:
-        raise InputError("--max-drop is for --verify")
+    for option, value in (("--max-drop", max_drop), ("-n", images)):
+        if value is not None and verify is None:
+            raise InputError(f"{option} is for --verify")
+    images = images or IMAGES
+    config, _, _ = read_settings(run, overrides or ())
     if out is None and not run.is_dir():
         raise InputError(f"--out: expected what to write, as {run} is no run folder of yours")
     target = out or run / default_name(format, quantize)
@@ -90,7 +95,6 @@ def export(
     require_outside(target, [run])
     if verify is not None:
         hide_gpus()
-    config, _, _ = read_settings(run, overrides or ())
     for line in RunFolder(config.parent).tuned_lines(overrides or ()):
         print(line, file=sys.stderr)
     segmenter = PanopticSegmenter.from_preset(run, overrides or ())

@@ -35,7 +35,7 @@ Quantize = Literal["none", "float16", "dynamic", "int8"]
 # Photos that say in which range the numbers of a network lie. Own choice: 24 photos of nuclei cost 0.1 points of PQ.
 CALIBRATION_PHOTOS = 24
 SIGNATURE = "serving_default"
-# Layers whose outputs are what the heads say.
+# Layers whose outputs are what the heads say, beside the `category_layers` of the architecture.
 HEADS = r".*/(predict|logits|class_logits|mask_logits|deltas|objectness|offset)(_\d+)?/"
 
 
@@ -73,7 +73,7 @@ def export_litert(
     photos = _calibration(segmenter, calibration, metadata) if quantize == "int8" else ()
     model = without_zeros(float32_model(graph))
     if quantize != "none":
-        model = _quantized(model, segmenter.infer_network.name, quantize, photos)
+        model = _quantized(model, segmenter, quantize, photos)
     replace_file(out, with_metadata(model, metadata))
 
 
@@ -107,14 +107,16 @@ def float32_model(graph: Any) -> bytes:
             raise WorkFailed(f"the model does not convert to LiteRT ({str(error).partition(chr(10))[0]})") from error
 
 
-def _quantized(model: bytes, network: str, quantize: str, photos: Sequence[dict[str, np.ndarray]]) -> bytes:
+def _quantized(model: bytes, segmenter, quantize: str, photos: Sequence[dict[str, np.ndarray]]) -> bytes:
     """The model with the network's weights in fewer bits; what post-processing computes is left alone."""
     from ai_edge_quantizer import qtyping, quantizer
 
     operations = qtyping.TFLOperationName
     layers = (operations.CONV_2D, operations.DEPTHWISE_CONV_2D, operations.FULLY_CONNECTED)
     work = quantizer.Quantizer(bytearray(model))
-    scope = rf"{re.escape(network)}(_\d+)?/"
+    scope = rf"{re.escape(segmenter.infer_network.name)}(_\d+)?/"
+    declared = segmenter.experiment.architecture.category_layers
+    heads = [HEADS, *(r"(_\d+)?/".join(map(re.escape, (*layer.path.split("/"), ""))) for layer in declared)]
     for layer in layers:
         if quantize == "float16":
             _as_float16(work, scope, layer)
@@ -123,7 +125,8 @@ def _quantized(model: bytes, network: str, quantize: str, photos: Sequence[dict[
         else:
             work.add_static_config(regex=scope, operation_name=layer, activation_num_bits=8, weight_num_bits=8)
             # 8-bit heat maps have plateaus, whose peaks are arbitrary.
-            work.update_quantization_recipe(regex=scope + HEADS, operation_name=layer, algorithm_key="no_quantize")
+            for head in heads:
+                work.update_quantization_recipe(regex=scope + head, operation_name=layer, algorithm_key="no_quantize")
     with quiet():
         ranges = _ranges(work, photos) if quantize == "int8" else None
         return bytes(work.quantize(ranges).quantized_model)

@@ -73,6 +73,8 @@ def notes(v: Verification) -> list[str]:
             f"the export's size is {v.size[0]} x {v.size[1]}; {v.shrunk} of {counted(v.images, 'image')} "
             f"were shrunk and {v.padded} got more padding than in the model, which sees those otherwise"
         )
+    if v.agreement["all"]["pq"] is None:
+        lines.append("neither the model nor the export finds a segment in any image, so nothing is compared")
     return [*lines, *_judgement(v)]
 
 

@@ -38,7 +38,9 @@ class Segmenter:
 
     def __init__(self, path: str | Path, threads: int | None = None):
         if threads is not None and (not isinstance(threads, int) or threads < 1):
-            raise InputError(f"threads: expected at least 1, found {threads!r}")
+            raise InputError(f"threads: expected an integer, at least 1, found {threads!r}")
+        if not isinstance(path, (str, Path)):
+            raise InputError(f"path: expected the path of a file, found {type(path).__name__}")
         path = Path(path)
         runtime = RUNTIMES.get(path.suffix.lower())
         if runtime is None:

@@ -52,6 +52,8 @@ class TiledSegmenter:
 
     def __init__(self, segmenter: PanopticSegmenter, tile: int, overlap: int | None = None):
         require_tensorflow("TiledSegmenter")
+        if not isinstance(segmenter, PanopticSegmenter):
+            raise InputError(f"segmenter: expected a PanopticSegmenter, found {type(segmenter).__name__}")
         self.segmenter, self.tile = segmenter, tile
         self.overlap = require_tile(tile, overlap, self.experiment.grid, self.experiment.input)
 

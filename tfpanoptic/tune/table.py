@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tfpanoptic.export.quantities import counted
 from tfpanoptic.settings.tuned import SECTION
 from tfpanoptic.tune.run import gains, moved
 
@@ -28,8 +29,8 @@ def print_tuning(result: dict[str, Any], dry_run: bool) -> None:
         print(f"{name:<10}{_gain(result[key])}")
     seconds = result["seconds"]
     print(
-        f"{result['trials']} combinations of values in {seconds['trials']:.0f} s; the network, once for each image, "
-        f"{seconds['network']:.0f} s"
+        f"{counted(result['trials'], 'combination')} of values in {seconds['trials']:.0f} s; the network, once for each "
+        f"image, {seconds['network']:.0f} s"
     )
     if held_back < FEW:
         print(f"few images: {held_back} held back say little; better {FEW} or more")
