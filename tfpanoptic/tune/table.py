@@ -27,10 +27,10 @@ def print_tuning(result: dict[str, Any], dry_run: bool) -> None:
     print()
     for name, key in (("tuned on", "tuned_on"), ("held back", "held_back"), ("all", "all")):
         print(f"{name:<10}{_gain(result[key])}")
-    seconds = result["seconds"]
+    seconds, combinations = result["seconds"], counted(result["trials"], "combination")
     print(
-        f"{counted(result['trials'], 'combination')} of values in {seconds['trials']:.0f} s; the network, once for each "
-        f"image, {seconds['network']:.0f} s"
+        f"{combinations} of values in {seconds['trials']:.0f} s; the network, once for each image, "
+        f"{seconds['network']:.0f} s"
     )
     if held_back < FEW:
         print(f"few images: {held_back} held back say little; better {FEW} or more")
