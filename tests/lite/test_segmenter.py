@@ -271,7 +271,7 @@ def test_results_stay_when_the_next_photo_is_seen(any_path):
 
 @pytest.mark.parametrize("threads", [0, -1, 1.5, "2"])
 def test_a_wrong_number_of_threads_is_told(any_path, threads):
-    with pytest.raises(InputError, match="threads: expected at least 1, found"):
+    with pytest.raises(InputError, match="threads: expected an integer, at least 1, found"):
         Segmenter(any_path, threads)
 
 
