@@ -7,7 +7,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tests.architectures import experiments
-from tests.test_architectures import LONG
+from tests.test_architectures import LONG, made
 from tfpanoptic.errors import InputError, WorkFailed
 from tfpanoptic.evaluation.measures.panoptic_quality import count, summarize
 from tfpanoptic.export.litert import export_litert
@@ -140,8 +140,7 @@ def test_int8_takes_training_photos_by_default(model, tmp_path, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LONG)
 def test_every_architecture_gives_what_segment_gives_at_any_and_at_one_size(name, tmp_path):
-    keras.utils.set_random_seed(0)
-    model = experiments.segmenter(name)
+    model, _ = made(name)
     export_litert(model, tmp_path / "any.tflite")
     height, width = experiments.CROPS[name]
     export_litert(model, tmp_path / "fixed.tflite", size=(height, width))

@@ -15,7 +15,7 @@ from tfpanoptic.data.dataset import read_image
 from tfpanoptic.data.nuclei import nuclei
 from tfpanoptic.data.spread import spread
 from tfpanoptic.environment import describe_environment
-from tfpanoptic.errors import WorkFailed
+from tfpanoptic.errors import InputError, WorkFailed
 from tfpanoptic.export.artefact import format_of
 from tfpanoptic.export.process import available_cores, run_worker
 from tfpanoptic.export.verification import Latency
@@ -132,7 +132,7 @@ def _measured(
     with tempfile.TemporaryDirectory() as scratch:
         try:
             answer = run_worker(job, Path(scratch), _WORKER)
-        except WorkFailed as error:
+        except (InputError, WorkFailed) as error:
             return {**row, "failed": str(error)}
     latency = Latency.of(answer["seconds"], answer["first_seconds"])
     return {

@@ -106,7 +106,7 @@ def verify(
 def require_comparable(
     segmenter, images: Dataset | Sequence[str | Path], limit: int | None = None, max_drop: float | None = None
 ) -> None:
-    """Checks what an export is to be compared on, before there is one. The headers of the files alone are read.
+    """Checks what an export is to be compared on, before there is one: that each image can be read.
 
     Args: as in `verify`.
 
@@ -121,6 +121,7 @@ def require_comparable(
     for photo in photos:
         with open_image(_file(photo)) as image:
             require_bounded(str(_file(photo)), image.size[::-1], segmenter.experiment.input)
+        read_image(_file(photo), segmenter.experiment.input.deep_grey)
 
 
 def _photos(images: Dataset | Sequence[str | Path], limit: int | None) -> list[Any]:
