@@ -9,7 +9,7 @@ import pytest
 
 from tests.lite import exported
 from tfpanoptic.bench import bench as module
-from tfpanoptic.errors import WorkFailed
+from tfpanoptic.errors import InputError, WorkFailed
 from tfpanoptic.export import FORMATS
 from tfpanoptic.export.format import Format
 from tfpanoptic.lite.metadata import with_metadata
@@ -32,6 +32,8 @@ def jobs(monkeypatch):
         given.append(job)
         if job.threads == 13:
             raise WorkFailed(f"{job.path}: the process that runs it as {job.format} was ended by SIGKILL")
+        if job.threads == 14:
+            raise InputError("a.png: more pixels than it takes")
         seconds = [0.001 * (call + 1) for call in range(job.calls)]
         memory = {"memory_opened": 100_000_000, "memory_peak": 300_000_000}
         opened = {"first_seconds": 2.0, "open_seconds": 3.0, "device": "CPU", "runtime": {"tensorflow": "2.20"}}
@@ -79,10 +81,10 @@ def test_the_photos_have_the_size_of_the_row(run, tiny_run, jobs, monkeypatch):
 
 
 def test_a_measurement_that_fails_leaves_the_others_and_the_exit_code_is_1(run, tiny_run, jobs):
-    options = ["--format", "keras", "--size", "64", "--threads", "13", "--threads", "1"]
+    options = ["--format", "keras", "--size", "64", "--threads", "13", "--threads", "14", "--threads", "1"]
     code, out, err = run("bench", tiny_run, *options)
-    assert code == 1 and "failed: 1 of 2 measurements" in err
-    assert "was ended by SIGKILL" in out and len(jobs) == 2
+    assert code == 1 and "failed: 2 of 3 measurements" in err
+    assert "was ended by SIGKILL" in out and "more pixels than it takes" in out and len(jobs) == 3
 
 
 def test_exports_are_fixed_to_each_size_only_where_that_is_asked(run, tiny_run, jobs, tmp_path):

@@ -70,7 +70,10 @@ def test_a_photo_that_is_none_or_too_large_is_told_before_the_export_runs(export
     monkeypatch.setattr(module, "run_worker", run)
     (tmp_path / "none.png").write_bytes(b"no image")
     Image.new("1", (8000, 4001)).save(tmp_path / "large.png")
-    for name, words in (("none.png", "not an image"), ("large.png", "4001 x 8000 pixels are more than the 32 million")):
+    Image.effect_noise((90, 90), 50).save(tmp_path / "cut.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:2000])
+    large = "4001 x 8000 pixels are more than the 32 million"
+    for name, words in (("none.png", "not an image"), ("large.png", large), ("cut.png", "damaged or cut short")):
         with pytest.raises(InputError, match=f"{name}: .*{words}"):
             verify(*exported, images=[tmp_path / name])
     with pytest.raises(InputError, match="no image to compare on"):
