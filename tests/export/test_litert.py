@@ -1,13 +1,12 @@
 import zipfile
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
 from tests.architectures import experiments
-from tests.test_architectures import LONG, made
+from tests.test_architectures import LONG
 from tfpanoptic.errors import InputError, WorkFailed
 from tfpanoptic.evaluation.measures.panoptic_quality import count, summarize
 from tfpanoptic.export.litert import export_litert
@@ -34,8 +33,7 @@ def agreement(model: PanopticSegmenter, exported: Segmenter, images) -> float:
 @pytest.fixture(scope="module")
 def model():
     """With aligned corners: with half-pixel centres, pixels at the border are equal, and so are peaks there."""
-    keras.utils.set_random_seed(0)
-    return experiments.segmenter("panoptic_deeplab")
+    return experiments.finding("panoptic_deeplab")
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +138,7 @@ def test_int8_takes_training_photos_by_default(model, tmp_path, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LONG)
 def test_every_architecture_gives_what_segment_gives_at_any_and_at_one_size(name, tmp_path):
-    model, _ = made(name)
+    model = experiments.finding(name)
     export_litert(model, tmp_path / "any.tflite")
     height, width = experiments.CROPS[name]
     export_litert(model, tmp_path / "fixed.tflite", size=(height, width))

@@ -1,12 +1,11 @@
 import sys
 
-import keras
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.architectures import experiments
-from tests.architectures.experiments import CROPS, MODELS
+from tests.architectures.experiments import CROPS, MODELS, finding
 from tfpanoptic.errors import InputError, WorkFailed
 from tfpanoptic.export import FORMATS
 from tfpanoptic.export import onnx as exporter
@@ -29,20 +28,9 @@ def photo(height: int, width: int) -> np.ndarray:
     return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
 
 
-def segmenter(name: str):
-    """A model with every part at work: a fresh residual branch multiplies by 0."""
-    keras.utils.set_random_seed(0)
-    model = experiments.segmenter(name)
-    random = np.random.default_rng(1)
-    for weight in model.weights:
-        if weight.path.split("/")[-1] in ("gamma", "moving_variance"):
-            weight.assign(random.uniform(0.8, 1.2, weight.shape))
-    return model
-
-
 @pytest.fixture(scope="module")
 def toy():
-    return segmenter("toy")
+    return finding("toy")
 
 
 def assert_same_segments(path, model, image) -> None:
@@ -57,7 +45,7 @@ def assert_same_segments(path, model, image) -> None:
 # UPSNet converts for one size only.
 @pytest.mark.parametrize("name", slow({"toy"}, but="upsnet"))
 def test_a_file_for_any_size_gives_what_segment_gives(name, tmp_path):
-    model, path = segmenter(name), tmp_path / "model.onnx"
+    model, path = finding(name), tmp_path / "model.onnx"
     export_onnx(model, path)
     for size in ((70, 93), (90, 61)):
         assert_same_segments(path, model, photo(*size))
@@ -65,7 +53,7 @@ def test_a_file_for_any_size_gives_what_segment_gives(name, tmp_path):
 
 @pytest.mark.parametrize("name", slow({"toy"}))
 def test_a_file_for_one_size_gives_what_segment_gives(name, tmp_path):
-    model, path, size = segmenter(name), tmp_path / "model.onnx", tuple(CROPS[name])
+    model, path, size = finding(name), tmp_path / "model.onnx", tuple(CROPS[name])
     export_onnx(model, path, size=size)
     assert_same_segments(path, model, photo(*size))
     (image, valid_size) = onnxruntime.InferenceSession(path).get_inputs()
