@@ -63,6 +63,11 @@ def system_reason(error: OSError) -> str:
     return f"{place}{error.strerror or error}"
 
 
+def first_line(error: BaseException) -> str:
+    """What an error of another library says, in one line; its class where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 # Takes the problems that a reader meets: a code for their kind, and a message that does not name the file.
 Sink = Callable[[str, str], None]
 

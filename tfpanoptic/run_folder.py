@@ -26,6 +26,7 @@ from tfpanoptic.environment import describe_environment
 from tfpanoptic.errors import InputError, unwritten
 from tfpanoptic.experiment import Experiment
 from tfpanoptic.settings.overrides import require_changeable
+from tfpanoptic.settings.precision import PRECISIONS
 from tfpanoptic.settings.tuned import TunedSettings, read_tuned
 
 # Exports of all formats and precisions by the names that they have by default, and their reports.
@@ -33,8 +34,11 @@ EXPORTS = tuple(
     f"{name}{report}"
     for name in (
         "saved_model",
-        *(f"litert{precision}.tflite" for precision in ("", "_float16", "_dynamic", "_int8")),
-        *(f"onnx{precision}.onnx" for precision in ("", "_float16", "_dynamic", "_int8")),
+        *(
+            f"{format}{'' if precision == 'none' else f'_{precision}'}.{suffix}"
+            for format, suffix in (("litert", "tflite"), ("onnx", "onnx"))
+            for precision in PRECISIONS
+        ),
     )
     for report in ("", ".verify.json", ".verify.md")
 )

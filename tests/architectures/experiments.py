@@ -144,8 +144,8 @@ def segmenter(name: str, weights: Path | None = None, **training):
     return model
 
 
-def finding(name: str):
-    """A model of random weights that finds things: a fresh residual branch multiplies by 0, a heat map may be cold."""
+def working(name: str):
+    """A model of random weights with every part at work: a fresh residual branch multiplies by 0, a statistic is 0."""
     import keras
     import numpy as np
 
@@ -155,6 +155,15 @@ def finding(name: str):
     for weight in model.weights:
         if weight.path.split("/")[-1] in ("gamma", "moving_variance"):
             weight.assign(random.uniform(0.8, 1.2, weight.shape))
+    return model
+
+
+def finding(name: str):
+    """Such a model that finds things: its heat map may be cold."""
+    import numpy as np
+
+    model = working(name)
+    for weight in model.weights:
         if weight.path == "center_head/predict/kernel":
             weight.assign(np.abs(weight.numpy()))
     return model

@@ -1,19 +1,15 @@
-"""Files that `lite` runs, made without the exporters: a model's graph, and metadata of one's own."""
+"""What `lite` runs: a model's graph in either form, and metadata of one's own."""
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
 
-import tensorflow as tf
-
 from tests.architectures import experiments
-from tfpanoptic.export.device_graph import device_graph
+from tfpanoptic.export.device_graph import device_graph, device_metadata
+from tfpanoptic.export.litert import float32_model
 from tfpanoptic.lite.metadata import Metadata
 from tfpanoptic.segmenter import PanopticSegmenter
 from tfpanoptic.settings.input_size import InputConfig
-from tfpanoptic.settings.sizes import InputPolicy
-from tfpanoptic.version import __version__
 
 
 def with_policy(segmenter: PanopticSegmenter, **policy) -> PanopticSegmenter:
@@ -26,26 +22,13 @@ def with_policy(segmenter: PanopticSegmenter, **policy) -> PanopticSegmenter:
 
 def metadata_of(segmenter: PanopticSegmenter, canvas: tuple[int, int] | None, **policy) -> Metadata:
     """What an export of the model says, for a canvas of fixed size or any, with settings of the policy changed."""
-    experiment = segmenter.experiment
-    return Metadata(
-        architecture=experiment.architecture.name,
-        categories=segmenter.categories,
-        input=replace(InputPolicy(**experiment.input.model_dump()), **policy),
-        grid=experiment.grid,
-        size=canvas,
-        quantize="none",
-        versions={"tfpanoptic": __version__},
-        licence=None,
-        config=experiment.to_yaml(),
-    )
+    metadata = device_metadata(segmenter, canvas, "none")
+    return replace(metadata, input=replace(metadata.input, **policy))
 
 
 def litert(segmenter: PanopticSegmenter, size: tuple[int, int] | None) -> bytes:
     """The model's graph in LiteRT's format, float32."""
-    graph = device_graph(segmenter, size)
-    with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(graph, folder, signatures={"serving_default": graph.serve})
-        return tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+    return float32_model(device_graph(segmenter, size))
 
 
 def onnx(segmenter: PanopticSegmenter, size: tuple[int, int] | None, metadata: Metadata) -> bytes:

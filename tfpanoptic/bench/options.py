@@ -9,13 +9,12 @@ from tfpanoptic.bench.worker import KERAS
 from tfpanoptic.data.encoded_image import MOST_DECODED
 from tfpanoptic.errors import InputError
 from tfpanoptic.export import FORMATS
+from tfpanoptic.settings.precision import PRECISIONS
 
 # Measured where nothing is named: what needs no long conversion.
 FORMATS_BY_DEFAULT = (KERAS, "saved_model")
 SIZE = (512, 512)
 RUNS = 20
-# What `quantize` may be; a format may have fewer.
-PRECISIONS = ("none", "float16", "dynamic", "int8")
 
 
 @dataclass(frozen=True)

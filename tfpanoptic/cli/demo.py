@@ -65,10 +65,11 @@ def command() -> str:
 
 def _copy_photos(experiment, folder: Path) -> list[Path]:
     """A few validation photos as plain files, for `predict`."""
+    from tfpanoptic.data.spread import spread
+
     folder.mkdir(parents=True)
     records = experiment.load_data("val").records
-    records = records[:: len(records) // PHOTOS][:PHOTOS]
-    return [Path(shutil.copy(record.image_path, folder / record.file_name)) for record in records]
+    return [Path(shutil.copy(record.image_path, folder / record.file_name)) for record in spread(records, PHOTOS)]
 
 
 def _train_and_use(experiment, out: Path, photos: list[Path], quick: bool) -> None:

@@ -16,12 +16,12 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 
 from tfpanoptic.atomic import replace_file
-from tfpanoptic.errors import InputError, WorkFailed
+from tfpanoptic.errors import InputError, WorkFailed, first_line
 from tfpanoptic.export.format import Format, require_new_file
 from tfpanoptic.export.zeros import without_zeros
 from tfpanoptic.lite import Segmenter
@@ -29,9 +29,9 @@ from tfpanoptic.lite.metadata import Metadata, with_metadata
 from tfpanoptic.lite.runtimes import IMAGE, VALID_SIZE
 from tfpanoptic.lite.sizes import prepare
 from tfpanoptic.result import PanopticResult
+from tfpanoptic.settings.precision import PRECISIONS, Precision
 from tfpanoptic.settings.sizes import require_bounded
 
-Quantize = Literal["none", "float16", "dynamic", "int8"]
 # Photos that say in which range the numbers of a network lie. Own choice: 24 photos of nuclei cost 0.1 points of PQ.
 CALIBRATION_PHOTOS = 24
 SIGNATURE = "serving_default"
@@ -44,7 +44,7 @@ def export_litert(
     out: str | Path,
     overwrite: bool = False,
     size: tuple[int, int] | None = None,
-    quantize: Quantize = "none",
+    quantize: Precision = "none",
     calibration: Sequence[np.ndarray] | None = None,
 ) -> None:
     """Writes the file.
@@ -79,8 +79,8 @@ def export_litert(
 
 def _require_options(out: Path, overwrite: bool, quantize: str) -> None:
     require_new_file(out, ".tflite", overwrite)
-    if quantize not in get_args(Quantize):
-        raise InputError(f"quantize: expected one of {', '.join(get_args(Quantize))}, found {quantize!r}")
+    if quantize not in PRECISIONS:
+        raise InputError(f"quantize: expected one of {', '.join(PRECISIONS)}, found {quantize!r}")
     if quantize != "none":
         try:
             import ai_edge_quantizer  # noqa: F401
@@ -99,12 +99,12 @@ def float32_model(graph: Any) -> bytes:
         try:
             tf.saved_model.save(graph, folder, signatures={SIGNATURE: graph.serve})
         except tf.errors.OpError as error:
-            reason = str(error).partition("\n")[0]
-            raise WorkFailed(f"{folder}: the model cannot be written there on its way ({reason})") from None
+            said = first_line(error)
+            raise WorkFailed(f"{folder}: the model cannot be written there on its way ({said})") from None
         try:
             return tf.lite.TFLiteConverter.from_saved_model(folder).convert()
         except Exception as error:  # the converter's own class is not public
-            raise WorkFailed(f"the model does not convert to LiteRT ({str(error).partition(chr(10))[0]})") from error
+            raise WorkFailed(f"the model does not convert to LiteRT ({first_line(error)})") from error
 
 
 def _quantized(model: bytes, segmenter, quantize: str, photos: Sequence[dict[str, np.ndarray]]) -> bytes:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from tfpanoptic.atomic import replace_file
-from tfpanoptic.errors import InputError, WorkFailed
+from tfpanoptic.errors import InputError, WorkFailed, first_line
 from tfpanoptic.export.format import Format, require_new_file
 from tfpanoptic.export.litert import float32_model, quiet
 from tfpanoptic.lite import Segmenter
@@ -67,9 +67,10 @@ def export_onnx(segmenter, out: str | Path, overwrite: bool = False, size: tuple
         content = model.SerializeToString()
         agreement = _agreement(content, graph, metadata)
     except Exception as error:  # those of tf2onnx, onnx and onnxruntime have no class in common
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         advice = "; one of a fixed size may: give a size" if size is None else ""
-        raise WorkFailed(f"{out}: this {metadata.architecture} does not convert to ONNX{advice} ({reason})") from error
+        raise WorkFailed(
+            f"{out}: this {metadata.architecture} does not convert to ONNX{advice} ({first_line(error)})"
+        ) from error
     if agreement < AGREEMENT:
         found = f"its segments of a photo have a PQ of {agreement:.3f} against the model's"
         raise WorkFailed(f"{out}: not written, {found}; expected at least {AGREEMENT}")

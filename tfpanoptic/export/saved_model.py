@@ -26,7 +26,7 @@ import numpy as np
 
 from tfpanoptic.atomic import new_folder
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.errors import InputError, WorkFailed
+from tfpanoptic.errors import InputError, WorkFailed, first_line
 from tfpanoptic.export.format import Format
 from tfpanoptic.export.origin import describe_origin
 from tfpanoptic.result import PanopticResult
@@ -75,7 +75,7 @@ def export_saved_model(segmenter, out: str | Path, overwrite: bool = False) -> N
             tf.saved_model.save(served, str(folder), signatures=functions)
             write_warm_up(folder)
         except tf.errors.OpError as error:
-            raise WorkFailed(f"{out}: cannot be written ({_first_line(error)})") from None
+            raise WorkFailed(f"{out}: cannot be written ({first_line(error)})") from None
 
 
 def _write_assets(segmenter, folder: Path) -> list[Path]:
@@ -117,7 +117,7 @@ def open_saved_model_batch(
         loaded = tf.saved_model.load(str(path))
         serve = loaded.signatures["serving_default"]
     except (OSError, ValueError, LookupError, RuntimeError, tf.errors.OpError) as error:
-        raise InputError(f"{path}: damaged ({_first_line(error)}); {_EXPECTED}") from None
+        raise InputError(f"{path}: damaged ({first_line(error)}); {_EXPECTED}") from None
 
     def segment(images: np.ndarray) -> list[PanopticResult]:
         served = serve(image=tf.constant(images))
@@ -144,7 +144,7 @@ def _read_assets(path: Path) -> CategoryTable:
         version, by = written["format_version"], written["tfpanoptic"]
         table = CategoryTable.from_json(categories)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path / 'assets'}: damaged ({_first_line(error)}); {_EXPECTED}") from None
+        raise InputError(f"{path / 'assets'}: damaged ({first_line(error)}); {_EXPECTED}") from None
     if version != FORMAT_VERSION:
         raise InputError(
             f"{path}: a SavedModel of version {version}, written by tfpanoptic {by}; "
@@ -158,10 +158,6 @@ def _asset(path: Path, name: str) -> str:
         return (path / "assets" / name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         raise InputError(f"{path / 'assets' / name}: cannot be read; {_EXPECTED}") from None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def read_segments(panoptic: np.ndarray, segments: np.ndarray, categories: CategoryTable) -> SegmentMap:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tfpanoptic.errors import InputError, WorkFailed
+from tfpanoptic.errors import InputError, WorkFailed, first_line
 from tfpanoptic.lite.metadata import Metadata, metadata_of_properties, read_metadata
 
 # Names of inputs and outputs.
@@ -130,19 +130,15 @@ def _without(package: str, wanted: str, error: ImportError) -> InputError:
     """A runtime that is not installed, or is and does not load."""
     if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] == package.replace("-", "_"):
         return InputError(f"lite needs {package}: pip install {wanted}")
-    return InputError(f"lite needs {package}, which does not load ({_first_line(error)})")
+    return InputError(f"lite needs {package}, which does not load ({first_line(error)})")
 
 
 def _refused(path: Path, error: Exception) -> InputError:
     """A file that a runtime does not take."""
-    reason = f"it has no {error.args[0]}" if isinstance(error, KeyError) else _first_line(error)
+    reason = f"it has no {error.args[0]}" if isinstance(error, KeyError) else first_line(error)
     return InputError(f"{path}: not a model that can be run ({reason}); expected one that tfpanoptic exported")
 
 
 def _failed(path: Path, image: np.ndarray, error: BaseException) -> WorkFailed:
     height, width = image.shape[1:3]
-    return WorkFailed(f"{path}: failed on an input of {height} x {width} ({_first_line(error)})")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return WorkFailed(f"{path}: failed on an input of {height} x {width} ({first_line(error)})")

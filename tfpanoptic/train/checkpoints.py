@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import InputError, first_line
 from tfpanoptic.train.updates import Updates
 
 
@@ -66,6 +66,6 @@ class Checkpoints:
         try:
             self._checkpoint.restore(path).assert_existing_objects_matched().assert_consumed()
         except (AssertionError, IndexError, ValueError, tf.errors.OpError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise InputError(f"{path}: not a checkpoint of this model and optimizer: {reason}") from None
+            said = first_line(error)
+            raise InputError(f"{path}: not a checkpoint of this model and optimizer: {said}") from None
         return int(self.step.numpy())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tfpanoptic.export.quantities import counted
+from tfpanoptic.export.quantities import counted, percent
 from tfpanoptic.settings.tuned import SECTION
 from tfpanoptic.tune.run import gains, moved
 
@@ -23,7 +23,7 @@ def print_tuning(result: dict[str, Any], dry_run: bool) -> None:
     print(f"PQ at each value, on the {tuned_on} images tuned on, the other settings at their best:")
     for setting, points in result["sweep"].items():
         print(f"  {setting.removeprefix(SECTION):<20}{_change(result['settings'][setting])}")
-        print("    " + "  ".join(f"{point['value']}: {_percent(point['pq'])}" for point in points))
+        print("    " + "  ".join(f"{point['value']}: {percent(point['pq'])}" for point in points))
     print()
     for name, key in (("tuned on", "tuned_on"), ("held back", "held_back"), ("all", "all")):
         print(f"{name:<10}{_gain(result[key])}")
@@ -66,7 +66,7 @@ def _change(ends: dict[str, Any]) -> str:
 
 def _gain(part: dict[str, Any]) -> str:
     """Images, PQ before and after, and the gain with its interval."""
-    line = f"{part['images']:>6} images   PQ {_percent(part['before'])} -> {_percent(part['after'])}"
+    line = f"{part['images']:>6} images   PQ {percent(part['before'])} -> {percent(part['after'])}"
     if part["gain"] is None:
         return line
     line += f"   {100 * part['gain']:+.1f}"
@@ -74,7 +74,3 @@ def _gain(part: dict[str, Any]) -> str:
         return line
     low, high = (100 * end for end in part["interval"])
     return f"{line}   (95 % interval {low:+.1f} to {high:+.1f})"
-
-
-def _percent(pq: float | None) -> str:
-    return "-" if pq is None else f"{100 * pq:.1f}"
