@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tests.fixtures.upsnet import scene
+from tfpanoptic.ops.device_operators import for_devices
 from tfpanoptic.ops.view_cells import View, on_cells_of
 from tfpanoptic.postprocess.centers import group_and_merge, panoptic_deeplab_postprocess
 from tfpanoptic.postprocess.instance_logits import best_instance
@@ -29,7 +30,8 @@ THINGS, NUM_CATEGORIES, MAX_CENTERS = (1, 2), 4, 40
 
 def run_in_litert(function, *arrays):
     """The outputs of a function as a model without Flex operations, converted as exports are."""
-    module, concrete = tf.Module(), function.get_concrete_function()
+    with for_devices():
+        module, concrete = tf.Module(), function.get_concrete_function()
     module.function = function
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder, signatures=concrete)

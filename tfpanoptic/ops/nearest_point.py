@@ -7,9 +7,12 @@ coordinates in whole steps, and the rest of a position.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from keras import ops
 
 from tfpanoptic.ops.argmax import argmax
+from tfpanoptic.ops.device_operators import is_for_devices
 from tfpanoptic.ops.lowest import LOWEST
 
 # Pixels of one matrix product. Own choice: 8,192 x 200 distances are 6.5 MB and stay in the cache.
@@ -47,18 +50,29 @@ def nearest_point(positions, points, exists):
     points = ops.round(points / step)
     directions = ops.tile(ops.transpose(points, (0, 2, 1)), (1, 2, 1))  # [B, 2 * D, N]
     bias = ops.where(exists, -0.5 * ops.sum(points * points, axis=-1), LOWEST)  # [B, N]
-    # LiteRT has no loop that stacks within a condition, so each block has the conditions, and the loop is outside.
     some_from = {first: ops.any(exists[:, first:]) for first in (0, *_halves(points.shape[1]))}
 
-    def nearest_of_block(block):
+    def of_block(block, places: int):
         query, at = block
         query = query / ops.take(step, at, axis=0)
         whole = ops.round(query)
         query = ops.concatenate([whole, query - whole], axis=-1)
-        return _nearest(query, ops.take(directions, at, axis=0), ops.take(bias, at, axis=0), some_from)
+        # The nearest point p to q has the largest p.q - |p|**2 / 2.
+        closeness = ops.matmul(query, ops.take(directions[:, :, :places], at, axis=0))
+        return argmax(closeness + ops.take(bias[:, :places], at, axis=0))
 
-    nearest = ops.map(nearest_of_block, (queries, image))  # [B * blocks, BLOCK]
-    return ops.reshape(nearest, (batch, -1))[:, :length]
+    def among(found: Callable, shape):
+        return _among_taken(some_from, points.shape[1], found, lambda: ops.zeros(shape, "int32"))
+
+    blocks_and_images = (queries, image)
+    if is_for_devices():
+        # LiteRT has no loop that stacks within a condition, so each block has the conditions.
+        nearest = ops.map(lambda block: among(lambda places: of_block(block, places), (BLOCK,)), blocks_and_images)
+    else:
+        nearest = among(
+            lambda places: ops.map(lambda block: of_block(block, places), blocks_and_images), ops.shape(queries)[:2]
+        )
+    return ops.reshape(nearest, (batch, -1))[:, :length]  # of [B * blocks, BLOCK]
 
 
 def _halves(places: int) -> list[int]:
@@ -67,29 +81,19 @@ def _halves(places: int) -> list[int]:
     return [half, *_halves(half)] if half >= _FEWEST else []
 
 
-def _nearest(query, directions, bias, some_from: dict):
-    """The nearest point of each row of a block, int32 `[BLOCK]`, among as few places as hold all points.
-
-    The nearest point p to q has the largest p.q - |p|**2 / 2.
+def _among_taken(some_from: dict, places: int, found: Callable, nothing: Callable):
+    """What is found among as few places as hold all points.
 
     Args:
-        query: float32 `[BLOCK, 2 * D]`, in whole steps and the rest.
-        directions: float32 `[2 * D, N]`.
-        bias: float32 `[N]`.
-        some_from: place -> bool, whether a point is there or beyond.
+        some_from: place -> bool, whether a point is there or beyond; for 0 and all `_halves`.
+        places: as many as there are.
+        found: (places) -> what is found among so many, the first ones.
+        nothing: () -> what is found without any point.
     """
-    half = (bias.shape[0] + 1) // 2
+    half = (places + 1) // 2
     if half not in some_from:
-        return ops.cond(
-            some_from[0],
-            lambda: argmax(ops.matmul(query, directions) + bias),
-            lambda: ops.zeros((BLOCK,), "int32"),
-        )
-    return ops.cond(
-        some_from[half],
-        lambda: argmax(ops.matmul(query, directions) + bias),
-        lambda: _nearest(query, directions[:, :half], bias[:half], some_from),
-    )
+        return ops.cond(some_from[0], lambda: found(places), nothing)
+    return ops.cond(some_from[half], lambda: found(places), lambda: _among_taken(some_from, half, found, nothing))
 
 
 def _step(points, exists):
