@@ -9,8 +9,8 @@ import yaml
 from PIL import Image
 
 from tfpanoptic.data import nuclei
-from tfpanoptic.data.dataset import read_image
 from tfpanoptic.export.saved_model import open_saved_model
+from tfpanoptic.photo.pixels import read_image
 from tfpanoptic.segmenter import PanopticSegmenter
 
 # No centre is left, and without one there is no thing.

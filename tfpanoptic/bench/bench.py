@@ -11,7 +11,6 @@ from PIL import Image
 
 from tfpanoptic.bench.options import SIZE, BenchOptions, check_options
 from tfpanoptic.bench.variants import Variant, require_run, variants
-from tfpanoptic.data.dataset import read_image
 from tfpanoptic.data.nuclei import nuclei
 from tfpanoptic.data.spread import spread
 from tfpanoptic.environment import describe_environment
@@ -21,6 +20,7 @@ from tfpanoptic.export.process import available_cores, run_worker
 from tfpanoptic.export.verification import Latency
 from tfpanoptic.export.verify import machine
 from tfpanoptic.export.worker import Job
+from tfpanoptic.photo.pixels import read_image
 from tfpanoptic.predict.files import find_images
 from tfpanoptic.version import __version__
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from tfpanoptic.categories import Category, CategoryTable
+from tfpanoptic.data.segment_png import read_grey_values
 from tfpanoptic.errors import InputError
-from tfpanoptic.photo.image_file import load_pixels, open_image
 from tfpanoptic.segment_map import SegmentMap, extents, relabel, segment_rows
 
 # label id: (name, thing, colour) of the 19 categories that the benchmark evaluates.
@@ -42,7 +42,6 @@ LABELS = {
 IGNORED = frozenset((0, 1, 2, 3, 4, 5, 6, 9, 10, 14, 15, 16, 18, 29, 30))
 # Ids from here on are label * INSTANCES + number.
 INSTANCES = 1000
-GREY_MODES = ("L", "I", "I;16", "I;16L", "I;16B", "I;16N")
 
 
 def cityscapes_categories() -> CategoryTable:
@@ -64,7 +63,7 @@ def read_instance_ids(path: Path, truth: bool) -> SegmentMap:
     Raises:
         InputError: the file is missing or damaged, another kind of image, or has a value of no label.
     """
-    return segments_of_values(path, instance_values(path), truth)
+    return segments_of_values(path, read_grey_values(path), truth)
 
 
 def segments_of_values(path: Path, values: np.ndarray, truth: bool) -> SegmentMap:
@@ -95,19 +94,8 @@ def with_ignored_instances(truth: SegmentMap, path: Path) -> SegmentMap:
     Raises:
         InputError: as `read_instance_ids`.
     """
-    values = instance_values(path)
+    values = read_grey_values(path)
     return SegmentMap(np.where(values >= INSTANCES, values, truth.ids), truth.segments)
-
-
-def instance_values(path: Path) -> np.ndarray:
-    """What the PNG holds, int32 `[H, W]`."""
-    with open_image(path) as image:
-        if image.format != "PNG" or image.mode not in GREY_MODES:
-            raise InputError(
-                f"{path}: expected a 16-bit grey PNG of instance ids, found {image.format} of Pillow mode {image.mode}"
-            )
-        load_pixels(image, str(path))
-        return np.asarray(image).astype(np.int32)
 
 
 def image_key(file_name: str) -> str | None:

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.data.segment_png import read_segment_ids, require_same_ids
+from tfpanoptic.data.segment_png import require_same_ids
+from tfpanoptic.data.shards import read_features
+from tfpanoptic.data.storage import COCO_FILES, Content, Storage
 from tfpanoptic.errors import InputError
 from tfpanoptic.photo.image_file import open_image
-from tfpanoptic.photo.pixels import exif_orientation, read_image, upright_size
-from tfpanoptic.segment_map import SegmentMap
+from tfpanoptic.photo.pixels import exif_orientation, image_pixels, upright_size
+from tfpanoptic.segment_map import SegmentMap, panoptic_labels, relabel, rows_of
 from tfpanoptic.settings.sizes import DeepGrey
 
 # Formats and modes, by Pillow's names, that TensorFlow decodes to the same pixels; MPO is the JPEG of some cameras. It
@@ -36,14 +39,18 @@ class ImageRecord:
     """One image with truth, not yet read.
 
     Attributes:
-        image_path: the photograph.
-        panoptic_path: the PNG of segment ids, id = R + 256 G + 65536 B, 0 for void.
+        image_path: the photograph, or the shard that holds it.
+        panoptic_path: the map of segment ids, 0 for void, or the shard that holds it.
         file_name: the image's name in the dataset's own files.
         image_id: the dataset's own id.
         height: in pixels, upright (after the EXIF orientation).
         width: in pixels.
         segments: structured array `[N]` of dtype `SEGMENT`, with our category ids and the file's areas.
         extra: what else the dataset says of the image.
+        id_map: what becomes of the ids of the file, int32 `[M, 2]`: (one of the file, that of its segment), 0 for one
+            that is void. None where they are the segments' own.
+        storage: how the bytes are stored.
+        offset: where the record begins in the shard, in bytes.
     """
 
     image_path: Path
@@ -54,6 +61,22 @@ class ImageRecord:
     width: int
     segments: np.ndarray
     extra: Mapping[str, Any] = field(default_factory=dict)
+    id_map: np.ndarray | None = None
+    storage: Storage = COCO_FILES
+    offset: int = 0
+
+    @property
+    def image_name(self) -> str:
+        """What messages call the photo."""
+        return self._name(self.image_path)
+
+    @property
+    def panoptic_name(self) -> str:
+        """What messages call the truth."""
+        return self._name(self.panoptic_path)
+
+    def _name(self, path: Path) -> str:
+        return str(path) if self.storage.image_feature is None else f"{path}, image {self.file_name}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,14 +117,38 @@ class Dataset:
         return [f"categories {what}: {', '.join(names)}" for names, what in told if names]
 
 
+def image_content(record: ImageRecord) -> Content:
+    """The photo: its path, or its bytes out of the shard.
+
+    Raises:
+        InputError: there is no such record.
+    """
+    feature = record.storage.image_feature
+    if feature is None:
+        return record.image_path
+    return BytesIO(read_features(record.image_path, record.offset, (feature,))[0])
+
+
+def truth_contents(record: ImageRecord) -> list[Content]:
+    """The parts of the truth: their paths, or their bytes out of the shard.
+
+    Raises:
+        InputError: there is no such record.
+    """
+    if record.storage.image_feature is None:
+        return [record.panoptic_path]
+    return [BytesIO(p) for p in read_features(record.panoptic_path, record.offset, record.storage.truth_features)]
+
+
 def read_record_image(record: ImageRecord, deep_grey: DeepGrey = "high_byte") -> np.ndarray:
     """The upright image of a record, uint8 `[H, W, 3]`, RGB, as `read_image` gives it.
 
     Raises:
         InputError: as `read_image`, or the image is of another size than the dataset says.
     """
-    pixels = read_image(record.image_path, deep_grey)
-    require_size(record.image_path, pixels.shape[:2], record)
+    with open_image(image_content(record), record.image_name) as image:
+        pixels = image_pixels(image, record.image_name, deep_grey)
+    require_size(record.image_name, pixels.shape[:2], record)
     return pixels
 
 
@@ -118,7 +165,7 @@ def require_segments(dataset: Dataset) -> None:
         )
 
 
-def require_size(path: Path, size: tuple[int, int], record: ImageRecord) -> None:
+def require_size(path: Path | str, size: tuple[int, int], record: ImageRecord) -> None:
     """Checks the (height, width) of a file against the record.
 
     Raises:
@@ -137,14 +184,36 @@ def read_segment_map(record: ImageRecord) -> SegmentMap:
     """The truth of one image, as its files hold it.
 
     Raises:
-        InputError: the PNG is missing, unreadable, not RGB, of another size than the annotation says, or holds
+        InputError: the map is missing, unreadable, of another kind, of another size than the annotation says, or holds
             other segment ids than the annotation.
     """
-    path = record.panoptic_path
-    ids = read_segment_ids(path)
-    require_size(path, ids.shape, record)
-    require_same_ids(path, np.unique(ids), record.segments["id"], f"the annotation of {record.file_name}")
+    name = record.panoptic_name
+    ids = record.storage.truth.read(truth_contents(record), (record.height, record.width), name)
+    require_size(name, ids.shape, record)
+    listed = record.segments["id"] if record.id_map is None else record.id_map[:, 0]
+    where = record.panoptic_path if record.storage.image_feature is None else name
+    require_same_ids(where, np.unique(ids), listed[listed != 0], f"the annotation of {record.file_name}")
+    if record.id_map is not None:
+        ids = relabel(ids, *record.id_map.T)
     return SegmentMap(ids, record.segments)
+
+
+def label_table(record: ImageRecord, categories: CategoryTable) -> tuple[np.ndarray, np.ndarray]:
+    """The ids that a record's map of segment ids has and their panoptic-map labels, int32 `[M]`, in ascending order.
+
+    Raises:
+        InputError: more instances of a category than a panoptic map can hold.
+    """
+    try:
+        labels = panoptic_labels(record.segments, categories)
+    except InputError as error:
+        raise InputError(f"{record.panoptic_name}: {error}") from None
+    ids = record.segments["id"]
+    if record.id_map is not None:
+        ids, segment_ids = record.id_map.T
+        labels = np.append(labels, 0)[rows_of(record.segments["id"], segment_ids)].astype(np.int32)  # row -1: void
+    order = np.argsort(ids)
+    return ids[order], labels[order]
 
 
 def read_orientation(record: ImageRecord) -> int:
@@ -155,14 +224,16 @@ def read_orientation(record: ImageRecord) -> int:
     Raises:
         InputError: the image or the PNG is missing, no image, or of another size than the annotation says.
     """
-    with open_image(record.image_path) as image:
+    with open_image(image_content(record), record.image_name) as image:
         orientation = exif_orientation(image)
-        require_size(record.image_path, upright_size(image), record)
+        require_size(record.image_name, upright_size(image), record)
         alike = image.mode in DECODED_ALIKE.get(str(image.format), ())
-    with open_image(record.panoptic_path) as panoptic:
-        if panoptic.format != "PNG":
-            raise InputError(f"{record.panoptic_path}: expected PNG, found {panoptic.format}")
-        require_size(record.panoptic_path, panoptic.size[::-1], record)
+    if record.storage.truth.png:
+        name = record.panoptic_name
+        with open_image(truth_contents(record)[0], name) as panoptic:
+            if panoptic.format != "PNG":
+                raise InputError(f"{name}: expected PNG, found {panoptic.format}")
+            require_size(name, panoptic.size[::-1], record)
     return orientation if alike else BY_PILLOW
 
 

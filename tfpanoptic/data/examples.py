@@ -15,10 +15,16 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfpanoptic.data.dataset import BY_PILLOW, Dataset, check_records, read_orientation, read_record_image
+from tfpanoptic.data.dataset import (
+    BY_PILLOW,
+    Dataset,
+    check_records,
+    label_table,
+    read_orientation,
+    read_record_image,
+)
 from tfpanoptic.data.encoded_image import decoded, upright
-from tfpanoptic.errors import InputError
-from tfpanoptic.segment_map import panoptic_labels
+from tfpanoptic.data.shards import feature_reader
 from tfpanoptic.settings.sizes import DeepGrey
 
 # Image number int64 [] -> uint8 [H, W, 3] and panoptic map int32 [H, W].
@@ -36,9 +42,9 @@ def decoded_bytes(dataset: Dataset) -> int:
 
 
 def file_reader(dataset: Dataset, deep_grey: DeepGrey = "high_byte") -> Reader:
-    """A function of the image number that reads and decodes its two files; for use inside `Dataset.map`.
+    """A function of the image number that reads and decodes its files, or its record; for use inside `Dataset.map`.
 
-    The image is that of `read_record_image`, to the pixel. The function fails, naming the file, where a PNG and its
+    The image is that of `read_record_image`, to the pixel. The function fails, naming the file, where a map and its
     annotation do not hold the same segments.
 
     Args:
@@ -51,24 +57,35 @@ def file_reader(dataset: Dataset, deep_grey: DeepGrey = "high_byte") -> Reader:
             panoptic map can.
     """
     orientation_of = (_known_orientations if len(dataset) <= MOST_HEADERS_AT_ONCE else _later_orientations)(dataset)
-    image_paths = tf.constant([str(record.image_path) for record in dataset.records])
-    panoptic_paths = tf.constant([str(record.panoptic_path) for record in dataset.records])
+    contents_of = _contents_reader(dataset)
+    decode = dataset.records[0].storage.truth.decode
+    names = tf.constant([record.panoptic_name for record in dataset.records])
+    sizes = tf.constant([(record.height, record.width) for record in dataset.records])
     ids, labels = _label_tables(dataset)
     by_pillow = _pillow_reader(dataset, deep_grey)
 
     def read(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         orientation = orientation_of(number)
         with tf.control_dependencies([orientation]):  # a header that is wrong is told by the file's name
+            photo, *truth = contents_of(number)
             image = tf.cond(
-                orientation == BY_PILLOW,
-                lambda: by_pillow(number),
-                lambda: upright(decoded(tf.io.read_file(image_paths[number])), orientation),
+                orientation == BY_PILLOW, lambda: by_pillow(number), lambda: upright(decoded(photo), orientation)
             )
-        rgb = tf.cast(tf.io.decode_png(tf.io.read_file(panoptic_paths[number]), channels=3), tf.int32)
-        pixel_ids = rgb[..., 0] + 256 * rgb[..., 1] + 65536 * rgb[..., 2]
-        return image, _labels_of(pixel_ids, ids[number], labels[number], panoptic_paths[number])
+        pixel_ids = decode(truth, sizes[number])
+        return image, _labels_of(pixel_ids, ids[number], labels[number], names[number])
 
     return read
+
+
+def _contents_reader(dataset: Dataset) -> Callable[[tf.Tensor], list[tf.Tensor]]:
+    """Image number -> bytes of the photo and of each part of the truth, string []."""
+    storage = dataset.records[0].storage
+    if storage.image_feature is not None:
+        places = [(record.image_path, record.offset) for record in dataset.records]
+        return feature_reader(places, (storage.image_feature, *storage.truth_features))
+    image_paths = tf.constant([str(record.image_path) for record in dataset.records])
+    panoptic_paths = tf.constant([str(record.panoptic_path) for record in dataset.records])
+    return lambda number: [tf.io.read_file(image_paths[number]), tf.io.read_file(panoptic_paths[number])]
 
 
 def _known_orientations(dataset: Dataset) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -139,19 +156,16 @@ def memory_reader(dataset: Dataset, deep_grey: DeepGrey = "high_byte") -> Reader
 
 
 def _label_tables(dataset: Dataset) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-    """Each image's segment ids, ascending from 0 for void, and their panoptic labels, int32 `[n, None]`."""
+    """The ids of each image's map, ascending from 0 for void, and their panoptic labels, int32 `[n, None]`."""
     ids: list[Any] = []
     labels: list[Any] = []
     lengths = []
     for record in dataset.records:
-        try:
-            record_labels = panoptic_labels(record.segments, dataset.categories)
-        except InputError as error:
-            raise InputError(f"{record.panoptic_path}: {error}") from None
-        order = np.argsort(record.segments["id"])
-        ids += [[0], record.segments["id"][order]]
-        labels += [[0], record_labels[order]]
-        lengths.append(len(order) + 1)
+        own_ids, own_labels = label_table(record, dataset.categories)
+        void = [] if len(own_ids) and own_ids[0] == 0 else [0]  # an `id_map` may say what void becomes
+        ids += [void, own_ids]
+        labels += [void, own_labels]
+        lengths.append(len(void) + len(own_ids))
     columns = [tf.constant(np.concatenate(column).astype(np.int32)) for column in (ids, labels)]
     return tuple(tf.RaggedTensor.from_row_lengths(column, lengths) for column in columns)  # type: ignore[return-value]
 

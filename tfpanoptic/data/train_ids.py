@@ -15,9 +15,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.data.cityscapes import IGNORED, LABELS, instance_values, labels_of, segments_of_values
+from tfpanoptic.data.cityscapes import IGNORED, LABELS, labels_of, segments_of_values
 from tfpanoptic.data.coco_json import MAX_SEGMENT_ID, PREDICTED_KEYS
-from tfpanoptic.data.segment_png import read_segment_ids
+from tfpanoptic.data.segment_png import read_grey_values, read_segment_ids
 from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import SegmentMap, extents, relabel
 
@@ -129,12 +129,12 @@ def read_predicted_ids(path: Path, truth_path: Path) -> SegmentMap:
     Raises:
         InputError: as `cityscapes.read_instance_ids`; or the prediction is in train ids.
     """
-    values = instance_values(path)
+    values = read_grey_values(path)
     labels = np.unique(labels_of(np.unique(values)))
     strange = not np.isin(labels, [*LABELS, *IGNORED]).all()
     # Beyond 18, train ids have a value for void alone. Most predictions in label ids have more: no truth is read twice.
     if strange or (labels >= len(LABELS)).sum() <= 1:
-        truth = instance_values(truth_path)
+        truth = read_grey_values(truth_path)
         if truth.shape == values.shape:
             found = map_agreement(labels_of(values), labels_of(truth))
             if found.sure or (strange and found.likely):

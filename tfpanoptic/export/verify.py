@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.data.dataset import Dataset, ImageRecord, read_image, read_record_image, read_segment_map
+from tfpanoptic.data.dataset import Dataset, ImageRecord, read_record_image, read_segment_map
 from tfpanoptic.environment import cpu_model, describe_environment
 from tfpanoptic.errors import InputError, WorkFailed
 from tfpanoptic.evaluation.dataset import without_unlabelled
@@ -24,6 +24,7 @@ from tfpanoptic.export.process import available_cores, run_worker
 from tfpanoptic.export.verification import Latency, Limits, Verification
 from tfpanoptic.export.worker import Job, kept
 from tfpanoptic.photo.image_file import open_image
+from tfpanoptic.photo.pixels import read_image
 from tfpanoptic.progress import progress
 from tfpanoptic.segment_map import SegmentMap, relabel
 from tfpanoptic.settings.sizes import network_size, require_bounded, resized_size

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from tfpanoptic.data.dataset import read_image
 from tfpanoptic.environment import describe_environment
 from tfpanoptic.errors import InputError, WorkFailed
 from tfpanoptic.export import FORMATS
 from tfpanoptic.export.memory import peak_memory
+from tfpanoptic.photo.pixels import read_image
 from tfpanoptic.result import PanopticResult
 from tfpanoptic.segment_map import SegmentMap
 from tfpanoptic.settings.input_size import DeepGrey

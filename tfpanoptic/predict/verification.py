@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from tfpanoptic.data.dataset import Dataset, read_image
+from tfpanoptic.data.dataset import Dataset
 from tfpanoptic.data.spread import spread
 from tfpanoptic.export.litert import CALIBRATION_PHOTOS
 from tfpanoptic.export.verification import Verification
 from tfpanoptic.export.verification_table import print_verification, write_report
 from tfpanoptic.export.verify import require_comparable, verify
+from tfpanoptic.photo.pixels import read_image
 from tfpanoptic.predict.files import find_images
 from tfpanoptic.predict.measured_images import measured_images
 
