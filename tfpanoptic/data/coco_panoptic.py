@@ -22,6 +22,7 @@ from tfpanoptic.data.folder_listing import FolderListing
 from tfpanoptic.errors import InputError, SettingError, raise_first
 from tfpanoptic.segment_map import SegmentMap, ids_to_rgb, to_coco_segments
 from tfpanoptic.settings.config import StrictConfig
+from tfpanoptic.settings.dataset import DatasetConfig
 from tfpanoptic.settings.paths import FilePath, PathSetting
 
 
@@ -33,7 +34,7 @@ class CocoSplitConfig(StrictConfig):
     panoptic: FilePath
 
 
-class CocoPanopticConfig(StrictConfig):
+class CocoPanopticConfig(DatasetConfig):
     """A dataset in COCO panoptic format."""
 
     name: Literal["coco_panoptic"] = "coco_panoptic"

@@ -13,13 +13,13 @@ from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.coco_panoptic import read_coco_panoptic
 from tfpanoptic.data.dataset import Dataset
 from tfpanoptic.errors import InputError
-from tfpanoptic.settings.config import StrictConfig
+from tfpanoptic.settings.dataset import DatasetConfig
 
 FOLDER = Path(__file__).parent / "bundled" / "nuclei"
 SPLITS = ("train", "val")
 
 
-class NucleiConfig(StrictConfig):
+class NucleiConfig(DatasetConfig):
     """The bundled nuclei; nothing to set."""
 
     name: Literal["nuclei"] = "nuclei"

@@ -24,7 +24,7 @@ from tfpanoptic.data.coco_panoptic import read_coco_panoptic, write_coco_panopti
 from tfpanoptic.data.dataset import Dataset
 from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import SegmentMap, extents, relabel, segment_rows
-from tfpanoptic.settings.config import StrictConfig
+from tfpanoptic.settings.dataset import DatasetConfig
 from tfpanoptic.settings.paths import FilePath
 
 SPLITS = ("train", "val")
@@ -53,7 +53,7 @@ CROWD_PROBABILITY = 0.3
 VOID_PROBABILITY = 0.5
 
 
-class ShapesConfig(StrictConfig):
+class ShapesConfig(DatasetConfig):
     """Generated scenes."""
 
     name: Literal["shapes"] = "shapes"
