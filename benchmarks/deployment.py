@@ -51,7 +51,7 @@ def exported(name: str, size: tuple[int, int], precisions: list[str], folder: Pa
 
     from tfpanoptic import PanopticSegmenter
     from tfpanoptic.data.dataset import read_image
-    from tfpanoptic.data.nuclei import nuclei
+    from tfpanoptic.data.sets.nuclei import nuclei
     from tfpanoptic.export import FORMATS
     from tfpanoptic.settings.sizes import network_size
 

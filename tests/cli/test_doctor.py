@@ -4,7 +4,7 @@ import shutil
 import pytest
 import yaml
 
-from tfpanoptic.data.nuclei import FOLDER
+from tfpanoptic.data.sets.nuclei import FOLDER
 from tfpanoptic.experiment import DEMO_CONFIG
 
 

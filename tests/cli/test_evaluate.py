@@ -163,7 +163,7 @@ def test_missing_predictions_end_it_unless_allowed(run, files):
 
 
 def test_a_runs_evaluation_has_a_state_that_is_continued(run, tiny_run, tmp_path, monkeypatch):
-    from tfpanoptic.data import nuclei
+    from tfpanoptic.data.sets import nuclei
     from tfpanoptic.experiment import Experiment
 
     few = nuclei.nuclei("val")

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from tfpanoptic.data import nuclei
+from tfpanoptic.data.sets import nuclei
 from tfpanoptic.export.saved_model import open_saved_model
 from tfpanoptic.photo.pixels import read_image
 from tfpanoptic.segmenter import PanopticSegmenter

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from tests.tune.conftest import ALL_TOO_SMALL, background_run, photos, untuned  # noqa: F401
-from tfpanoptic.data.nuclei import nuclei
+from tfpanoptic.data.sets.nuclei import nuclei
 from tfpanoptic.presets.cache import read_settings
 from tfpanoptic.settings.tuned import TunedSettings
 

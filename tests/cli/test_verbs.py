@@ -9,7 +9,7 @@ from PIL import Image
 
 from tfpanoptic.atomic import require_free
 from tfpanoptic.cli.demo import CONTENTS, command
-from tfpanoptic.data.nuclei import nuclei
+from tfpanoptic.data.sets.nuclei import nuclei
 from tfpanoptic.lite import Segmenter
 
 

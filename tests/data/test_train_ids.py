@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfpanoptic.data.cityscapes import read_instance_ids
+from tfpanoptic.data.cityscapes_ids import read_instance_ids
 from tfpanoptic.data.train_ids import read_predicted_ids
 from tfpanoptic.errors import InputError
 

@@ -9,7 +9,7 @@ from PIL import Image
 from tests.doctor.small_data import COW, GRASS, SCENE, Data
 from tfpanoptic.data.coco_panoptic import read_coco_panoptic
 from tfpanoptic.data.dataset import check_records
-from tfpanoptic.data.nuclei import FOLDER
+from tfpanoptic.data.sets.nuclei import FOLDER
 from tfpanoptic.doctor.check import check, error_line
 from tfpanoptic.doctor.findings import KINDS, MOST_EXAMPLES, Findings
 from tfpanoptic.errors import InputError

@@ -3,7 +3,7 @@ import pytest
 
 from tfpanoptic.categories import Category, CategoryTable
 from tfpanoptic.data.dataset import read_segment_map
-from tfpanoptic.data.nuclei import nuclei
+from tfpanoptic.data.sets.nuclei import nuclei
 from tfpanoptic.doctor.perfect_prediction import perfect_predictor
 from tfpanoptic.evaluation.measures.panoptic_quality import PanopticCounts, count, summarize
 from tfpanoptic.experiment import DEMO_CONFIG, Experiment

@@ -1,6 +1,6 @@
 import pytest
 
-from tfpanoptic.data.nuclei import FOLDER
+from tfpanoptic.data.sets.nuclei import FOLDER
 from tfpanoptic.doctor.sources import find_source
 from tfpanoptic.errors import InputError
 

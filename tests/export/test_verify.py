@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.data.nuclei import nuclei
+from tfpanoptic.data.sets.nuclei import nuclei
 from tfpanoptic.errors import InputError, WorkFailed
 from tfpanoptic.export import verify as module
 from tfpanoptic.export.verify import Comparison, size_of, verify

@@ -8,7 +8,7 @@ from PIL import Image
 
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.dataset import Dataset
-from tfpanoptic.data.nuclei import FOLDER, nuclei
+from tfpanoptic.data.sets.nuclei import FOLDER, nuclei
 from tfpanoptic.errors import InputError
 from tfpanoptic.predict.measured_images import measured_images
 from tfpanoptic.predict.verification import CALIBRATION_PHOTOS, calibration_photos

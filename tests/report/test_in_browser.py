@@ -11,7 +11,7 @@ from PIL import Image
 from tests.evaluation.scenes import segments
 from tests.report.pages import Page, evaluated
 from tfpanoptic.data.dataset import read_record_image, read_segment_map
-from tfpanoptic.data.nuclei import nuclei
+from tfpanoptic.data.sets.nuclei import nuclei
 from tfpanoptic.report import write_report
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -13,8 +13,8 @@ from safetensors import safe_open
 
 from tfpanoptic.data.coco_panoptic import write_coco_panoptic
 from tfpanoptic.data.dataset import check_records, read_record_image, read_segment_map
-from tfpanoptic.data.nuclei import nuclei
 from tfpanoptic.data.pipeline import training_batches
+from tfpanoptic.data.sets.nuclei import nuclei
 from tfpanoptic.errors import InputError, WorkFailed
 from tfpanoptic.experiment import Experiment
 from tfpanoptic.segmenter import PanopticSegmenter

@@ -4,7 +4,7 @@ import shutil
 import pytest
 import yaml
 
-from tfpanoptic.data.nuclei import nuclei
+from tfpanoptic.data.sets.nuclei import nuclei
 from tfpanoptic.segmenter import PanopticSegmenter
 
 # More pixels than any of the photos has.

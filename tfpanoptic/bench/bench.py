@@ -11,7 +11,7 @@ from PIL import Image
 
 from tfpanoptic.bench.options import SIZE, BenchOptions, check_options
 from tfpanoptic.bench.variants import Variant, require_run, variants
-from tfpanoptic.data.nuclei import nuclei
+from tfpanoptic.data.sets.nuclei import nuclei
 from tfpanoptic.data.spread import spread
 from tfpanoptic.environment import describe_environment
 from tfpanoptic.errors import InputError, WorkFailed

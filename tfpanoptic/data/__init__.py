@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.coco_panoptic import CocoPanopticConfig, load_coco_categories, load_coco_panoptic
 from tfpanoptic.data.dataset import Dataset
-from tfpanoptic.data.nuclei import NucleiConfig, load_nuclei, nuclei_categories
-from tfpanoptic.data.shapes import ShapesConfig, load_shapes, shapes_categories
+from tfpanoptic.data.sets.nuclei import NucleiConfig, load_nuclei, nuclei_categories
+from tfpanoptic.data.sets.shapes import ShapesConfig, load_shapes, shapes_categories
 
 
 class DatasetKind(NamedTuple):

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.data.cityscapes import cityscapes_categories
+from tfpanoptic.data.cityscapes_ids import cityscapes_categories
 from tfpanoptic.data.coco_json import parse_json, read_images, read_lists
 from tfpanoptic.data.dataset import Dataset, ImageRecord
 from tfpanoptic.data.folder_listing import FolderListing

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.data.cityscapes import IGNORED, LABELS, labels_of, segments_of_values
+from tfpanoptic.data.cityscapes_ids import IGNORED, LABELS, labels_of, segments_of_values
 from tfpanoptic.data.coco_json import MAX_SEGMENT_ID, PREDICTED_KEYS
 from tfpanoptic.data.segment_png import read_grey_values, read_segment_ids
 from tfpanoptic.errors import InputError
@@ -127,7 +127,7 @@ def read_predicted_ids(path: Path, truth_path: Path) -> SegmentMap:
         truth_path: PNG of instance ids; it is looked at where the prediction may be in train ids.
 
     Raises:
-        InputError: as `cityscapes.read_instance_ids`; or the prediction is in train ids.
+        InputError: as `cityscapes_ids.read_instance_ids`; or the prediction is in train ids.
     """
     values = read_grey_values(path)
     labels = np.unique(labels_of(np.unique(values)))

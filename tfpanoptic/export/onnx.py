@@ -223,7 +223,7 @@ def _quiet_converter() -> Iterator[None]:
 def _agreement(content: bytes, graph: Any, metadata: Metadata) -> float:
     """PQ of the file's segments against those of TensorFlow, on one of the bundled photos; 1 where both have none."""
     from tfpanoptic.data.dataset import read_record_image
-    from tfpanoptic.data.nuclei import nuclei
+    from tfpanoptic.data.sets.nuclei import nuclei
     from tfpanoptic.evaluation.measures.panoptic_quality import count, summarize
     from tfpanoptic.segment_map import from_tables
 

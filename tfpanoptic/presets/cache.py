@@ -21,6 +21,7 @@ from tfpanoptic.experiment import Experiment
 from tfpanoptic.presets import PRESETS, Preset
 from tfpanoptic.presets.download import download, sha256_of
 from tfpanoptic.run_folder import CONTENTS, ORIGIN, RunFolder
+from tfpanoptic.settings.cache_folder import CACHE, cache_folder
 from tfpanoptic.settings.overrides import require_changeable
 from tfpanoptic.version import __version__
 
@@ -29,8 +30,6 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-# Where converted presets are kept; by default `tfpanoptic` in the user's folder of caches.
-CACHE = "TFPANOPTIC_CACHE"
 # A folder with the published files, or the address of a server that has them, side by side under their own names.
 MIRROR = "TFPANOPTIC_MIRROR"
 
@@ -97,19 +96,6 @@ def _present(preset: str | Path) -> Path | None:
         )
     folder = cache_folder() / name
     return folder if RunFolder(folder).origin.is_file() else None
-
-
-def cache_folder() -> Path:
-    """The folder of all fetched presets.
-
-    Raises:
-        InputError: the user has no home and `TFPANOPTIC_CACHE` names no folder.
-    """
-    own = os.environ.get(CACHE)
-    try:
-        return Path(own or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "tfpanoptic").expanduser()
-    except RuntimeError:
-        raise InputError(f"{CACHE}: expected a folder to keep published models in, for this user has no home") from None
 
 
 @contextmanager

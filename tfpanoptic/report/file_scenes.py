@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfpanoptic.data.cityscapes import image_key
+from tfpanoptic.data.cityscapes_ids import image_key
 from tfpanoptic.data.folder_listing import files_below
 from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.pairs.coco import FilePair, FileSet

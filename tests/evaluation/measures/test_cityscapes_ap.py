@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfpanoptic.data.cityscapes import cityscapes_categories
+from tfpanoptic.data.cityscapes_ids import cityscapes_categories
 from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.measures.cityscapes_ap import COLUMNS, count_instance_rows, count_rows, summarize_rows
 from tfpanoptic.evaluation.measures.matching import pair_segments

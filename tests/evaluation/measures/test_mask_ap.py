@@ -7,7 +7,7 @@ import pytest
 
 from tfpanoptic.categories import Category, CategoryTable
 from tfpanoptic.data.dataset import read_segment_map
-from tfpanoptic.data.nuclei import nuclei
+from tfpanoptic.data.sets.nuclei import nuclei
 from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.measures.mask_ap import (
     COLUMNS,

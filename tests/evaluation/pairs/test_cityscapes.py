@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfpanoptic.data.cityscapes import cityscapes_categories
+from tfpanoptic.data.cityscapes_ids import cityscapes_categories
 from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.counting import evaluate_files
 from tfpanoptic.evaluation.measures.panoptic_quality import summarize_rows

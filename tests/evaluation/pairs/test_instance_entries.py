@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tfpanoptic.categories import Category, CategoryTable
-from tfpanoptic.data.cityscapes import cityscapes_categories
+from tfpanoptic.data.cityscapes_ids import cityscapes_categories
 from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.measures import mask_ap
 from tfpanoptic.evaluation.pairs.instance_entries import (

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from tfpanoptic.data.cityscapes import cityscapes_categories, image_key, read_instance_ids
+from tfpanoptic.data.cityscapes_ids import cityscapes_categories, image_key, read_instance_ids
 from tfpanoptic.data.coco_json import predicted_segments
 from tfpanoptic.data.folder_listing import FolderListing, files_below
 from tfpanoptic.data.train_ids import read_predicted_ids, refuse_train_ids

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from tfpanoptic.categories import Category, CategoryTable
-from tfpanoptic.data.cityscapes import image_key
+from tfpanoptic.data.cityscapes_ids import image_key
 from tfpanoptic.data.coco_json import MAX_INT64, MAX_SIDE, image_id_of, parse_json
 from tfpanoptic.data.folder_listing import files_below
 from tfpanoptic.errors import InputError, Problems

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.data.cityscapes import with_ignored_instances
+from tfpanoptic.data.cityscapes_ids import with_ignored_instances
 from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.measures import cityscapes_ap, mask_ap
 from tfpanoptic.evaluation.pairs.cityscapes import InstanceIdsFile

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tfpanoptic.data.dataset import read_record_image, read_segment_map
-from tfpanoptic.data.shapes import CATEGORIES, SMALLEST_AREA, ShapesConfig, draw_scene, load_shapes
+from tfpanoptic.data.sets.shapes import CATEGORIES, SMALLEST_AREA, ShapesConfig, draw_scene, load_shapes
 from tfpanoptic.errors import InputError
 
 
@@ -81,7 +81,7 @@ def test_nothing_half_written_is_left_after_a_failure(tmp_path, monkeypatch):
     def fail(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tfpanoptic.data.shapes.write_coco_panoptic", fail)
+    monkeypatch.setattr("tfpanoptic.data.sets.shapes.write_coco_panoptic", fail)
     with pytest.raises(KeyboardInterrupt):
         load_shapes(ShapesConfig(height=32, width=32, folder=str(tmp_path)), "train")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

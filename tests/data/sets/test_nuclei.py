@@ -5,7 +5,7 @@ import pytest
 
 from tfpanoptic.data import DATASETS
 from tfpanoptic.data.dataset import read_record_image, read_segment_map
-from tfpanoptic.data.nuclei import FOLDER, nuclei
+from tfpanoptic.data.sets.nuclei import FOLDER, nuclei
 from tfpanoptic.errors import InputError
 
 

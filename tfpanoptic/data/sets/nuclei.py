@@ -15,7 +15,7 @@ from tfpanoptic.data.dataset import Dataset
 from tfpanoptic.errors import InputError
 from tfpanoptic.settings.dataset import DatasetConfig
 
-FOLDER = Path(__file__).parent / "bundled" / "nuclei"
+FOLDER = Path(__file__).parents[1] / "bundled" / "nuclei"
 SPLITS = ("train", "val")
 
 

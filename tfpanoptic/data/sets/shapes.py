@@ -8,7 +8,6 @@ All of it is our own choice: it exercises every rule of the formats, and a netwo
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from tfpanoptic.data.coco_panoptic import read_coco_panoptic, write_coco_panopti
 from tfpanoptic.data.dataset import Dataset
 from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import SegmentMap, extents, relabel, segment_rows
+from tfpanoptic.settings.cache_folder import cache_folder
 from tfpanoptic.settings.dataset import DatasetConfig
 from tfpanoptic.settings.paths import FilePath
 
@@ -91,8 +91,7 @@ def _folder(config: ShapesConfig) -> Path:
     """A folder of its own for every configuration."""
     settings = config.model_dump_json(exclude={"folder"})
     key = hashlib.sha256(f"{VERSION} {settings}".encode()).hexdigest()[:12]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tfpanoptic"
-    return Path(config.folder or cache) / f"shapes-{config.height}x{config.width}-{key}"
+    return Path(config.folder or cache_folder()) / f"shapes-{config.height}x{config.width}-{key}"
 
 
 def _write_split(folder: Path, config: ShapesConfig, split: str) -> None:
