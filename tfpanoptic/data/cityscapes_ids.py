@@ -69,6 +69,22 @@ def read_instance_ids(path: Path, truth: bool) -> SegmentMap:
 def segments_of_values(path: Path, values: np.ndarray, truth: bool) -> SegmentMap:
     """As `read_instance_ids`, of the file's values, int32 `[H, W]`."""
     numbers, areas, _ = extents(values)
+    table = value_rows(path, numbers, areas, truth)
+    return SegmentMap(relabel(values, table["id"], table["id"]), table)
+
+
+def value_rows(path: Path, numbers: np.ndarray, areas: np.ndarray, truth: bool) -> np.ndarray:
+    """The segments of a PNG of instance ids, dtype `SEGMENT`, from the values that it holds.
+
+    Args:
+        path: for messages.
+        numbers: integers `[N]`, its values, each once.
+        areas: `[N]`, pixels of each.
+        truth: as in `read_instance_ids`.
+
+    Raises:
+        InputError: a value is of no label.
+    """
     labels = labels_of(numbers)
     known = np.isin(labels, list(LABELS))
     strange = numbers[~known & ~np.isin(labels, list(IGNORED))]
@@ -77,8 +93,7 @@ def segments_of_values(path: Path, values: np.ndarray, truth: bool) -> SegmentMa
     categories = cityscapes_categories().by_source_id()
     rows = [categories[label] for label in labels[known].tolist()]
     crowds = [truth and c.isthing and i < INSTANCES for c, i in zip(rows, numbers[known].tolist(), strict=True)]
-    table = segment_rows(numbers[known], [c.id for c in rows], crowds, areas[known])
-    return SegmentMap(relabel(values, numbers[known], numbers[known]), table)
+    return segment_rows(numbers[known], [c.id for c in rows], crowds, areas[known])
 
 
 def labels_of(values: np.ndarray) -> np.ndarray:

@@ -6,20 +6,21 @@ Source: the format section of https://cocodataset.org/#format-data ("Panoptic Se
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from PIL import Image
 
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.cityscapes_ids import cityscapes_categories
-from tfpanoptic.data.coco_json import parse_json, read_images, read_lists
+from tfpanoptic.data.coco_json import ImageEntry, parse_json, read_images, read_lists
 from tfpanoptic.data.dataset import Dataset, ImageRecord
 from tfpanoptic.data.folder_listing import FolderListing
-from tfpanoptic.errors import InputError, SettingError, raise_first
+from tfpanoptic.data.layout import require_path, require_split
+from tfpanoptic.errors import InputError, raise_first
 from tfpanoptic.segment_map import SegmentMap, ids_to_rgb, to_coco_segments
 from tfpanoptic.settings.config import StrictConfig
 from tfpanoptic.settings.dataset import DatasetConfig
@@ -53,12 +54,11 @@ def load_coco_panoptic(config: CocoPanopticConfig, split: str) -> Dataset:
         SettingError: a file or a folder of the split is missing, or the categories'.
         InputError: another split, wrong files, or training annotations with categories that `categories` lacks.
     """
-    paths = {"train": config.train, "val": config.val}.get(split)
-    if paths is None:
-        raise InputError(f"coco_panoptic has the splits train and val, not {split!r}")
-    _require(f"data.{split}.annotations", paths.annotations, "a COCO panoptic JSON")
-    _require(f"data.{split}.images", paths.images, "the folder of its photos")
-    _require(f"data.{split}.panoptic", paths.panoptic, "the folder of its PNGs")
+    require_split("coco_panoptic", split)
+    paths = config.train if split == "train" else config.val
+    require_path(f"data.{split}.annotations", paths.annotations, "a COCO panoptic JSON")
+    require_path(f"data.{split}.images", paths.images, "the folder of its photos")
+    require_path(f"data.{split}.panoptic", paths.panoptic, "the folder of its PNGs")
     table = load_coco_categories(config)
     dataset = read_coco_panoptic(paths.images, paths.annotations, paths.panoptic, categories=table)
     if split == "train" and dataset.truth_only:
@@ -80,10 +80,10 @@ def load_coco_categories(config: CocoPanopticConfig) -> CategoryTable:
         return OFFICIAL[config.categories]()
     if config.categories is None:
         expected = "a COCO panoptic JSON; data.categories=FILE gives another JSON with the categories"
-        _require("data.train.annotations", config.train.annotations, expected)
+        require_path("data.train.annotations", config.train.annotations, expected)
     else:
-        _require("data.categories", config.categories, f"{', '.join(OFFICIAL)} or a JSON with the categories")
-    return _categories_of_file(Path(config.categories or config.train.annotations))
+        require_path("data.categories", config.categories, f"{', '.join(OFFICIAL)} or a JSON with the categories")
+    return categories_of_file(Path(config.categories or config.train.annotations))
 
 
 def coco_categories() -> CategoryTable:
@@ -91,30 +91,24 @@ def coco_categories() -> CategoryTable:
 
     Source: `panoptic_coco_categories.json` of the COCO panoptic API.
     """
-    return _categories_of_file(Path(__file__).parent / "bundled" / "coco_panoptic_categories.json")
+    return categories_of_file(Path(__file__).parent / "bundled" / "coco_panoptic_categories.json")
 
 
 # Tables that `categories` may name.
 OFFICIAL = {"coco": coco_categories, "cityscapes": cityscapes_categories}
 
 
-def _categories_of_file(path: Path) -> CategoryTable:
+def categories_of_file(path: Path) -> CategoryTable:
+    """The table of a JSON that is a list of categories, or has one under `categories`.
+
+    Raises:
+        InputError: it holds no panoptic categories.
+    """
     content = parse_json(path)
     entries = content.get("categories") if isinstance(content, dict) else content
     if not isinstance(entries, list):
         raise InputError(f"{path}: expected a list of categories, or a JSON with one under categories")
     return CategoryTable.from_coco(entries, str(path)).require_panoptic_map(str(path))
-
-
-def _require(setting: str, path: str, expected: str) -> None:
-    """Checks that there is something at a setting's path."""
-    try:
-        Path(path).stat()
-    except (FileNotFoundError, NotADirectoryError):
-        place = "" if Path(path).is_absolute() else f" beside the configuration or in {Path.cwd()}"
-        raise SettingError(setting, f"{path}: no such file or folder{place}; expected {expected}") from None
-    except (OSError, ValueError):
-        pass  # whoever reads it says what is wrong
 
 
 def read_coco_panoptic(
@@ -147,22 +141,13 @@ def read_coco_panoptic(
     table.require_panoptic_map(str(annotation_json))
     by_name = table.by_name()
     category_ids = {c.source_id: by_name[c.name].id for c in own}
-    entries = list(read_images(lists, category_ids, sink))
-    if not entries:
-        raise InputError(f"{annotation_json}: expected at least one image, found none")
     listing = FolderListing()
-    records = tuple(
-        ImageRecord(
-            image_path=listing.require(images_dir / entry.file_name, annotation_json),
-            panoptic_path=listing.require(panoptic_dir / entry.png_name, annotation_json),
-            file_name=entry.file_name,
-            image_id=entry.image_id,
-            height=entry.height,
-            width=entry.width,
-            segments=entry.segments,
-            extra=entry.extra,
-        )
-        for entry in entries
+    records = image_records(
+        annotation_json,
+        lists,
+        category_ids,
+        lambda entry: listing.require(images_dir / entry.file_name, annotation_json),
+        lambda entry: listing.require(panoptic_dir / entry.png_name, annotation_json),
     )
     given, found = {c.name for c in categories or own}, {c.name for c in own}
     return Dataset(
@@ -172,6 +157,46 @@ def read_coco_panoptic(
         records=records,
         truth_only=tuple(c.name for c in own if c.name not in given),
         table_only=tuple(c.name for c in categories or own if c.name not in found),
+    )
+
+
+def image_records(
+    annotation_json: Path,
+    lists: dict[str, list[Any]],
+    category_ids: dict[int, int],
+    photo_of: Callable[[ImageEntry], Path],
+    png_of: Callable[[ImageEntry], Path],
+) -> tuple[ImageRecord, ...]:
+    """The images of a panoptic JSON, in its order; no pixel is read yet.
+
+    Args:
+        annotation_json: the file, for messages.
+        lists: its lists, by `coco_json.read_lists`.
+        category_ids: the file's category id -> ours, 0 for a category that counts as void.
+        photo_of: an image -> its photo.
+        png_of: an image -> its PNG.
+
+    Raises:
+        InputError: as `read_coco_panoptic`, or what the two functions raise.
+    """
+    entries = list(read_images(lists, category_ids, raise_first(annotation_json)))
+    if not entries:
+        raise InputError(f"{annotation_json}: expected at least one image, found none")
+    return tuple(_record(entry, photo_of(entry), png_of(entry)) for entry in entries)
+
+
+def _record(entry: ImageEntry, photo: Path, png: Path) -> ImageRecord:
+    known, ids = entry.segments["category"] > 0, entry.segments["id"]
+    return ImageRecord(
+        image_path=photo,
+        panoptic_path=png,
+        file_name=entry.file_name,
+        image_id=entry.image_id,
+        height=entry.height,
+        width=entry.width,
+        segments=entry.segments[known],
+        extra=entry.extra,
+        id_map=None if known.all() else np.stack([ids, np.where(known, ids, 0)], axis=1),
     )
 
 
