@@ -1,9 +1,9 @@
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.data.sets.cityscapes_files import KEYS, make_cityscapes
 from tfpanoptic.categories import Category, CategoryTable
 from tfpanoptic.experiment import Experiment
 
@@ -32,33 +32,28 @@ def test_every_configuration_opens_with_its_paper_numbers_and_command(path):
     assert f"tfpanoptic train configs/{name_of(path)} --out " in header[4]
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if "cityscapes" in path.name], ids=name_of)
-def test_the_loop_of_the_comment_gives_cityscapes_the_names_of_its_json(path, tmp_path):
-    comment = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#   ")]
-    for split, city in (("train", "aachen"), ("val", "lindau")):
-        photos = tmp_path / "cityscapes" / "leftImg8bit" / split / city
-        photos.mkdir(parents=True)
-        (photos / f"{city}_000000_000019_leftImg8bit.png").write_text(city)
-    subprocess.run(["sh", "-c", "\n".join(line[1:] for line in comment)], cwd=tmp_path / "cityscapes", check=True)
-    data = Experiment.from_yaml(path).data
-    for split, city in ((data.train, "aachen"), (data.val, "lindau")):
-        # createPanopticImgs.py: "_instanceIds.png" of gtFine's file name becomes "_leftImg8bit.png".
-        assert (tmp_path / split.images / f"{city}_000000_000019_gtFine_leftImg8bit.png").read_text() == city
+@pytest.mark.parametrize("path", [path for path in FILES if path.stem.endswith(("cityscapes", "coco"))], ids=name_of)
+def test_a_configuration_of_an_official_set_names_its_folder(path):
+    data = Experiment.from_yaml(path).to_dict()["data"]
+    assert (data["name"], data["root"]) == (path.stem.split("_")[-1],) * 2
+
+
+def test_cityscapes_is_found_in_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.setenv("TFPANOPTIC_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(make_cityscapes(tmp_path / "cityscapes").parent)
+    experiment = Experiment.from_yaml(FOLDER / "panoptic_deeplab" / "resnet50_os32_cityscapes.yaml")
+    assert [record.image_id for record in experiment.load_data("val").records] == list(KEYS["val"])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_a_configuration_names_its_trainable_parameters(path, no_random_weights):
     experiment = Experiment.from_yaml(path)
-    if "coco" in path.name:
-        categories = [Category(i, f"c{i}", i <= 80, (0, 0, 0), i) for i in range(1, 134)]
-    elif "cityscapes" in path.name:
-        categories = [Category(i, f"c{i}", i > 11, (0, 0, 0), i) for i in range(1, 20)]
-    elif "own_photos" in path.name:
-        categories = [Category(i, f"c{i}", i > 3, (0, 0, 0), i) for i in range(1, 13)]
+    if "own_photos" in path.name:
+        categories = CategoryTable(tuple(Category(i, f"c{i}", i > 3, (0, 0, 0), i) for i in range(1, 13)))
     else:
-        categories = list(experiment.load_categories())
-    network = experiment.architecture.build(experiment.model, CategoryTable(tuple(categories))).train
+        categories = experiment.load_categories()
+    network = experiment.architecture.build(experiment.model, categories).train
     counted = sum(int(np.prod(weight.shape)) for weight in network.trainable_weights)
     header = path.read_text(encoding="utf-8").splitlines()[3]
     assert header.startswith(f"# Parameters: {counted:,}")
