@@ -25,7 +25,7 @@ def test_the_resolved_configuration_holds_the_defaults(tiny_experiment):
         (("model", "name"), "mask_rcnn", "model.name: expected one of .*panoptic_deeplab.*found 'mask_rcnn'"),
         (("augment", "crop"), [60, 64], r"augment.crop: .*found \[60, 64\]; nearest are \[48, 64\] or \[64, 64\]"),
         (("input",), {"pad_to": [64, 65]}, r"input.pad_to: .*found \[64, 65\]; nearest are \[64, 64\] or \[64, 80\]"),
-        (("data", "name"), "coco", "data.name: expected one of .*nuclei.*found 'coco'"),
+        (("data", "name"), "cocoa", "data.name: expected one of .*nuclei.*found 'cocoa'"),
         (("model", "sigma"), 3, "unknown key model.sigma"),
         (("model", "backbone", "output_stride"), 7, "model.backbone.output_stride"),
         (("training", "optimizer", "name"), "lion", "training.optimizer.name.*found 'lion'"),
