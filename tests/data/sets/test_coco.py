@@ -66,11 +66,22 @@ def test_pngs_may_lie_one_level_deeper_or_beside_the_annotations(root, tmp_path,
     check(load(root))
 
 
-def test_pngs_that_are_still_packed_are_told(root):
+@pytest.mark.parametrize("empty_folder", [False, True])
+def test_pngs_that_are_still_packed_are_told(root, empty_folder):
     shutil.rmtree(root / "annotations/panoptic_val2017")
+    if empty_folder:
+        (root / "annotations/panoptic_val2017").mkdir()
     (root / "annotations/panoptic_val2017.zip").write_bytes(b"PK")
-    with pytest.raises(SettingError, match="no annotations/panoptic_val2017 .*unzip .*panoptic_val2017.zip there"):
+    with pytest.raises(
+        SettingError, match=r"annotations/panoptic_val2017\.zip: still packed; expected panoptic_val2017/"
+    ):
         load(root)
+
+
+def test_starting_opens_no_photo_and_no_png(root):
+    for path in (*root.glob("*2017/*.jpg"), *root.glob("annotations/*/*.png")):
+        path.write_bytes(b"")
+    assert len(load(root)) == 2
 
 
 def test_instances_annotations_alone_are_told(root):

@@ -13,8 +13,10 @@ from typing import Literal
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.coco_panoptic import coco_categories
 from tfpanoptic.data.dataset import Dataset
-from tfpanoptic.data.layout import require_part, require_root, require_split
+from tfpanoptic.data.folder_listing import FolderListing
+from tfpanoptic.data.layout import ROOT, require_part, require_root, require_split
 from tfpanoptic.data.sets.official import PanopticFiles, photos_of_folder, read_official
+from tfpanoptic.errors import SettingError
 from tfpanoptic.settings.dataset import DatasetConfig
 from tfpanoptic.settings.paths import FilePath
 
@@ -55,10 +57,12 @@ def coco_set_categories(config: CocoConfig) -> CategoryTable:
 
 def _folder_of_pngs(root: Path, year: str) -> Path:
     """The folder of PNGs; unzipping their archive puts it beside the JSON, or one level deeper."""
-    name = f"panoptic_{year}"
-    usual = [f"annotations/{name}", f"annotations/{name}/{name}", name]
-    for place in usual:
-        if os.path.isdir(root / place) and any(entry.endswith(".png") for entry in os.listdir(root / place)):
+    name, listing = f"panoptic_{year}", FolderListing()
+    places = [f"annotations/{name}", f"annotations/{name}/{name}", name]
+    for place in places:
+        if any(entry.endswith(".png") for entry in listing.names(root / place)):
             return root / place
     archive = root / "annotations" / f"{name}.zip"
-    return require_part(root, usual, LAYOUT, f"unzip {archive} there" if archive.exists() else "")
+    if os.path.exists(archive):
+        raise SettingError(ROOT, f"{archive}: still packed; expected {name}/ with its PNGs beside it")
+    return require_part(root, places, LAYOUT)

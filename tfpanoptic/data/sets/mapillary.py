@@ -13,6 +13,7 @@ https://github.com/openvinotoolkit/datumaro and whose counts are those that the 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -101,7 +102,7 @@ def _layout(version: float) -> str:
 
 def _labels(config: MapillaryConfig) -> _Labels:
     own = [f"config_v{config.version}.json", *(["config.json"] if config.version == 1.2 else [])]
-    there = [path for name in own if (path := Path(config.root) / name).is_file()]
+    there = [path for name in own if os.path.isfile(path := Path(config.root) / name)]
     path = there[0] if there else BUNDLED / f"mapillary_vistas_v{config.version}_labels.json"
     content = parse_json(path)
     entries = content.get("labels") if isinstance(content, dict) else content
