@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import numpy as np
@@ -25,8 +26,9 @@ THINGS = {
 
 
 @pytest.fixture
-def root(tmp_path):
+def root(tmp_path, monkeypatch):
     """ADEChallengeData2016 after the preparation."""
+    monkeypatch.setenv("TFPANOPTIC_CACHE", str(tmp_path / "cache"))
     root = tmp_path / "ADEChallengeData2016"
     for split, folder in (("train", "training"), ("val", "validation")):
         write_photos(root / "images" / folder, PHOTOS[split])
@@ -49,6 +51,21 @@ def test_the_prepared_files_are_read(root, split):
     assert [dataset.categories[c].name for c in record.segments["category"]] == ["window", "wall", "flag"]
     assert [dataset.categories[c].source_id for c in record.segments["category"]] == [8, 0, 149]
     np.testing.assert_array_equal(read_segment_map(record).ids, IDS)
+
+
+def test_stuff_that_things_cover_wholly_is_left_out(root, capsys):
+    path = root / "ade20k_panoptic_val.json"
+    content = json.loads(path.read_text())
+    # Listed before the things were painted: the wall's area is still 12 of which 10 pixels are left.
+    content["annotations"][1]["segments_info"][1]["area"] = 12
+    covered = {"id": 77, "category_id": 0, "area": 3, "iscrowd": 0}
+    content["annotations"][1]["segments_info"].append(covered)
+    path.write_text(json.dumps(content))
+    dataset = load(root)
+    assert [len(record.segments) for record in dataset.records] == [3, 3]
+    assert dataset.records[1].segments["area"].tolist() == [6, 12, 4]
+    np.testing.assert_array_equal(read_segment_map(dataset.records[1]).ids, IDS)
+    assert f"{path}: 1 segments of 1 images have no pixel" in capsys.readouterr().err
 
 
 def test_the_table_has_150_categories_with_ids_from_0():
