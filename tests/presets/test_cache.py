@@ -170,12 +170,6 @@ def test_a_cache_that_cannot_be_written_is_named(preset, tmp_path, monkeypatch):
         PanopticSegmenter.from_preset("tiny")
 
 
-def test_an_empty_variable_is_none(monkeypatch):
-    monkeypatch.setenv(cache.CACHE, "")
-    monkeypatch.setenv("XDG_CACHE_HOME", "")
-    assert cache.cache_folder() == Path("~/.cache/tfpanoptic").expanduser()
-
-
 def test_an_archive_holds_one_checkpoint(preset, server, model, tmp_path):
     (tmp_path / "two").mkdir()
     server.content = archive_of(model, tmp_path / "two", ("first", "second"))

@@ -77,7 +77,7 @@ def folder_names(folder: Path) -> str:
     except OSError as error:
         return f"a folder that cannot be listed ({error.strerror})"
     more = len(names) - MOST_NAMES
-    return ", ".join(names[:MOST_NAMES] + ([f"and {more} more"] if more > 0 else [])) or "nothing"
+    return (", ".join(names[:MOST_NAMES]) or "nothing") + (f" and {more} more" if more > 0 else "")
 
 
 def _near(root: Path, place: Path) -> str:

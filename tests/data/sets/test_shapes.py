@@ -67,6 +67,7 @@ def test_a_second_load_writes_nothing(tmp_path):
 
 
 def test_the_cache_folder_is_the_default_place(tmp_path, monkeypatch):
+    monkeypatch.delenv("TFPANOPTIC_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     dataset = load_shapes(ShapesConfig(height=32, width=32, train_images=1), "train")
     assert (tmp_path / "tfpanoptic") in dataset.records[0].image_path.parents
