@@ -1,0 +1,32 @@
+"""Random saturation, hue, contrast and brightness of an image."""
+
+from __future__ import annotations
+
+import math
+
+import tensorflow as tf
+
+from tfpanoptic.settings.augmentation import AugmentConfig
+
+# RGB to luma and the two chroma axes. Source: NTSC YIQ, ITU-R BT.470.
+RGB_TO_YIQ = ((0.299, 0.587, 0.114), (0.595716, -0.274453, -0.321263), (0.211456, -0.522591, 0.311135))
+
+
+def jitter_color(image: tf.Tensor, seed: tf.Tensor, config: AugmentConfig) -> tf.Tensor:
+    """The image with random saturation, hue, contrast and brightness, within 0..255.
+
+    All four are one affine map of the RGB values: chroma is turned and scaled in YIQ, then the distance to the
+    mean luma is scaled, then a constant is added.
+    """
+    strengths = (config.saturation, config.hue, config.contrast, config.brightness)
+    if not any(strengths):
+        return image
+    saturation, hue, contrast, brightness = tf.unstack(tf.random.stateless_uniform([4], seed, -1.0, 1.0) * strengths)
+    to_yiq = tf.constant(RGB_TO_YIQ)
+    chroma, angle = 1.0 + saturation, 2.0 * math.pi * hue
+    cosine, sine = chroma * tf.cos(angle), chroma * tf.sin(angle)
+    turn = tf.stack([tf.stack([1.0, 0.0, 0.0]), tf.stack([0.0, cosine, -sine]), tf.stack([0.0, sine, cosine])])
+    matrix = tf.linalg.inv(to_yiq) @ turn @ to_yiq
+    mean = tf.reduce_mean(tf.tensordot(image, to_yiq[0], 1))
+    image = tf.tensordot(image, tf.transpose(matrix), 1)
+    return tf.clip_by_value((image - mean) * (1.0 + contrast) + mean + 255.0 * brightness, 0.0, 255.0)
