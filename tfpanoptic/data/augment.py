@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpanoptic.data.augmentation.color import jitter_color
+from tfpanoptic.data.augmentation.color import changed_colors
 from tfpanoptic.data.augmentation.geometry import orientation, random_scale, random_size, source_coordinates, transposed
 from tfpanoptic.data.augmentation.resampling import bilinear, nearest
 from tfpanoptic.settings.augmentation import AugmentConfig
@@ -59,7 +59,7 @@ def augment(
         source_coordinates(own[axis], size[axis], scale, config.crop[axis], corner[axis], flips[axis], align_corners)
         for axis in (0, 1)
     )
-    image = jitter_color(bilinear(image, rows, columns), seeds[4], config)
+    image = changed_colors(bilinear(image, rows, columns), seeds[4], config)
     panoptic = tf.gather(tf.gather(panoptic, nearest(rows)), nearest(columns), axis=1)
     valid_size = tf.shape(panoptic)
     bottom, right = tf.unstack(tf.constant(config.crop) - valid_size)

@@ -38,6 +38,9 @@ class AugmentConfig(StrictConfig):
     saturation: float = Field(0.0, ge=0, le=1)
     # Largest turn of the hue, as a fraction of the colour circle.
     hue: float = Field(0.0, ge=0, le=0.5)
+    # The colour changes of a published recipe, in place of the four above: DeepLab2's, by its name there, or that of
+    # EoMT for ADE20K and Cityscapes.
+    color_policy: Literal["simple_classification_policy_magnitude_scale_0.2", "eomt"] | None = None
 
     @property
     def scale_steps(self) -> int | None:
@@ -58,6 +61,9 @@ class AugmentConfig(StrictConfig):
             raise ValueError("short_sides must be one number or more, found none")
         if self.max_long_side is not None and self.short_sides is None:
             raise ValueError("max_long_side limits short_sides, which are missing; the input has a max_long_side, too")
+        jitter = [name for name in ("brightness", "contrast", "saturation", "hue") if getattr(self, name)]
+        if self.color_policy is not None and jitter:
+            raise ValueError(f"color_policy takes the place of {' and '.join(jitter)}; expected one of them")
         return self
 
     @model_validator(mode="after")

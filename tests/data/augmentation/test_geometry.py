@@ -58,6 +58,8 @@ def test_short_sides_are_limited_by_the_long_side(own, expected):
         ({"max_scale": 2.0, "scale_step": 0.3}, "in whole steps, found 0.3"),
         ({"max_scale": 2.0, "scale_step": 0.1, "scale_distribution": "log"}, "uniform, found log"),
         ({"scale_step": 0}, "augment.scale_step"),
+        ({"color_policy": "autoaugment"}, "augment.color_policy"),
+        ({"color_policy": "eomt", "hue": 0.1, "contrast": 0.1}, "takes the place of contrast and hue"),
     ],
 )
 def test_a_wrong_configuration_is_told_in_one_line(settings, message):
