@@ -9,6 +9,25 @@ from pydantic import Field, model_validator
 from tfpanoptic.settings.config import StrictConfig
 
 
+class CopyPasteConfig(StrictConfig):
+    """Segments of a second training image over the first.
+
+    Source: Ghiasi et al. 2021, Simple Copy-Paste, for instances; kMaX-DeepLab (its PyTorch version), for panoptic
+    truth: probability 1, scale 0.5, instances all, stuff true.
+    """
+
+    # Share of the images that something may be pasted on.
+    probability: float = Field(0.5, gt=0, le=1)
+    # Times the random scale, for the second image.
+    scale: float = Field(1.0, gt=0)
+    # All things of the second image, or some: a random number of them.
+    instances: Literal["some", "all"] = "some"
+    # At most so many things.
+    max_instances: int | None = Field(None, ge=1)
+    # Its stuff, too: a random number of its segments.
+    stuff: bool = False
+
+
 class AugmentConfig(StrictConfig):
     """The random changes of a training image."""
 
@@ -41,6 +60,7 @@ class AugmentConfig(StrictConfig):
     # The colour changes of a published recipe, in place of the four above: DeepLab2's, by its name there, or that of
     # EoMT for ADE20K and Cityscapes.
     color_policy: Literal["simple_classification_policy_magnitude_scale_0.2", "eomt"] | None = None
+    copy_paste: CopyPasteConfig | None = None
 
     @property
     def scale_steps(self) -> int | None:

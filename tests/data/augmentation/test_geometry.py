@@ -60,6 +60,8 @@ def test_short_sides_are_limited_by_the_long_side(own, expected):
         ({"scale_step": 0}, "augment.scale_step"),
         ({"color_policy": "autoaugment"}, "augment.color_policy"),
         ({"color_policy": "eomt", "hue": 0.1, "contrast": 0.1}, "takes the place of contrast and hue"),
+        ({"copy_paste": {"probability": 0}}, "augment.copy_paste.probability"),
+        ({"copy_paste": {"instances": 5}}, "augment.copy_paste.instances"),
     ],
 )
 def test_a_wrong_configuration_is_told_in_one_line(settings, message):
