@@ -11,8 +11,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpanoptic.data.augmentation.color import jitter_color
-from tfpanoptic.data.augmentation.geometry import orientation, random_scale, source_coordinates, transposed
+from tfpanoptic.data.augmentation.color import changed_colors
+from tfpanoptic.data.augmentation.geometry import orientation, random_scale, random_size, source_coordinates, transposed
 from tfpanoptic.data.augmentation.resampling import bilinear, nearest
 from tfpanoptic.settings.augmentation import AugmentConfig
 
@@ -32,7 +32,7 @@ def augment(
         panoptic: int32 `[H, W]`.
         seed: int32 or int64 `[2]`.
         config: what may happen.
-        size: (height, width) that the image has at scale 1; its own by default.
+        size: (height, width) that the image has at scale 1, its own by default; `config.short_sides` overrule it.
         align_corners: grid of the resize: aligned corners, or half-pixel centres.
 
     Returns:
@@ -43,17 +43,23 @@ def augment(
     side; here the view stays at the top left, so that `valid_size` says where it is. Quarter turns, the colour
     changes and their order (saturation and hue, contrast, brightness): own choice.
     """
-    seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 5))
+    # A seed stays what it is when others follow: what is resumed goes on with the same views.
+    seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 7))
     transpose, flips = orientation(seeds[0], seeds[1], config)
     image, panoptic = transposed(image, panoptic, transpose)
     own = tf.unstack(tf.shape(panoptic))
-    size = own if size is None else tf.unstack(tf.where(transpose, tf.stack(size[::-1]), tf.stack(size)))
+    if config.short_sides is not None:
+        size = random_size(own, seeds[5], config)
+    elif size is None:
+        size = own
+    else:
+        size = tf.unstack(tf.where(transpose, tf.stack(size[::-1]), tf.stack(size)))
     scale, corner = random_scale(seeds[2], config), tf.random.stateless_uniform([2], seeds[3])
     rows, columns = (
         source_coordinates(own[axis], size[axis], scale, config.crop[axis], corner[axis], flips[axis], align_corners)
         for axis in (0, 1)
     )
-    image = jitter_color(bilinear(image, rows, columns), seeds[4], config)
+    image = changed_colors(bilinear(image, rows, columns), seeds[4], config)
     panoptic = tf.gather(tf.gather(panoptic, nearest(rows)), nearest(columns), axis=1)
     valid_size = tf.shape(panoptic)
     bottom, right = tf.unstack(tf.constant(config.crop) - valid_size)

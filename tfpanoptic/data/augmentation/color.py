@@ -1,4 +1,4 @@
-"""Random saturation, hue, contrast and brightness of an image."""
+"""Random colours of an image: saturation, hue, contrast and brightness, or a published policy."""
 
 from __future__ import annotations
 
@@ -6,10 +6,21 @@ import math
 
 import tensorflow as tf
 
+from tfpanoptic.data.augmentation.autoaugment import autoaugment
+from tfpanoptic.data.augmentation.eomt_colors import eomt_colors
 from tfpanoptic.settings.augmentation import AugmentConfig
 
 # RGB to luma and the two chroma axes. Source: NTSC YIQ, ITU-R BT.470.
 RGB_TO_YIQ = ((0.299, 0.587, 0.114), (0.595716, -0.274453, -0.321263), (0.211456, -0.522591, 0.311135))
+
+
+def changed_colors(image: tf.Tensor, seed: tf.Tensor, config: AugmentConfig) -> tf.Tensor:
+    """The image, float32 `[H, W, 3]`, 0..255, with the random colours of the configuration."""
+    if config.color_policy == "eomt":
+        return eomt_colors(image, seed)
+    if config.color_policy is not None:
+        return autoaugment(image, seed)
+    return jitter_color(image, seed, config)
 
 
 def jitter_color(image: tf.Tensor, seed: tf.Tensor, config: AugmentConfig) -> tf.Tensor:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import tensorflow as tf
 
 from tfpanoptic.settings.augmentation import AugmentConfig
+from tfpanoptic.settings.sizes import InputPolicy, resized_size
 
 
 def orientation(flip_seed: tf.Tensor, turn_seed: tf.Tensor, config: AugmentConfig) -> tuple[tf.Tensor, tf.Tensor]:
@@ -30,13 +32,32 @@ def transposed(image: tf.Tensor, panoptic: tf.Tensor, transpose: tf.Tensor) -> t
     )
 
 
+def random_size(own: Any, seed: tf.Tensor, config: AugmentConfig) -> tuple[Any, Any]:
+    """(height, width) at scale 1 of an image of size `own`, whose shorter side is a random one of `short_sides`.
+
+    Source: Detectron2, ResizeShortestEdge with the style "choice".
+    """
+    short_side = _random_one(tf.constant(config.short_sides), seed)
+    policy: Any = InputPolicy(short_side=short_side, max_long_side=config.max_long_side)
+    return resized_size(own[0], own[1], policy)
+
+
 def random_scale(seed: tf.Tensor, config: AugmentConfig) -> tf.Tensor:
-    """Random scale, float32 `[]`."""
+    """Random scale, float32 `[]`.
+
+    Source: steps: DeepLab2, data/preprocessing/preprocess_utils.py.
+    """
+    if config.scale_steps is not None:
+        return _random_one(tf.linspace(config.min_scale, config.max_scale, config.scale_steps + 1), seed)
     if config.scale_distribution == "log":
         low, high = math.log(config.min_scale), math.log(config.max_scale)
         return tf.exp(low + (high - low) * tf.random.stateless_uniform([], seed))
     low, high = config.min_scale, config.max_scale
     return low + (high - low) * tf.random.stateless_uniform([], seed)
+
+
+def _random_one(values: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    return values[tf.random.stateless_uniform([], seed, 0, values.shape[0], tf.int32)]
 
 
 def source_coordinates(
