@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -37,6 +38,15 @@ BATCH = 8
 QUALITY = 90
 
 
+class Taken(NamedTuple):
+    """Seconds that something took, and those of all threads on a processor: other work on the machine adds to these
+    little.
+    """
+
+    wall: float
+    processor: float
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, help="folder with images/, panoptic/ and panoptic.json")
@@ -49,12 +59,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         dataset = _made(Path(folder), arguments.images) if arguments.data is None else _given(arguments.data)
         stages = _stages(dataset, arguments.config, arguments.threads)
-        seconds: dict[str, list[float]] = {name: [] for name in stages}
+        seconds: dict[str, list[Taken]] = {name: [] for name in stages}
         for run in range(arguments.runs + 1):  # the first one warms up
             for name, stage in stages.items():
                 taken = _seconds(stage, arguments.images)
                 if run:
-                    seconds[name].append(taken / arguments.images)
+                    seconds[name].append(taken)
     _report(seconds)
 
 
@@ -125,26 +135,32 @@ def _stages(dataset: Dataset, config: str, threads: int) -> dict[str, Callable[[
     }
 
 
-def _seconds(stage: Callable[[], tf.data.Dataset], images: int) -> float:
-    """Of `images` images, in the midst of a running pipeline."""
+def _seconds(stage: Callable[[], tf.data.Dataset], images: int) -> Taken:
+    """Of one image, in the midst of a running pipeline."""
     data = stage()
-    count = images // BATCH if isinstance(data.element_spec, dict) else images
+    batched = isinstance(data.element_spec, dict)
+    count = images // BATCH if batched else images
     iterator = iter(data)
     for _ in range(count // 4 + 3):  # what was prepared ahead
         next(iterator)
-    start = time.perf_counter()
+    start = Taken(time.perf_counter(), time.process_time())
     for _ in range(count):
         next(iterator)
-    return time.perf_counter() - start
+    end = Taken(time.perf_counter(), time.process_time())
+    return Taken(*((b - a) / (count * BATCH if batched else count) for a, b in zip(start, end, strict=True)))
 
 
-def _report(seconds: dict[str, list[float]]) -> None:
+def _report(seconds: dict[str, list[Taken]]) -> None:
     reference = seconds["decoding alone"]
     before = 0.0
+    print(f"{'':34} {'images/s':>8}  % of decoding  processor, ms an image  % of decoding")
     for name, values in seconds.items():
-        ratio = statistics.median(base / value for base, value in zip(reference, values, strict=True))
-        taken = 1000 * statistics.median(values)
-        print(f"{name:34} {1000 / taken:7.1f} images/s, {100 * ratio:5.0f} % of decoding; {taken - before:+6.2f} ms")
+        wall, processor = (
+            100 * statistics.median(a[i] / b[i] for a, b in zip(reference, values, strict=True)) for i in (0, 1)
+        )
+        taken = 1000 * statistics.median(value.processor for value in values)
+        rate = 1 / statistics.median(value.wall for value in values)
+        print(f"{name:34} {rate:8.1f} {wall:14.0f} {taken:14.2f} {taken - before:+7.2f} {processor:14.0f}")
         before = taken
 
 

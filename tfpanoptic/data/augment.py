@@ -11,9 +11,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpanoptic.data.augmentation.color import changed_colors
+from tfpanoptic.data.augmentation.color import changed_colors, changes_colors
 from tfpanoptic.data.augmentation.geometry import orientation, random_scale, random_size, source_coordinates, transposed
-from tfpanoptic.data.augmentation.resampling import bilinear, nearest
+from tfpanoptic.data.augmentation.resampling import view
 from tfpanoptic.settings.augmentation import AugmentConfig
 
 
@@ -59,10 +59,13 @@ def augment(
         source_coordinates(own[axis], size[axis], scale, config.crop[axis], corner[axis], flips[axis], align_corners)
         for axis in (0, 1)
     )
-    image = changed_colors(bilinear(image, rows, columns), seeds[4], config)
-    panoptic = tf.gather(tf.gather(panoptic, nearest(rows)), nearest(columns), axis=1)
-    valid_size = tf.shape(panoptic)
-    bottom, right = tf.unstack(tf.constant(config.crop) - valid_size)
-    image = tf.pad(image, [[0, bottom], [0, right], [0, 0]])
-    panoptic = tf.pad(panoptic, [[0, bottom], [0, right]])
-    return tf.ensure_shape(image, (*config.crop, 3)), tf.ensure_shape(panoptic, config.crop), valid_size
+    image, panoptic = view(image, panoptic, rows, columns, config.crop)
+    valid_size = tf.stack([tf.size(rows), tf.size(columns)])
+    if changes_colors(config):
+        image = _padded(changed_colors(image[: valid_size[0], : valid_size[1]], seeds[4], config), config.crop)
+    return image, panoptic, valid_size
+
+
+def _padded(image: tf.Tensor, crop: tuple[int, int]) -> tf.Tensor:
+    height, width = tf.unstack(tf.shape(image)[:2])
+    return tf.ensure_shape(tf.pad(image, [[0, crop[0] - height], [0, crop[1] - width], [0, 0]]), (*crop, 3))

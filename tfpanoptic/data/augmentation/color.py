@@ -14,6 +14,15 @@ from tfpanoptic.settings.augmentation import AugmentConfig
 RGB_TO_YIQ = ((0.299, 0.587, 0.114), (0.595716, -0.274453, -0.321263), (0.211456, -0.522591, 0.311135))
 
 
+def changes_colors(config: AugmentConfig) -> bool:
+    """Whether the configuration has anything for colours."""
+    return config.color_policy is not None or any(_strengths(config))
+
+
+def _strengths(config: AugmentConfig) -> tuple[float, ...]:
+    return config.saturation, config.hue, config.contrast, config.brightness
+
+
 def changed_colors(image: tf.Tensor, seed: tf.Tensor, config: AugmentConfig) -> tf.Tensor:
     """The image, float32 `[H, W, 3]`, 0..255, with the random colours of the configuration."""
     if config.color_policy == "eomt":
@@ -29,10 +38,8 @@ def jitter_color(image: tf.Tensor, seed: tf.Tensor, config: AugmentConfig) -> tf
     All four are one affine map of the RGB values: chroma is turned and scaled in YIQ, then the distance to the
     mean luma is scaled, then a constant is added.
     """
-    strengths = (config.saturation, config.hue, config.contrast, config.brightness)
-    if not any(strengths):
-        return image
-    saturation, hue, contrast, brightness = tf.unstack(tf.random.stateless_uniform([4], seed, -1.0, 1.0) * strengths)
+    strengths = tf.random.stateless_uniform([4], seed, -1.0, 1.0) * _strengths(config)
+    saturation, hue, contrast, brightness = tf.unstack(strengths)
     to_yiq = tf.constant(RGB_TO_YIQ)
     chroma, angle = 1.0 + saturation, 2.0 * math.pi * hue
     cosine, sine = chroma * tf.cos(angle), chroma * tf.sin(angle)
