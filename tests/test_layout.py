@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "tfpanoptic"
 
 # The ground, which anything may import, then every part with what it may import beside the ground and itself.
-GROUND = {"keras_objects", "errors", "version", "panoptic_map", "json_entry", "atomic", "progress", "rle"}
+GROUND = {"keras_objects", "errors", "version", "panoptic_map", "json_entry", "atomic", "progress", "rle", "compiled"}
 STRUCTURES = {"categories", "segment_map"}
 MAY_IMPORT = {
     **{part: set() for part in GROUND},

@@ -74,6 +74,80 @@ def test_image_and_map_show_the_same_places(aligned, size):
         assert np.abs(view[:height, :width, 1] - columns).max() <= 0.5 + 1e-4
 
 
+def painted(panoptic: np.ndarray) -> np.ndarray:
+    """An image that shows each label in a colour of its own."""
+    return np.stack([panoptic % 100, panoptic // 100 % 100, panoptic // 10_000], -1).astype(np.float32)
+
+
+@pytest.mark.parametrize("aligned", [True, False])
+@pytest.mark.parametrize("rule", [{}, {"scale_step": 0.1, "scale_distribution": "uniform"}, {"short_sides": [16, 48]}])
+def test_the_view_of_a_painted_map_is_the_painted_view(aligned, rule):
+    # Blocks of crowds and instances: where all labels within four pixels are one, so are those that the colour is
+    # interpolated from, as no scale is above four.
+    _, blocks = random_scene(5, 6)
+    panoptic = blocks.repeat(8, 0).repeat(8, 1)
+    settings = {
+        **EVERYTHING.model_dump(),
+        **dict.fromkeys(("brightness", "contrast", "saturation", "hue"), 0.0),
+        **rule,
+    }
+    inner = 0
+    for view, labels, (height, width) in views(painted(panoptic), panoptic, AugmentConfig(**settings)):
+        if min(height, width) < 9:
+            continue
+        windows = np.lib.stride_tricks.sliding_window_view(labels[:height, :width], (9, 9))
+        constant = windows.min((2, 3)) == windows.max((2, 3))
+        view, labels = view[4 : height - 4, 4 : width - 4], labels[4 : height - 4, 4 : width - 4]
+        np.testing.assert_allclose(view[constant], painted(labels)[constant], atol=2e-3)
+        inner += constant.sum()
+    assert inner > 1500
+
+
+def test_labels_of_crowds_and_instances_stay_as_they_are():
+    image, panoptic = random_scene(33, 41)
+    config = EVERYTHING.model_copy(update={"min_scale": 0.9, "max_scale": 1.1, "crop": (64, 64)})
+    for _, labels, _ in views(image, panoptic, config, 8):
+        assert set(np.unique(labels)) == {0, 10_000, 20_001, 20_002, 30_000}
+
+
+def test_views_much_smaller_than_the_crop_are_padded():
+    image, panoptic = random_scene(33, 21)
+    config = AugmentConfig(crop=(32, 32), min_scale=0.1, max_scale=2.0)
+    for view, labels, (height, width) in views(image + np.uint8(1), np.maximum(panoptic, 1), config):
+        scale = height / 33 if height < 32 else width / 21
+        assert height == min(32, round(33 * scale)) and abs(width - min(32, 21 * scale)) <= 1
+        assert (labels[:height, :width] > 0).all() and labels[height:].max(initial=0) == 0
+        assert labels[:, width:].max(initial=0) == 0
+        assert view[height:].max(initial=0) == 0 and view[:, width:].max(initial=0) == 0
+
+
+def test_short_sides_take_the_place_of_the_size_of_the_input_policy():
+    image, panoptic = random_scene(20, 30)
+    config = AugmentConfig(crop=(100, 100), short_sides=(40, 60), max_long_side=80)
+    sizes = {tuple(valid) for _, _, valid in views(image, panoptic, config, size=(10, 15))}
+    # 60 / 20 * 30 = 90 is above 80, so the shorter side is 80 / 30 * 20 = 53.3.
+    assert sizes == {(40, 60), (53, 80)}
+
+
+@pytest.mark.parametrize("policy", ["simple_classification_policy_magnitude_scale_0.2", "eomt"])
+def test_colour_policies_leave_padding_and_labels_alone(policy):
+    image, panoptic = random_scene(20, 30)
+    config = AugmentConfig(crop=(32, 32), color_policy=policy, **NOTHING)
+    seen = []
+    for view, labels, _ in views(image, panoptic, config):
+        assert view.shape == (32, 32, 3) and view.min() >= 0 and view.max() <= 255
+        assert not view[20:].any() and not view[:, 30:].any()
+        np.testing.assert_array_equal(labels[:20, :30], panoptic)
+        seen.append(view.tobytes())
+    assert len(set(seen)) > 5
+
+
+def test_seeds_of_more_changes_leave_those_of_the_others():
+    # A run that is resumed with a later version goes on with the views that it would have had.
+    few, more = (tf.random.experimental.stateless_split(seed(3), count) for count in (5, 7))
+    np.testing.assert_array_equal(few, more[:5])
+
+
 def test_a_view_is_a_function_of_the_seed():
     image, panoptic = random_scene(33, 41)
     first, again, other = (augment(image, panoptic, seed(number), EVERYTHING) for number in (3, 3, 4))

@@ -5,14 +5,15 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tfpanoptic.data import pipeline
 from tfpanoptic.data.dataset import read_record_image, read_segment_map
 from tfpanoptic.data.input_size import prepare_batch
-from tfpanoptic.data.pipeline import record_number, training_batches, validation_batches
+from tfpanoptic.data.pipeline import record_number, records_of_batch, training_batches, validation_batches
 from tfpanoptic.errors import SettingError
 from tfpanoptic.ops.resize import nearest_to_size
 from tfpanoptic.panoptic_map import category_of
 from tfpanoptic.segment_map import to_panoptic_map
-from tfpanoptic.settings.augmentation import AugmentConfig
+from tfpanoptic.settings.augmentation import AugmentConfig, CopyPasteConfig
 from tfpanoptic.settings.input_size import InputConfig
 from tfpanoptic.settings.sizes import Grid
 
@@ -20,13 +21,34 @@ INPUT, GRID = InputConfig(long_side=33), Grid(16, plus_one=True, align_corners=T
 AUGMENT = AugmentConfig(crop=(17, 33), min_scale=0.5, max_scale=2, quarter_turns=True, hue=0.1, contrast=0.2)
 
 
+# The second image fills the crop, so that what lies over the first is to be seen.
+PASTING = AUGMENT.model_copy(update={"copy_paste": CopyPasteConfig(probability=0.8, scale=2, stuff=True)})
+
+
+ALWAYS_PASTING = AUGMENT.model_copy(update={"copy_paste": CopyPasteConfig(probability=1)})
+
+
+def read_and_note(numbers: list[int]):
+    """A reader of one-coloured images that writes down which it was asked for."""
+
+    def note(number):
+        numbers.append(int(number))
+        return np.full((20, 24), 20_001, np.int32)
+
+    def read(number):
+        panoptic = tf.ensure_shape(tf.numpy_function(note, [number], tf.int32), (20, 24))
+        return tf.zeros([20, 24, 3], tf.uint8), panoptic
+
+    return read
+
+
 def category_map(example):
     return {"category": category_of(example["panoptic"])}
 
 
-def batches(coco, count: int, batch_size: int = 4, seed: int = 5, **arguments):
+def batches(coco, count: int, batch_size: int = 4, seed: int = 5, augment: AugmentConfig = AUGMENT, **arguments):
     """The first batches as NumPy arrays."""
-    data = training_batches(coco.read(), INPUT, GRID, AUGMENT, category_map, batch_size, seed, **arguments)
+    data = training_batches(coco.read(), INPUT, GRID, augment, category_map, batch_size, seed, **arguments)
     return list(itertools.islice(data.as_numpy_iterator(), count))
 
 
@@ -62,8 +84,10 @@ def test_the_batch_of_a_step_does_not_depend_on_where_the_run_started(several):
     assert_equal_batches(batches(several, 6)[4:], batches(several, 2, start_step=4))
 
 
-def test_the_batch_of_a_step_does_not_depend_on_memory_or_parallelism(several):
-    assert_equal_batches(batches(several, 3, memory_limit=0, parallel_calls=1), batches(several, 3))
+@pytest.mark.parametrize("augment", [AUGMENT, PASTING], ids=["plain", "pasting"])
+def test_the_batch_of_a_step_does_not_depend_on_memory_or_parallelism(several, augment):
+    alone = batches(several, 3, augment=augment, memory_limit=0, parallel_calls=1)
+    assert_equal_batches(alone, batches(several, 3, augment=augment))
 
 
 def test_workers_make_the_parts_of_the_batch(several):
@@ -71,6 +95,30 @@ def test_workers_make_the_parts_of_the_batch(several):
     parts = [batches(several, 3, start_step=2, worker=worker, workers=2) for worker in (0, 1)]
     for expected, first, second in zip(whole, *parts, strict=True):
         assert_equal_batches(tf.nest.map_structure(lambda *p: np.concatenate(p), first, second), expected)
+
+
+def test_copy_paste_puts_another_image_over_the_view_that_would_be_there(several):
+    (ground,) = several.read().categories.stuff_ids
+    pasted = 0
+    for before, after in zip(batches(several, 3), batches(several, 3, augment=PASTING), strict=True):
+        np.testing.assert_array_equal(before["valid_size"], after["valid_size"])
+        over = (before["image"] != after["image"]).any(-1)
+        np.testing.assert_array_equal(before["panoptic"][~over], after["panoptic"][~over])
+        # Neither crowds nor void come from the second image.
+        assert ((after["panoptic"][over] % 10_000 > 0) | (after["panoptic"][over] == ground * 10_000)).all()
+        pasted += over.any((1, 2)).sum()
+    assert 4 < pasted < 12  # of 12, of which 80 % have a second image
+
+
+def test_the_records_of_a_batch_are_those_that_are_read(several, monkeypatch):
+    read = []
+    monkeypatch.setattr(pipeline, "_reader", lambda *_: read_and_note(read))
+    data = training_batches(several.read(), INPUT, GRID, ALWAYS_PASTING, category_map, 4, 5, parallel_calls=1)
+    next(iter(data))
+    dataset = several.read()
+    expected = records_of_batch(dataset, 4, 5, 0, pasted=True)
+    found = [dataset.records[number] for number in read[:8]]
+    assert found[::2] + found[1::2] == expected and expected[:4] == records_of_batch(dataset, 4, 5, 0)
 
 
 def test_another_seed_gives_other_batches(several):

@@ -6,6 +6,7 @@ images that TensorFlow does not decode to the same pixels.
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfpanoptic.compiled import LAST, compiled, roomy, row_of, with_tables
 from tfpanoptic.data.dataset import (
     BY_PILLOW,
     Dataset,
@@ -170,16 +172,24 @@ def _label_tables(dataset: Dataset) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
     return tuple(tf.RaggedTensor.from_row_lengths(column, lengths) for column in columns)  # type: ignore[return-value]
 
 
-def _labels_of(pixel_ids: tf.Tensor, ids: tf.Tensor, labels: tf.Tensor, path: tf.Tensor) -> tf.Tensor:
+def _labels_of(pixel_ids: tf.Tensor, ids: tf.Tensor, labels: tf.Tensor, name: tf.Tensor) -> tf.Tensor:
     """Panoptic map of a map of segment ids, both int32 `[H, W]`."""
-    flat = tf.reshape(pixel_ids, [-1])
-    rows = tf.minimum(tf.searchsorted(ids, flat), tf.size(ids) - 1)
-    listed = tf.reduce_all(tf.gather(ids, rows) == flat)
+    pixels = tf.size(pixel_ids)
+    # Of a few lengths, to be compiled for; void is in every table.
+    flat = tf.pad(tf.reshape(pixel_ids, [-1]), [[0, roomy(pixels) - pixels]])
+    found, rows, listed = with_tables(functools.partial(_look_up, flat), (ids, labels), (LAST, 0))
     # Void, in row 0, may be absent.
     present = tf.reduce_all(tf.math.bincount(rows, minlength=tf.size(ids))[1:] > 0)
     checks = [
-        tf.debugging.Assert(listed, ["holds a segment that its annotation does not list:", path]),
-        tf.debugging.Assert(present, ["lacks a segment that its annotation lists:", path]),
+        tf.debugging.Assert(listed, ["holds a segment that its annotation does not list:", name]),
+        tf.debugging.Assert(present, ["lacks a segment that its annotation lists:", name]),
     ]
     with tf.control_dependencies(checks):
-        return tf.reshape(tf.gather(labels, rows), tf.shape(pixel_ids))
+        return tf.reshape(found[:pixels], tf.shape(pixel_ids))
+
+
+@compiled
+def _look_up(pixel_ids: tf.Tensor, ids: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """The label and the row of each id, and whether all are in the table."""
+    rows = row_of(pixel_ids, ids)
+    return tf.gather(labels, rows), rows, tf.reduce_all(tf.gather(ids, rows) == pixel_ids)

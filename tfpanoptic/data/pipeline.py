@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpanoptic.data.augment import augment
+from tfpanoptic.data.augmentation.copy_paste import View, copy_paste, pasted_number, second_config
 from tfpanoptic.data.dataset import Dataset, ImageRecord, require_segments
 from tfpanoptic.data.examples import Reader, decoded_bytes, file_reader, memory_reader
 from tfpanoptic.data.input_size import prepare_batch, prepare_labels
@@ -77,18 +78,26 @@ def training_batches(
     require_segments(dataset)
     read = _reader(dataset, input_config, memory_limit)
 
-    def example(position: tf.Tensor) -> dict[str, Any]:
-        image, panoptic = read(record_number(position, len(dataset), seed))
+    def view(number: tf.Tensor, own_seed: tf.Tensor, config: AugmentConfig) -> View:
+        image, panoptic = read(number)
         height, width = tf.unstack(tf.shape(panoptic))
-        image, panoptic, valid_size = augment(
-            image,
-            panoptic,
-            tf.stack([tf.constant(seed, tf.int64), position]),
-            augment_config,
-            resized_size(height, width, input_config),
-            grid.align_corners,
-        )
-        return _with_targets(image, panoptic, valid_size, (seed, position), position // batch_size, targets)
+        size = resized_size(height, width, input_config)
+        return augment(image, panoptic, own_seed, config, size, grid.align_corners)
+
+    def example(position: tf.Tensor) -> dict[str, Any]:
+        own_seed = _own_seed(seed, position)
+        whole = view(record_number(position, len(dataset), seed), own_seed, augment_config)
+        if augment_config.copy_paste is not None:
+            second = second_config(augment_config)
+            whole = copy_paste(
+                whole,
+                lambda number, own_seed: view(number, own_seed, second),
+                len(dataset),
+                own_seed,
+                augment_config.copy_paste,
+                dataset.categories.stuff_ids,
+            )
+        return _with_targets(*whole, (seed, position), position // batch_size, targets)
 
     share = batch_size // workers
 
@@ -100,10 +109,18 @@ def training_batches(
     return _batched(positions, example, share, parallel_calls, drop_remainder=True)
 
 
-def records_of_batch(dataset: Dataset, batch_size: int, seed: int, step: int) -> list[ImageRecord]:
-    """The images of the batch at `step` of `training_batches`, whose first is 0; some may be there twice."""
+def records_of_batch(
+    dataset: Dataset, batch_size: int, seed: int, step: int, pasted: bool = False
+) -> list[ImageRecord]:
+    """The images of the batch at `step` of `training_batches`, whose first is 0; some may be there twice.
+
+    With `pasted`, those follow that copy-paste may have laid over them.
+    """
     positions = tf.range(step * batch_size, (step + 1) * batch_size, dtype=tf.int64)
-    return [dataset.records[int(record_number(position, len(dataset), seed))] for position in positions]
+    numbers = [record_number(position, len(dataset), seed) for position in positions]
+    if pasted:
+        numbers += [pasted_number(_own_seed(seed, position), len(dataset)) for position in positions]
+    return [dataset.records[int(number)] for number in numbers]
 
 
 def validation_batches(
@@ -183,6 +200,11 @@ def _batched(
     # Every worker makes its own part already.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return batches.with_options(options)
+
+
+def _own_seed(seed: int, position: tf.Tensor) -> tf.Tensor:
+    """Seed of all that happens to the training example at a position, int64 `[2]`."""
+    return tf.stack([tf.constant(seed, tf.int64), position])
 
 
 def record_number(position: tf.Tensor, records: int, seed: int) -> tf.Tensor:

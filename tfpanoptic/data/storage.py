@@ -59,8 +59,8 @@ def _decode_ids(parts: Sequence[Any], size: Any) -> Any:
     import tensorflow as tf
 
     del size
-    rgb = tf.cast(tf.io.decode_png(parts[0], channels=3), tf.int32)
-    return rgb[..., 0] + 256 * rgb[..., 1] + 65536 * rgb[..., 2]
+    # Four bytes of a pixel are one integer, with what is transparent in the highest.
+    return tf.bitwise.bitwise_and(tf.bitcast(tf.io.decode_png(parts[0], channels=4), tf.int32), 0xFFFFFF)
 
 
 def _read_grey(parts: Sequence[Content], size: tuple[int, int], origin: str) -> np.ndarray:

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfpanoptic.targets.segments import mass_centers, segments_of, semantic_targets
+from tfpanoptic.compiled import compiled
+from tfpanoptic.targets.segments import pixel_maps, segments_of, semantic_columns
 
 
 def panoptic_deeplab_targets(
@@ -45,23 +46,26 @@ def panoptic_deeplab_targets(
     """
     height, width = tf.unstack(tf.shape(panoptic))
     segments = segments_of(panoptic, thing_ids)
-    centers = mass_centers(segments, width)  # [S, 2]
-    pixel = tf.range(height * width)
-    position = tf.stack([pixel // width, pixel % width], axis=-1)  # [H*W, 2]
-    on_instance = tf.gather(segments.is_instance, segments.of_pixel)
-    offset = tf.where(on_instance[:, None], tf.gather(centers, segments.of_pixel) - position, 0)
-
-    def to_map(values):
-        return tf.reshape(tf.gather(values, segments.of_pixel), [height, width])
-
-    teaches_center = (segments.labels != 0) & ~segments.is_crowd
-    return {
-        **semantic_targets(panoptic, segments, small_instance_area, small_instance_weight, crowd_in_semantic),
-        "center_heatmap": gaussian_peaks(tf.boolean_mask(centers, segments.is_instance), height, width, sigma),
-        "center_weight": to_map(tf.cast(teaches_center, tf.float32)),
-        "center_offset": tf.cast(tf.reshape(offset, [height, width, 2]), tf.float32),
-        "offset_weight": to_map(tf.cast(segments.is_instance, tf.float32)),
+    columns = {
+        **semantic_columns(segments, small_instance_area, small_instance_weight, crowd_in_semantic),
+        "center_weight": tf.cast((segments.labels != 0) & ~segments.is_crowd, tf.float32),
+        "offset_weight": tf.cast(segments.is_instance, tf.float32),
     }
+    *maps, y, x = pixel_maps(panoptic, segments, *columns.values(), *tf.unstack(segments.centers, axis=1))
+    targets = dict(zip(columns, maps, strict=True))
+    return {
+        **targets,
+        "center_heatmap": gaussian_peaks(tf.boolean_mask(segments.centers, segments.is_instance), height, width, sigma),
+        "center_offset": _offsets(y, x, targets["offset_weight"]),
+    }
+
+
+@compiled
+def _offsets(y: tf.Tensor, x: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+    """float32 `[H, W, 2]`, from each pixel to its segment's centre at (y, x), int32 `[H, W]`; 0 where the weight is."""
+    height, width = tf.unstack(tf.shape(weight))
+    down, across = y - tf.range(height)[:, None], x - tf.range(width)
+    return tf.cast(tf.stack([down, across], axis=-1), tf.float32) * weight[..., None]
 
 
 def gaussian_peaks(centers: tf.Tensor, height: tf.Tensor, width: tf.Tensor, sigma: float) -> tf.Tensor:

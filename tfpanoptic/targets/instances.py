@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from tfpanoptic.panoptic_map import category_of
-from tfpanoptic.targets.segments import segment_boxes, segments_of
+from tfpanoptic.targets.segments import pixel_maps, segments_of
 
 
 def instance_targets(
@@ -38,11 +38,10 @@ def instance_targets(
     chosen = tf.sort(tf.boolean_mask(chosen, tf.gather(is_instance, chosen)))
     number = tf.scatter_nd(chosen[:, None], tf.range(1, tf.size(chosen) + 1), tf.shape(labels))
     missing = max_instances - tf.size(chosen)
-    tight = tf.cast(segment_boxes(segments.of_pixel, tf.size(labels), tf.shape(panoptic)), tf.float32)
-    boxes = tf.pad(tf.gather(tight, chosen), [[0, missing], [0, 0]])
+    boxes = tf.pad(tf.gather(tf.cast(segments.boxes, tf.float32), chosen), [[0, missing], [0, 0]])
     category = tf.pad(tf.gather(category_of(labels), chosen), [[0, missing]])
     return {
         "boxes": tf.ensure_shape(boxes, (max_instances, 4)),
         "box_category": tf.ensure_shape(category, (max_instances,)),
-        "instance_map": tf.reshape(tf.gather(number, segments.of_pixel), tf.shape(panoptic)),
+        "instance_map": pixel_maps(panoptic, segments, number)[0],
     }

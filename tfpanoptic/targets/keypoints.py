@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfpanoptic.targets.segments import MapSegments, mass_centers, segment_boxes, segments_of, semantic_targets
+from tfpanoptic.targets.segments import MapSegments, pixel_maps, segments_of, semantic_columns
 
 
 def deeperlab_targets(
@@ -35,7 +35,7 @@ def deeperlab_targets(
         thing_ids: category ids of the things.
         radius: of the disks, in pixels.
         max_instances: N; the pixels of smaller instances beyond them teach the semantic head alone.
-        small_instance_area, small_instance_weight, crowd_in_semantic: see `targets.segments.semantic_targets`.
+        small_instance_area, small_instance_weight, crowd_in_semantic: see `targets.segments.semantic_columns`.
 
     Returns:
         `semantic` int32 `[H, W]`, category id, 0 where ignored
@@ -49,22 +49,22 @@ def deeperlab_targets(
     size = tf.shape(panoptic)
     segments = segments_of(panoptic, thing_ids)
     chosen = _largest(segments, max_instances)
-    keypoints = tf.gather(_keypoints(segments, size), chosen)  # [n, 5, 2]
+    keypoints = tf.gather(_keypoints(segments), chosen)  # [n, 5, 2]
     places = tf.tensor_scatter_nd_update(
         tf.fill(tf.shape(segments.labels), -1), chosen[:, None], tf.range(tf.size(chosen))
     )
     left_out = segments.is_crowd | (segments.is_instance & (places < 0)) | (segments.labels == 0)
 
-    def to_map(values):
-        return tf.reshape(tf.gather(values, segments.of_pixel), size)
-
+    columns = {
+        **semantic_columns(segments, small_instance_area, small_instance_weight, crowd_in_semantic),
+        "instance": places,
+        "keypoint_weight": tf.cast(~left_out, tf.float32),
+    }
     padded = tf.pad(keypoints, [[0, max_instances - tf.size(chosen)], [0, 0], [0, 0]])
     return {
-        **semantic_targets(panoptic, segments, small_instance_area, small_instance_weight, crowd_in_semantic),
+        **dict(zip(columns, pixel_maps(panoptic, segments, *columns.values()), strict=True)),
         "keypoints": tf.ensure_shape(padded, (max_instances, 5, 2)),
-        "instance": to_map(places),
         "disk": tf.reshape(nearest_disks(keypoints, size[0], size[1], radius), [size[0], size[1], 5]),
-        "keypoint_weight": to_map(tf.cast(~left_out, tf.float32)),
     }
 
 
@@ -75,12 +75,12 @@ def _largest(segments: MapSegments, count: int) -> tf.Tensor:
     return tf.boolean_mask(order, tf.gather(segments.is_instance, order))
 
 
-def _keypoints(segments: MapSegments, size: tf.Tensor) -> tf.Tensor:
+def _keypoints(segments: MapSegments) -> tf.Tensor:
     """Keypoints of all segments, int32 `[S, 5, 2]`."""
-    box = segment_boxes(segments.of_pixel, tf.size(segments.labels), size)
+    box = segments.boxes
     top, left, bottom, right = box[:, 0], box[:, 1], box[:, 2] - 1, box[:, 3] - 1
     corners = [tf.stack([y, x], axis=-1) for y in (top, bottom) for x in (left, right)]
-    return tf.stack([*corners, mass_centers(segments, size[1])], axis=1)
+    return tf.stack([*corners, segments.centers], axis=1)
 
 
 def nearest_disks(keypoints: tf.Tensor, height: tf.Tensor, width: tf.Tensor, radius: int) -> tf.Tensor:

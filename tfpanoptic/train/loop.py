@@ -131,10 +131,10 @@ def _next_batch(batches, dataset: Dataset, experiment: Experiment, step: int):
     try:
         return next(batches)
     except tf.errors.OpError:
-        settings = experiment.training
+        settings, pasted = experiment.training, experiment.augment.copy_paste is not None
         # Batches are prepared ahead: replicas may be told of the next one's error.
         for ahead in (step - 1, step):
-            records = records_of_batch(dataset, settings.batch_size, settings.seed, ahead)
+            records = records_of_batch(dataset, settings.batch_size, settings.seed, ahead, pasted)
             check_records(replace(dataset, records=tuple(records)), experiment.input.deep_grey)
         raise
 
