@@ -1,8 +1,8 @@
 """Panoptic copy-paste: things, and if asked for stuff, of a second image over the first.
 
 Source: Ghiasi et al. 2021, Simple Copy-Paste; the panoptic form is that of kMaX-DeepLab's PyTorch version. It pastes
-on padding, too; here padding stays padding, so that `valid_size` says where it is. Edges are not blurred: Ghiasi et
-al. found no gain in it.
+on padding, too; here padding stays padding, so that `valid_size` says where it is. A second view smaller than the crop
+lies at the top left, as in both. Edges are not blurred: Ghiasi et al. found no gain in it.
 """
 
 from __future__ import annotations
