@@ -110,6 +110,20 @@ def test_labels_of_crowds_and_instances_stay_as_they_are():
         assert set(np.unique(labels)) == {0, 10_000, 20_001, 20_002, 30_000}
 
 
+@pytest.mark.parametrize("aligned", [True, False])
+def test_an_instance_has_its_size_times_the_scale(aligned):
+    panoptic = np.full((40, 48), 30_000, np.int32)
+    panoptic[10:30, 12:36] = 20_007
+    config = AugmentConfig(crop=(96, 120), min_scale=0.3, max_scale=2.4)
+    for _, labels, (height, width) in views(painted(panoptic), panoptic, config, 15, align_corners=aligned):
+        rows, columns = np.nonzero(labels == 20_007)
+        sides = np.ptp(rows) + 1, np.ptp(columns) + 1
+        assert len(rows) == sides[0] * sides[1]
+        # With aligned corners the distances between pixels are what is scaled.
+        per_row, per_column = (height - aligned) / (40 - aligned), (width - aligned) / (48 - aligned)
+        assert abs(sides[0] - 20 * per_row) < 1 and abs(sides[1] - 24 * per_column) < 1
+
+
 def test_views_much_smaller_than_the_crop_are_padded():
     image, panoptic = random_scene(33, 21)
     config = AugmentConfig(crop=(32, 32), min_scale=0.1, max_scale=2.0)

@@ -86,8 +86,8 @@ def test_the_batch_of_a_step_does_not_depend_on_where_the_run_started(several):
 
 @pytest.mark.parametrize("augment", [AUGMENT, PASTING], ids=["plain", "pasting"])
 def test_the_batch_of_a_step_does_not_depend_on_memory_or_parallelism(several, augment):
-    alone = batches(several, 3, augment=augment, memory_limit=0, parallel_calls=1)
-    assert_equal_batches(alone, batches(several, 3, augment=augment))
+    alone = batches(several, 2, augment=augment, memory_limit=0, parallel_calls=1)
+    assert_equal_batches(alone, batches(several, 2, augment=augment))
 
 
 def test_workers_make_the_parts_of_the_batch(several):

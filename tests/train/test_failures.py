@@ -13,7 +13,7 @@ from safetensors import safe_open
 
 from tfpanoptic.data.coco_panoptic import write_coco_panoptic
 from tfpanoptic.data.dataset import check_records, read_record_image, read_segment_map
-from tfpanoptic.data.pipeline import training_batches
+from tfpanoptic.data.pipeline import records_of_batch, training_batches
 from tfpanoptic.data.sets.nuclei import nuclei
 from tfpanoptic.errors import InputError, WorkFailed
 from tfpanoptic.experiment import Experiment
@@ -112,6 +112,31 @@ def test_a_file_damaged_in_the_middle_is_named_and_nothing_is_lost(on_disk, tmp_
     ) as told:
         run(settings, tmp_path / "run")
     assert "\n" not in str(told.value) and 0 < len(seen) <= 2 * settings["training"]["batch_size"]
+
+
+def test_images_that_copy_paste_lays_over_a_batch_are_looked_at_as_well(on_disk):
+    settings, folder = on_disk
+    settings["augment"] |= {"copy_paste": {"probability": 1}}
+    settings["training"]["batch_size"] = 1
+    experiment = Experiment.from_dict(settings)
+    dataset = experiment.load_data("train")
+    names = [record.file_name for record in records_of_batch(dataset, 1, experiment.training.seed, 4, pasted=True)]
+    assert names[0] != names[1]
+    photo = folder / "images" / names[1]
+    photo.write_bytes(photo.read_bytes()[:2000])
+    batches = training_batches(
+        dataset,
+        experiment.input,
+        experiment.grid,
+        experiment.augment,
+        lambda example: {},
+        1,
+        experiment.training.seed,
+        4,
+        memory_limit=0,
+    )
+    with pytest.raises(InputError, match=names[1]):
+        loop._next_batch(iter(batches), dataset, experiment, 5)
 
 
 @pytest.mark.slow

@@ -47,13 +47,17 @@ def autoaugment(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 def sharpness(image: tf.Tensor, factor: float) -> tf.Tensor:
     """Blended with its mean over 3 x 3 pixels, the middle one counted five times; the border stays as it is."""
-    pixels = tf.cast(image, tf.int32)
-    padded = tf.pad(pixels, [[1, 1], [1, 1], [0, 0]], "SYMMETRIC")
-    rows = padded[:-2] + padded[1:-1] + padded[2:]
-    smooth = (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:] + 4 * pixels) // 13
-    height, width, _ = tf.unstack(tf.shape(image))
-    inside = _inner(height)[:, None, None] & _inner(width)[None, :, None]
-    return _blend(tf.where(inside, smooth, pixels), image, factor)
+    small = tf.reduce_min(tf.shape(image)[:2]) < 3
+    return tf.cond(small, lambda: tf.identity(image), lambda: _blend(_smoothed(image), image, factor))
+
+
+def _smoothed(image: tf.Tensor) -> tf.Tensor:
+    values = tf.cast(image, tf.float32)
+    rows = values[:-2] + values[1:-1] + values[2:]
+    total = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:] + 4.0 * values[1:-1, 1:-1]
+    # Totals are integers: with half a unit more, no quotient that is one falls below it.
+    change = tf.floor((total + 0.5) / 13.0) - values[1:-1, 1:-1]
+    return values + tf.pad(change, [[1, 1], [1, 1], [0, 0]])
 
 
 def brightness(image: tf.Tensor, factor: float) -> tf.Tensor:
@@ -92,12 +96,6 @@ def _equalized(values: tf.Tensor) -> tf.Tensor:
     before = tf.cumsum(histogram, exclusive=True)
     table = tf.clip_by_value((before + step // 2) // tf.maximum(step, 1), 0, 255)
     return tf.gather(tf.cast(tf.where(step == 0, tf.range(256), table), tf.uint8), values)
-
-
-def _inner(length: tf.Tensor) -> tf.Tensor:
-    """Which of so many places are neither first nor last, bool `[length]`."""
-    place = tf.range(length)
-    return (place > 0) & (place < length - 1)
 
 
 def _blend(degenerate: tf.Tensor, image: tf.Tensor, factor: float) -> tf.Tensor:

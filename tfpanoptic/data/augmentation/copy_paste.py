@@ -1,8 +1,8 @@
 """Panoptic copy-paste: things, and if asked for stuff, of a second image over the first.
 
 Source: Ghiasi et al. 2021, Simple Copy-Paste; the panoptic form is that of kMaX-DeepLab's PyTorch version. It pastes
-on padding, too; here padding stays padding, so that `valid_size` says where it is. Edges are not blurred: Ghiasi et
-al. found no gain in it.
+on padding, too; here padding stays padding, so that `valid_size` says where it is. A second view smaller than the crop
+lies at the top left, as in both. Edges are not blurred: Ghiasi et al. found no gain in it.
 """
 
 from __future__ import annotations
@@ -95,9 +95,12 @@ def paste(
     inside = (tf.range(rows) < height)[:, None] & (tf.range(columns) < width)[None, :]
     labels, places = tf.unique(tf.reshape(tf.where(inside, panoptic, 0), [-1]))
     new_labels = _new_labels(labels, tf.unique(tf.reshape(under_panoptic, [-1])).y, seed, config, stuff)
-    pasted = tf.reshape(tf.gather(new_labels, places), (rows, columns))
-    over = pasted > 0
-    return tf.where(over[:, :, None], image, under), tf.where(over, pasted, under_panoptic)
+    pasted = tf.gather(new_labels, places)  # [h * w]
+    # Choosing whole rows of three, instead of broadcasting the choice, takes a quarter of the time.
+    pixels = (tf.reshape(image, (-1, 3)), tf.reshape(under, (-1, 3)))
+    seen = tf.reshape(tf.raw_ops.Select(condition=pasted > 0, x=pixels[0], y=pixels[1]), (rows, columns, 3))
+    pasted = tf.reshape(pasted, (rows, columns))
+    return seen, tf.where(pasted > 0, pasted, under_panoptic)
 
 
 def _seeds(seed: tf.Tensor) -> list[tf.Tensor]:
