@@ -74,6 +74,7 @@ def open_coco_instances(source: Path, options: ConversionOptions) -> Source:
             {key: value for key, value in image.items() if key not in IMAGE_KEYS or key == "id"},
             partial(
                 _draw,
+                origin=json_file,
                 instances=instances.pop(image["id"], []),
                 image=image,
                 table=table,
@@ -186,6 +187,7 @@ def _instances(
 
 def _draw(
     tally: Tally,
+    origin: Path,
     instances: list[Instance],
     image: dict[str, Any],
     table: CategoryTable,
@@ -200,7 +202,7 @@ def _draw(
         try:
             mask = coco_mask(instance.segmentation, size, instance.place, tally)
         except InputError as error:
-            raise InputError(f"{instance.place}: {error}") from None
+            raise InputError(f"{origin}: {instance.place}: {error}") from None
         cut = None if mask is None else cut_out(mask)
         if cut is None:
             tally.add("no-mask" if mask is None else "no-pixels", instance.place)

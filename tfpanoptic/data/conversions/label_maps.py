@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.connected_components import connected_components
 from tfpanoptic.data.conversions.category_file import table_of
@@ -29,7 +31,7 @@ NO_NUMBER = 0
 def open_label_maps(source: Path, options: ConversionOptions) -> Source:
     """The images of a folder of label maps.
 
-    A thing with instance number 0 is a crowd. Of maps that hold instance numbers alone, 0 and `void` are void.
+    A thing with instance number 0 is a crowd. Without things, maps of category ids are enough. Of maps that hold instance numbers alone, 0 and `void` are void.
 
     Args:
         source: a folder in a form of `data.label_maps`; or of category ids, with instance numbers in the folder
@@ -46,7 +48,8 @@ def open_label_maps(source: Path, options: ConversionOptions) -> Source:
     table, entries = map_categories(options)
     folder = source / "semantic" if (source / "semantic").is_dir() else source
     beside = source / "instance" if folder != source else None
-    instance_folder = None if options.components else options.instances or beside
+    components = options.components or not table.thing_ids
+    instance_folder = None if components else options.instances or beside
     semantic = label_map_files(folder, problems)
     instance = label_map_files(instance_folder, problems) if instance_folder else {}
     maps = {}
@@ -54,7 +57,7 @@ def open_label_maps(source: Path, options: ConversionOptions) -> Source:
         if instance_folder is not None and name not in instance:
             problems.add(f"{path}: no image of this name in {instance_folder}")
         void = (*VOID_VALUES, *options.void)
-        file = LabelMapFile(path, instance.get(name), table, options.components, NO_NUMBER, void)
+        file = LabelMapFile(path, instance.get(name), table, components, NO_NUMBER, void)
         maps[name] = partial(_read, file=file)
     return with_photos(maps, source, options, table, entries, problems)
 
@@ -88,4 +91,6 @@ def _read_alone(tally: Tally, path: Path, table: CategoryTable, void: tuple[int,
     nothing = (numbers[..., None] == void).any(axis=-1)
     if components:
         numbers = connected_components(numbers)
+    elif len(np.unique(numbers[~nothing])) == 1:
+        tally.add("one-instance", path.name)
     return numbered_segments((~nothing).astype(int), numbers, table, None)

@@ -27,6 +27,7 @@ KINDS = {
     "thing-in-stuff-map": ("passed over", "stuff map with values of things"),
     "orientation": ("kept", "photo with an EXIF orientation; truth taken as drawn on the upright photo"),
     "crowd": ("kept", "thing without a number of its own: a crowd"),
+    "one-instance": ("kept", "instance map of one value: one instance; --components makes one of each connected part"),
     "no-segment": ("kept", "image without any segment"),
 }
 
