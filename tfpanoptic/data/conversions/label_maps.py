@@ -31,7 +31,8 @@ NO_NUMBER = 0
 def open_label_maps(source: Path, options: ConversionOptions) -> Source:
     """The images of a folder of label maps.
 
-    A thing with instance number 0 is a crowd. Without things, maps of category ids are enough. Of maps that hold instance numbers alone, 0 and `void` are void.
+    A thing with instance number 0 is a crowd. Without things, maps of category ids are enough. Of
+    maps that hold instance numbers alone, 0 and `void` are void.
 
     Args:
         source: a folder in a form of `data.label_maps`; or of category ids, with instance numbers in the folder
