@@ -66,7 +66,7 @@ def test_ids_count_from_1_and_areas_are_pixels(overlap, seed):
     assert ids.tolist() == found.segments["id"].tolist() == list(range(1, len(ids) + 1))
     assert areas.tolist() == found.segments["area"].tolist()
     things = sum(layer.category == 1 for layer in layers)
-    assert (found.segments["category"] == 1).sum() == things - lost["covered"]
+    assert (found.segments["category"] == 1).sum() == things - lost.get("covered", 0)
     stuff = found.segments["category"][found.segments["category"] > 1]
     assert len(set(stuff)) == len(stuff)
 

@@ -110,10 +110,10 @@ def _order(layers: list[Layer], categories: CategoryTable, overlap: str) -> list
 def _fill(ids: np.ndarray, background: np.ndarray, numbers: dict[Hashable, int]) -> None:
     """Gives the pixels without an id those of the background's categories."""
     free = ids == 0
-    present = np.unique(background[free])
-    for category in present[present > 0].tolist():
+    present = np.setdiff1d(background[free], [VOID]).tolist()
+    for category in present:
         numbers.setdefault(category, len(numbers) + 1)
-    ids[free] = relabel(background, present, [numbers.get(category, 0) for category in present.tolist()])[free]
+    ids[free] = relabel(background, present, [numbers[category] for category in present])[free]
 
 
 def _tell_covered(
