@@ -3,6 +3,8 @@
 import errno
 import json
 import os
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -98,6 +100,20 @@ def test_missing_and_damaged_photos_are_an_error_or_left_out(source, tmp_path):
     (tmp_path / "photos/a.jpg").write_bytes(b"")
     with pytest.raises(InputError, match="no image is left"):
         write_source(given, tmp_path / "none", WriteOptions(skip_missing=True, skip_damaged=True), {})
+
+
+def test_nothing_is_worked_on_after_the_first_error(source, tmp_path):
+    begun = []
+
+    def read(tally):
+        begun.append(threading.current_thread())
+        time.sleep(0.01)
+        raise InputError("no truth")
+
+    with pytest.raises(InputError, match="no truth") as kept:  # with its traceback, and so with all that it refers to
+        write_source(source([f"{n}.png" for n in range(50)], read=read), tmp_path / "out", WriteOptions(workers=2), {})
+    assert kept.traceback and len(begun) < 25 and not any(thread.is_alive() for thread in begun)
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
 
 
 def test_ids_beyond_24_bits_are_refused(source, tmp_path):

@@ -13,12 +13,14 @@ from tfpanoptic.errors import InputError
 def data_convert(
     source: Annotated[Path, typer.Argument(metavar="SRC", help="File or folder of the set, as its kind wants it.")],
     kind: Annotated[
-        str, typer.Option("--from", help="coco-instances, cityscapes, label-maps, labelme or panoptic-2ch.")
+        str,
+        typer.Option("--from", help="coco-instances, coco-panoptic, cityscapes, label-maps, labelme or panoptic-2ch."),
     ] = ...,  # type: ignore[assignment]
     out: Annotated[Path, typer.Option(help="Folder for images/, panoptic/, panoptic.json and conversion.json.")] = ...,  # type: ignore[assignment]
     images: Annotated[
         Path | None, typer.Option(help="Folder of the photos; by default images/ beside the truth.")
     ] = None,
+    panoptic: Annotated[Path | None, typer.Option(help="Folder of the PNGs of a panoptic JSON.")] = None,
     categories: Annotated[
         Path | None,
         typer.Option(help="JSON list of id, name, isthing; or YAML, id: {name: cell, thing: true}. For maps, labelme."),
@@ -85,9 +87,22 @@ def data_convert(
             raise InputError(f"{name}: expected one of {', '.join(filter(None, allowed))}, found {value!r}")
     conversion = CONVERSIONS[kind]
     options = ConversionOptions(
-        images, categories, tuple(name.strip() for name in stuff.split(",") if name.strip()), rest, overlap, stuff_maps,
-        stuff_categories, stuff_offset, tuple(void or ()), instances, instance_only, components, crowd, split,
-    )  # fmt: skip
+        images=images,
+        panoptic=panoptic,
+        categories=categories,
+        rest=rest,
+        overlap=overlap,
+        stuff_maps=stuff_maps,
+        stuff_categories=stuff_categories,
+        stuff_offset=stuff_offset,
+        instances=instances,
+        instance_only=instance_only,
+        components=components,
+        crowd=crowd,
+        split=split,
+        stuff=tuple(name.strip() for name in stuff.split(",") if name.strip()),
+        void=tuple(void or ()),
+    )
     for name in options.given():
         if name not in conversion.options:
             taken = ", ".join(f"--{option.replace('_', '-')}" for option in conversion.options)

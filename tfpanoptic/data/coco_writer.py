@@ -11,8 +11,9 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
@@ -89,7 +90,8 @@ def write_source(source: Source, out: Path, options: WriteOptions, origin: dict[
         WorkFailed: the disk is full.
     """
     require_free(out, CONTENTS, options.overwrite)
-    require_outside(out, source.read)
+    photos = {scene.photo.parent for scene in source.scenes if isinstance(scene.photo, Path)}
+    require_outside(out, [*source.read, *photos])
     tally = Tally()
     tally.join(source.tally)
     scenes = _present(source.scenes, options.skip_missing, tally)
@@ -99,9 +101,11 @@ def write_source(source: Source, out: Path, options: WriteOptions, origin: dict[
             for part in ("images", "panoptic"):
                 (folder / part).mkdir()
             write = partial(_write_scene, folder=folder, categories=source.categories, options=options)
-            with progress("images", len(scenes)) as track:
+            items = list(zip(scenes, names, strict=True))
+            # Closed before the folder is: threads that are left would go on writing to it.
+            with closing(_in_order(write, items, options.workers)) as results, progress("images", len(scenes)) as track:
                 written = []
-                for result in _in_order(write, list(zip(scenes, names, strict=True)), options.workers):
+                for result in results:
                     track.advance()
                     written += [result] if isinstance(result, _Written) else []
                     if isinstance(result, InputError):
@@ -154,7 +158,7 @@ def _png_names(scenes: Sequence[Scene]) -> list[str]:
 
 def _in_order(
     work: Callable[[tuple[Scene, str]], _Written | InputError], items: list[tuple[Scene, str]], workers: int
-) -> Iterator[_Written | InputError]:
+) -> Generator[_Written | InputError]:
     """The results of some threads: decoding, compressing and copying run beside each other."""
     pool = ThreadPoolExecutor(workers or os.cpu_count() or 1)
     try:

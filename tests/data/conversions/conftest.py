@@ -9,6 +9,7 @@ from PIL import Image
 
 from tfpanoptic.data.coco_writer import WriteOptions, write_source
 from tfpanoptic.data.conversions import CONVERSIONS, ConversionOptions
+from tfpanoptic.doctor.check import check
 
 
 class Converted:
@@ -48,12 +49,14 @@ class Converted:
 
 @pytest.fixture
 def convert(tmp_path):
-    """(kind, source, how to write, options) -> `Converted`, in a folder `out`."""
+    """(kind, source, how to write, options) -> `Converted`, in a folder `out` in which the doctor finds no error."""
 
     def call(kind, source, writing=None, **options):
         opened = CONVERSIONS[kind].open(Path(source), ConversionOptions(**options))
         out = tmp_path / "out"
         report = write_source(opened, out, WriteOptions(**(writing or {})), {"from": kind})
+        checked = check(out / "images", out / "panoptic.json", out / "panoptic", [], None)
+        assert not [finding for finding in checked["findings"] if finding["level"] == "error"]
         return Converted(out, report)
 
     return call

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from tfpanoptic.data.conversions.cityscapes import open_cityscapes
 from tfpanoptic.data.conversions.coco_instances import open_coco_instances
+from tfpanoptic.data.conversions.coco_panoptic import open_coco_panoptic
 from tfpanoptic.data.conversions.label_maps import open_label_maps
 from tfpanoptic.data.conversions.labelme import open_labelme
 from tfpanoptic.data.conversions.panoptic_2ch import open_panoptic_2ch
@@ -36,6 +37,9 @@ CONVERSIONS = {
         open_coco_instances,
         ("images", "stuff", "rest", "overlap", "stuff_maps", "stuff_categories", "stuff_offset", "void"),
         "an instances JSON, or a folder with one and images/",
+    ),
+    "coco-panoptic": Conversion(
+        open_coco_panoptic, ("images", "panoptic", "stuff"), "a panoptic JSON, or a folder with panoptic.json"
     ),
     "cityscapes": Conversion(open_cityscapes, ("split",), "the folder with leftImg8bit/ and gtFine/"),
     "label-maps": Conversion(

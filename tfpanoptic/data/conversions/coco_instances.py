@@ -18,9 +18,17 @@ from tfpanoptic.data.coco_json import IMAGE_KEYS, LISTS, image_id_of, parse_json
 from tfpanoptic.data.conversions.category_file import read_category_file, table_of, with_isthing
 from tfpanoptic.data.conversions.coco_masks import coco_mask
 from tfpanoptic.data.conversions.painting import Layer, cut_out, paint
-from tfpanoptic.data.conversions.source import ConversionOptions, Scene, Source, require_folder, safe_name
+from tfpanoptic.data.conversions.source import (
+    ConversionOptions,
+    Scene,
+    Source,
+    find_photo,
+    require_folder,
+    safe_name,
+)
 from tfpanoptic.data.conversions.stuff_maps import StuffMaps
 from tfpanoptic.data.conversions.tally import Tally
+from tfpanoptic.data.folder_listing import FolderListing
 from tfpanoptic.errors import InputError, Problems
 from tfpanoptic.json_entry import MAX_INT32, flag, integer, require_keys
 from tfpanoptic.segment_map import SegmentMap
@@ -67,10 +75,11 @@ def open_coco_instances(source: Path, options: ConversionOptions) -> Source:
         raise InputError(f"{json_file}: no annotation of a listed image has a segmentation; expected masks")
     stuff_maps = StuffMaps.of(options, table, [image["file_name"] for image in images])
     rest = table.by_name()[options.rest].id if options.rest else 0
+    listing = FolderListing()
     scenes = [
         Scene(
             safe_name(image["file_name"]),
-            folder / image["file_name"].replace("\\", "/"),
+            find_photo(image["file_name"], folder, listing),
             {key: value for key, value in image.items() if key not in IMAGE_KEYS or key == "id"},
             partial(
                 _draw,

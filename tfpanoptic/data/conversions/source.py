@@ -9,6 +9,7 @@ from typing import Any
 
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.conversions.tally import Tally
+from tfpanoptic.data.folder_listing import FolderListing
 from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import SegmentMap
 
@@ -60,6 +61,7 @@ class ConversionOptions:
 
     Attributes:
         images: folder of the photos.
+        panoptic: folder of the PNGs of a panoptic JSON.
         categories: file of categories.
         stuff: names of the categories that are stuff.
         rest: name of a stuff category for the pixels that are nothing else.
@@ -76,6 +78,7 @@ class ConversionOptions:
     """
 
     images: Path | None = None
+    panoptic: Path | None = None
     categories: Path | None = None
     stuff: tuple[str, ...] = ()
     rest: str | None = None
@@ -99,10 +102,25 @@ def safe_name(file_name: str) -> str:
     """A file name that stays below the folder it is joined to; what leads out of it is cut to the last part.
 
     Backslashes of Windows part it, too.
+
+    Raises:
+        InputError: it names no file.
     """
     path = PurePosixPath(file_name.replace("\\", "/"))
+    if not path.name or path.name == "..":
+        raise InputError(f"{file_name!r} names no file; expected the name of a photo")
     outside = path.is_absolute() or ".." in path.parts or ":" in path.parts[0]
     return path.name if outside else str(path)
+
+
+def find_photo(file_name: str, folder: Path, listing: FolderListing) -> Path:
+    """Where a photo is: below the folder as it is named, or in it by the last part of its name alone.
+
+    It need not exist.
+    """
+    named = folder / file_name.replace("\\", "/")
+    alone = folder / named.name
+    return alone if not listing.has(named) and listing.has(alone) else named
 
 
 def require_folder(path: Path, expected: str) -> Path:

@@ -23,6 +23,7 @@ KINDS = {
     "clipped": ("changed", "part of an object that crosses the border: clipped"),
     "partly-covered": ("changed", "object that others cover in part"),
     "turned": ("changed", "truth drawn on the stored photo: turned with it, as its EXIF orientation says"),
+    "area": ("changed", "area of a segment: the number of its pixels now"),
     "flag-dropped": ("changed", "flag of a shape that is not kept"),
     "thing-in-stuff-map": ("passed over", "stuff map with values of things"),
     "orientation": ("kept", "photo with an EXIF orientation; truth taken as drawn on the upright photo"),
