@@ -55,6 +55,9 @@ def data_convert(
     crowd: Annotated[
         int | None, typer.Option(help="Instance number of crowds in two-channel PNGs: 255; -1 for none.")
     ] = None,
+    no_crowds: Annotated[
+        bool, typer.Option("--no-crowds", help="Take objects with iscrowd 1 for single ones, as some tools mean them.")
+    ] = False,
     split: Annotated[str | None, typer.Option(help="Part of Cityscapes: train, val or test.")] = None,
     photos: Annotated[str, typer.Option(help="copy; hard-link (same file system), or symlink (absolute).")] = "copy",
     drawn_on: Annotated[
@@ -99,6 +102,7 @@ def data_convert(
         instance_only=instance_only,
         components=components,
         crowd=crowd,
+        no_crowds=no_crowds,
         split=split,
         stuff=tuple(name.strip() for name in stuff.split(",") if name.strip()),
         void=tuple(void or ()),

@@ -119,6 +119,14 @@ def test_the_rest_is_void_or_a_category(coco, convert):
         convert("coco-instances", coco.path, rest="tie")
 
 
+def test_a_set_of_crowds_is_told_and_may_be_taken_for_objects(coco, convert):
+    coco.add({"size": [HEIGHT, WIDTH], "counts": [0, 60, 1140]}, iscrowd=1).write()
+    found = convert("coco-instances", coco.path)
+    assert found.segments("a.jpg") == [("cat*", 60)] and found.changes == {"mostly-crowds": 1}
+    found = convert("coco-instances", coco.path, {"overwrite": True}, no_crowds=True)
+    assert found.segments("a.jpg") == [("cat", 60)] and found.changes == {}
+
+
 def test_stuff_is_one_segment_below_the_things(coco, convert):
     coco.content["categories"].append({"id": 4, "name": "road", "isthing": 0})
     coco.add([rectangle(10, 10, 20, 20)])
@@ -262,6 +270,18 @@ def test_another_json_is_named(content, words, coco, convert):
     coco.write().write_text(content)
     with pytest.raises(InputError, match=f"instances.json: .*{words}"):
         convert("coco-instances", coco.path)
+
+
+def test_another_kind_of_json_is_told_before_folders_are_missed(coco, convert, tmp_path):
+    path = coco.path / "elsewhere/panoptic_val2017.json"
+    path.parent.mkdir()
+    coco.content["annotations"] = [{"image_id": 7, "file_name": "a.png", "segments_info": []}]
+    path.write_text(json.dumps(coco.content))
+    with pytest.raises(InputError, match="a panoptic JSON .annotations have segments_info"):
+        convert("coco-instances", path)
+    path.write_text(json.dumps({**coco.content, "annotations": [{"segmentation": []}]}))
+    with pytest.raises(InputError, match="panoptic_val2017.json: an instances JSON"):
+        convert("coco-panoptic", path)
 
 
 def test_names_that_lead_out_of_the_folder_are_cut(coco, convert, photo, tmp_path):

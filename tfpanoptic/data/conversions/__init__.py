@@ -35,7 +35,7 @@ class Conversion(NamedTuple):
 CONVERSIONS = {
     "coco-instances": Conversion(
         open_coco_instances,
-        ("images", "stuff", "rest", "overlap", "stuff_maps", "stuff_categories", "stuff_offset", "void"),
+        ("images", "stuff", "rest", "overlap", "stuff_maps", "stuff_categories", "stuff_offset", "void", "no_crowds"),
         "an instances JSON, or a folder with one and images/",
     ),
     "coco-panoptic": Conversion(

@@ -44,14 +44,17 @@ def _entry_of_yaml(path: Path, key: Any, value: Any) -> dict[str, Any]:
     return entry
 
 
-def with_isthing(entries: Sequence[Any], stuff: Sequence[str], origin: str, things: bool) -> list[dict[str, Any]]:
+def with_isthing(
+    entries: Sequence[Any], stuff: Sequence[str], origin: str, default: int | None = None
+) -> list[dict[str, Any]]:
     """The entries with `isthing`: 0 for those that `stuff` names, else what they say.
 
     Args:
         entries: of a list `categories`.
         stuff: names, of `--stuff`.
         origin: the file's name, for messages.
-        things: whether those that say nothing are things even if `stuff` is empty.
+        default: of those that say nothing; None to leave them so, or, where `stuff` names some, to take the others for
+            things.
 
     Raises:
         InputError: a name of `stuff` is none of a category.
@@ -61,10 +64,12 @@ def with_isthing(entries: Sequence[Any], stuff: Sequence[str], origin: str, thin
     if strange:
         raise InputError(f"--stuff {strange[0]}: no such category in {origin}; expected one of {reprlib.repr(names)}")
 
+    default = 1 if stuff and default is None else default
+
     def kind(entry: dict[str, Any]) -> dict[str, Any]:
         if entry.get("name") in stuff:
             return {**entry, "isthing": 0}
-        return {**entry, "isthing": 1} if "isthing" not in entry and (things or stuff) else entry
+        return {**entry, "isthing": default} if "isthing" not in entry and default is not None else entry
 
     return [kind(entry) if isinstance(entry, dict) else entry for entry in entries]
 

@@ -61,13 +61,13 @@ def open_coco_instances(source: Path, options: ConversionOptions) -> Source:
         InputError: no such file or folder, another kind of JSON, or, told together, entries that are wrong.
     """
     json_file = _json_of(source)
-    folder = _photos_of(source, json_file, options.images)
     content = _read(json_file)
+    folder = _photos_of(source, json_file, options.images)
     table, entries = _categories(content["categories"], json_file, options)
     tally = Tally()
     problems = Problems("in the instances")
     images = list(read_image_entries(content["images"], problems.of(json_file)))
-    instances = _instances(content["annotations"], images, table, json_file, tally, problems)
+    instances = _instances(content["annotations"], images, table, json_file, not options.no_crowds, tally, problems)
     problems.check()
     if not images:
         raise InputError(f"{json_file}: expected at least one image, found none")
@@ -136,24 +136,27 @@ def _read(path: Path) -> dict[str, Any]:
         )
     if any(isinstance(entry, dict) and "segments_info" in entry for entry in content["annotations"]):
         raise InputError(
-            f"{path}: a panoptic JSON (annotations have segments_info), which needs no conversion; expected an "
-            "instances JSON, whose annotations have a segmentation"
+            f"{path}: a panoptic JSON (annotations have segments_info), which needs no conversion (coco-panoptic mends "
+            "its areas); expected an instances JSON, whose annotations have a segmentation"
         )
     return content
 
 
 def _categories(given: list[Any], path: Path, options: ConversionOptions) -> tuple[CategoryTable, list[dict[str, Any]]]:
     """The table of the file's categories, of the stuff maps' and of the rest; entries to write."""
-    entries = with_isthing(given, options.stuff, str(path), things=True)
+    entries = with_isthing(given, options.stuff, str(path), default=1)
     if options.stuff_categories is not None:
-        names = {(entry.get("id"), entry.get("name")) for entry in entries if isinstance(entry, dict)}
-        more = [entry for entry in read_category_file(options.stuff_categories) if _is_stuff(entry, options.void)]
-        entries += [{**e, "isthing": 0} for e in more if (e.get("id"), e.get("name")) not in names]
+        entries += _more_stuff(options.stuff_categories, entries, options.void)
     return table_of(entries, options.rest, str(path))
 
 
-def _is_stuff(entry: Any, void: tuple[int, ...]) -> bool:
-    return isinstance(entry, dict) and not entry.get("isthing") and entry.get("id") not in void
+def _more_stuff(path: Path, entries: list[Any], void: tuple[int, ...]) -> list[dict[str, Any]]:
+    """The categories of a file that are stuff, are not among the entries and are not void."""
+    given = with_isthing(read_category_file(path), (), str(path), default=0)
+    CategoryTable.from_coco(given, str(path))
+    known = [(entry.get("id"), entry.get("name")) for entry in entries if isinstance(entry, dict)]
+    new = [entry for entry in given if entry["id"] not in void and (entry["id"], entry["name"]) not in known]
+    return [entry for entry in new if not flag(entry, "isthing")]
 
 
 def _instances(
@@ -161,6 +164,7 @@ def _instances(
     images: list[dict[str, Any]],
     table: CategoryTable,
     path: Path,
+    crowds: bool,
     tally: Tally,
     problems: Problems,
 ) -> dict[int | str, list[Instance]]:
@@ -176,7 +180,7 @@ def _instances(
             category_id = integer(entry, "category_id", 0, MAX_INT32)
             if category_id not in ids:
                 raise InputError(f"unknown category_id {category_id}, not in categories {reprlib.repr(sorted(ids))}")
-            iscrowd = entry.get("iscrowd") is not None and flag(entry, "iscrowd")
+            iscrowd = entry.get("iscrowd") is not None and flag(entry, "iscrowd") and crowds
         except InputError as error:
             problems.add(f"{path}: {place}: {error}")
             continue
@@ -191,6 +195,9 @@ def _instances(
         found[image_id].append(
             Instance(entry["segmentation"], category.id, iscrowd and category.isthing, f"{place} ({category.name})")
         )
+    objects = [instance for each in found.values() for instance in each]
+    if sum(instance.iscrowd for instance in objects) * 2 > len(objects):
+        tally.add("mostly-crowds", path.name)
     return found
 
 

@@ -43,11 +43,6 @@ def open_coco_panoptic(source: Path, options: ConversionOptions) -> Source:
         InputError: no such file or folder, another kind of JSON, or, told together, entries that are wrong.
     """
     json_file = source / "panoptic.json" if source.is_dir() else source
-    beside = json_file.parent / "images"
-    folder = require_folder(options.images or beside, "the folder of the photos, --images")
-    places = [json_file.with_suffix(""), json_file.parent / "panoptic"]
-    found = options.panoptic or next((place for place in places if place.is_dir()), places[-1])
-    pngs = require_folder(found, "the folder of the PNGs, --panoptic")
     tally, problems = Tally(), Problems("in the JSON")
 
     def sink(code: str, message: str) -> None:
@@ -59,7 +54,12 @@ def open_coco_panoptic(source: Path, options: ConversionOptions) -> Source:
 
     lists = read_lists(json_file, sink)
     problems.check()
-    given = with_isthing(lists["categories"], options.stuff, str(json_file), things=False)
+    beside = json_file.parent / "images"
+    folder = require_folder(options.images or beside, "the folder of the photos, --images")
+    places = [json_file.with_suffix(""), json_file.parent / "panoptic"]
+    found = options.panoptic or next((place for place in places if place.is_dir()), places[-1])
+    pngs = require_folder(found, "the folder of the PNGs, --panoptic")
+    given = with_isthing(lists["categories"], options.stuff, str(json_file))
     table, entries = table_of(given, None, str(json_file))
     images = list(read_images(lists, {category.source_id: category.id for category in table}, sink))
     problems.check()

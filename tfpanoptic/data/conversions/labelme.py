@@ -114,7 +114,7 @@ def _categories(
         if strange:
             place = next(s.place for file in files for s in file.shapes if s.label == strange[0])
             raise InputError(f"{place}: label {strange[0]!r} is not in {origin}, which has {reprlib.repr(names)}")
-    return table_of(with_isthing(given, options.stuff, origin, things=True), options.rest, origin)
+    return table_of(with_isthing(given, options.stuff, origin, default=1), options.rest, origin)
 
 
 def _label_file(

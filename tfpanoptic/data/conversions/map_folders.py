@@ -27,7 +27,7 @@ def map_categories(options: ConversionOptions) -> tuple[CategoryTable, list[dict
     path = options.categories
     if path is None:
         raise InputError("--categories: expected a JSON list of id, name and isthing, or a .yaml")
-    entries = with_isthing(read_category_file(path), options.stuff, str(path), things=False)
+    entries = with_isthing(read_category_file(path), options.stuff, str(path))
     kept = [entry for entry in entries if not (isinstance(entry, dict) and entry.get("id") in options.void)]
     return table_of(kept, options.rest, str(path))
 

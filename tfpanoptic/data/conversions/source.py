@@ -74,6 +74,7 @@ class ConversionOptions:
         instance_only: name of the only category, of maps that hold instance numbers alone.
         components: whether instances are connected components.
         crowd: instance number of crowds.
+        no_crowds: take crowds for single objects.
         split: which part of the set.
     """
 
@@ -91,6 +92,7 @@ class ConversionOptions:
     instance_only: str | None = None
     components: bool = False
     crowd: int | None = None
+    no_crowds: bool = False
     split: str | None = None
 
     def given(self) -> dict[str, Any]:

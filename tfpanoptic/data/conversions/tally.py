@@ -28,6 +28,11 @@ KINDS = {
     "thing-in-stuff-map": ("passed over", "stuff map with values of things"),
     "orientation": ("kept", "photo with an EXIF orientation; truth taken as drawn on the upright photo"),
     "crowd": ("kept", "thing without a number of its own: a crowd"),
+    "mostly-crowds": (
+        "kept",
+        "set of which most objects are crowds (iscrowd 1), which count as neither found nor missed; --no-crowds takes "
+        "them for single objects, as tools mean them that write all masks so",
+    ),
     "one-instance": ("kept", "instance map of one value: one instance; --components makes one of each connected part"),
     "no-segment": ("kept", "image without any segment"),
 }
