@@ -1,6 +1,6 @@
 import pytest
 
-from tfpanoptic.data.conversions.source import find_photo, safe_name
+from tfpanoptic.data.conversions.source import ConversionOptions, find_photo, safe_name
 from tfpanoptic.data.folder_listing import FolderListing
 from tfpanoptic.errors import InputError
 
@@ -34,3 +34,7 @@ def test_a_photo_is_found_under_its_last_part_alone(tmp_path):
     assert find_photo("sub\\a.jpg", tmp_path, listing) == tmp_path / "sub/a.jpg"
     assert find_photo("/elsewhere/images/a.jpg", tmp_path, listing) == tmp_path / "a.jpg"
     assert find_photo("sub/b.jpg", tmp_path, listing) == tmp_path / "sub/b.jpg"
+
+
+def test_an_option_of_0_was_given():
+    assert ConversionOptions(crowd=0, stuff=("sea",)).given() == {"crowd": 0, "stuff": ("sea",)}

@@ -97,7 +97,11 @@ class ConversionOptions:
 
     def given(self) -> dict[str, Any]:
         """Those that were given, by name."""
-        return {name: value for name, value in vars(self).items() if value not in (None, (), False)}
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if value is not None and value is not False and value != ()
+        }
 
 
 def safe_name(file_name: str) -> str:
