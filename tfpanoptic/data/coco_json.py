@@ -63,8 +63,12 @@ class ImageEntry:
     extra: dict[str, Any]
 
 
-def parse_json(path: Path) -> Any:
+def parse_json(path: Path, expected: str = "a COCO panoptic JSON") -> Any:
     """What a JSON file holds.
+
+    Args:
+        path: the file.
+        expected: what should be there, for the message.
 
     Raises:
         InputError: it is missing, cannot be read or is no JSON.
@@ -72,7 +76,7 @@ def parse_json(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file; expected a COCO panoptic JSON") from None
+        raise InputError(f"{path}: no such file; expected {expected}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:
@@ -115,7 +119,7 @@ def read_images(lists: dict[str, list[Any]], category_ids: dict[int, int], sink:
             goes on after "file-name-twice", both images come: ids tell them apart.
     """
     annotations = read_annotations(lists["annotations"], sink)
-    for image in _images(lists["images"], sink):
+    for image in read_image_entries(lists["images"], sink):
         annotation = annotations.pop(image["id"], None)
         if annotation is None:
             sink("image-without-annotation", f"image {image['file_name']} (id {image['id']!r}) has no annotation")
@@ -137,8 +141,13 @@ def read_images(lists: dict[str, list[Any]], category_ids: dict[int, int], sink:
         sink("annotation-without-image", f"annotation of image id {image_id!r}, not in images: {name}")
 
 
-def _images(entries: list[Any], sink: Sink) -> Iterator[dict[str, Any]]:
-    """The entries of `images` that can be used; sides and ids as integers."""
+def read_image_entries(entries: list[Any], sink: Sink) -> Iterator[dict[str, Any]]:
+    """The entries of `images` that can be used; sides and ids as integers.
+
+    Args:
+        entries: the list, of a panoptic or of an instances JSON.
+        sink: gets "image-invalid", "image-id-twice" and "file-name-twice"; the image of the last comes all the same.
+    """
     ids: set[int | str] = set()
     names: set[str] = set()
     for number, entry in enumerate(entries):
