@@ -10,22 +10,33 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.data.coco_panoptic import CocoPanopticConfig, load_coco_categories, load_coco_panoptic
+from tfpanoptic.data.coco_panoptic import (
+    CocoFiles,
+    CocoPanopticConfig,
+    coco_files,
+    load_coco_categories,
+    load_coco_panoptic,
+)
 from tfpanoptic.data.dataset import Dataset
 from tfpanoptic.data.nuclei import NucleiConfig, load_nuclei, nuclei_categories
 from tfpanoptic.data.shapes import ShapesConfig, load_shapes, shapes_categories
 
 
 class DatasetKind(NamedTuple):
-    """How a dataset is configured and read."""
+    """How a dataset is configured and read.
+
+    `coco_files` is for those in COCO panoptic format: (configuration, split) -> where it lies, or None, so that
+    `doctor` finds all that is wrong in it, where `load` stops at the first problem.
+    """
 
     config: type
     load: Callable[[Any, str], Dataset]
     categories: Callable[[Any], CategoryTable]
+    coco_files: Callable[[Any, str], CocoFiles | None] | None = None
 
 
 DATASETS = {
     "nuclei": DatasetKind(NucleiConfig, load_nuclei, nuclei_categories),
     "shapes": DatasetKind(ShapesConfig, load_shapes, shapes_categories),
-    "coco_panoptic": DatasetKind(CocoPanopticConfig, load_coco_panoptic, load_coco_categories),
+    "coco_panoptic": DatasetKind(CocoPanopticConfig, load_coco_panoptic, load_coco_categories, coco_files),
 }

@@ -115,8 +115,7 @@ def _dataset(options: TuneOptions, run: RunFolder, experiment: Experiment, categ
     if options.data is not None and Path(options.data).is_file():
         raise InputError(f"{options.data}: a file alone; a panoptic JSON is given as --gt, with --images and --gt-dir")
     if options.data is not None:
-        source = find_source(options.data, None, "val", None, None)
-        files = (source.images, source.annotations, source.panoptic)
+        files = find_source(options.data, None, "val").coco or files
     return truth_of_run(run.config, experiment, categories, *files)
 
 
