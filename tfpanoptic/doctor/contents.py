@@ -91,6 +91,10 @@ def contents_of_dataset(load: Callable[[], Dataset], findings: Findings) -> Cont
         ):
             if not there:
                 findings.add(code, str(path), name)
+        pixels = record.height * record.width
+        for number, area in record.segments[["id", "area"]].tolist():
+            if area > pixels:  # of others the pixels tell
+                findings.add("area-differs", f"{name}: segment {number}: area {area:.12g} of {pixels} pixels", name)
         truth_name = record.panoptic_path.name if record.storage.image_feature is None else name
         cases.append(Case(record, truth_name, [None] * len(record.segments), True, has_photo, has_truth))
         if not len(record.segments):
