@@ -1,5 +1,6 @@
 """Every finding once, on a small dataset that is broken in one way."""
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -488,3 +489,25 @@ def test_what_a_configuration_asks_of_sound_data_is_checked_last(data):
     BREAKS["area-differs"][0](data)
     findings = check({"train": replace(data.source(), load=refuse, configured=True)})["findings"]
     assert [found["code"] for found in findings] == ["area-differs"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_a_json_in_any_unicode_encoding_is_read(encoding, data):
+    data.content["categories"][2]["name"] = "Kühe"
+    text, data.content = json.dumps(data.content, ensure_ascii=False), None
+    data.json.write_bytes(text.encode(encoding))
+    assert data.codes() == {}
+
+
+def test_a_json_in_another_encoding_is_told(data):
+    data.content["categories"][2]["name"] = "Kühe"
+    text, data.content = json.dumps(data.content, ensure_ascii=False), None
+    data.json.write_bytes(text.encode("latin-1"))
+    [finding] = data.check()["findings"]
+    assert finding["code"] == "json-unreadable" and "UTF-8" in finding["advice"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1 << 24])
+def test_numbers_that_no_segment_has_are_invalid(value, data):
+    data.segments()[2]["id"] = value
+    assert data.codes() == {"segment-invalid": 1}
