@@ -1,21 +1,17 @@
 import pytest
 
 from tests.doctor.small_data import Data
-from tfpanoptic.data.coco_panoptic import CocoFiles
+from tfpanoptic.data.coco_panoptic import files_in
 from tfpanoptic.data.nuclei import FOLDER
 from tfpanoptic.doctor.sources import chosen_split, find_source, find_sources, own_split
 from tfpanoptic.errors import InputError
 
 
-def files_of(folder):
-    return CocoFiles(folder / "images", folder / "panoptic.json", folder / "panoptic")
-
-
 def test_bundled_data_have_both_splits():
     sources = find_sources("nuclei", None)
     assert {name: source.coco for name, source in sources.items()} == {
-        "train": files_of(FOLDER / "train"),
-        "val": files_of(FOLDER / "val"),
+        "train": files_in(FOLDER / "train"),
+        "val": files_in(FOLDER / "val"),
     }
     assert len(sources["val"].load()) == 40 and not sources["val"].configured
 
@@ -27,13 +23,13 @@ def test_data_that_the_configuration_names_have_its_categories(name, tiny_experi
 
 def test_a_folder_of_splits_stands_for_both():
     sources = find_sources(str(FOLDER), None)
-    assert sources["train"].coco == files_of(FOLDER / "train") and own_split(sources, str(FOLDER)) is None
+    assert sources["train"].coco == files_in(FOLDER / "train") and own_split(sources, str(FOLDER)) is None
     assert chosen_split(sources, str(FOLDER), "train") == "train"
 
 
 def test_a_folder_of_one_split_knows_the_other_one_beside_it():
     sources = find_sources(str(FOLDER / "train"), None)
-    assert sources["val"].coco == files_of(FOLDER / "val")
+    assert sources["val"].coco == files_in(FOLDER / "val")
     assert chosen_split(sources, str(FOLDER / "train"), "val") == "train"
 
 
@@ -41,7 +37,7 @@ def test_a_folder_of_another_name_is_a_split_if_it_is_asked_for(tmp_path):
     for name in ("val", "test"):
         Data(tmp_path / name).source()
     assert set(find_sources(str(tmp_path), None)) == {"val"}
-    assert find_source(str(tmp_path), None, "test").coco == files_of(tmp_path / "test")
+    assert find_source(str(tmp_path), None, "test").coco == files_in(tmp_path / "test")
     with pytest.raises(InputError, match="--split 'train': expected val"):
         find_source(str(tmp_path), None, "train")
 

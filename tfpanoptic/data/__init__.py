@@ -18,8 +18,8 @@ from tfpanoptic.data.coco_panoptic import (
     load_coco_panoptic,
 )
 from tfpanoptic.data.dataset import Dataset
-from tfpanoptic.data.nuclei import NucleiConfig, load_nuclei, nuclei_categories
-from tfpanoptic.data.shapes import ShapesConfig, load_shapes, shapes_categories
+from tfpanoptic.data.nuclei import NucleiConfig, load_nuclei, nuclei_categories, nuclei_files
+from tfpanoptic.data.shapes import ShapesConfig, load_shapes, shapes_categories, shapes_files
 
 
 class DatasetKind(NamedTuple):
@@ -36,7 +36,7 @@ class DatasetKind(NamedTuple):
 
 
 DATASETS = {
-    "nuclei": DatasetKind(NucleiConfig, load_nuclei, nuclei_categories),
-    "shapes": DatasetKind(ShapesConfig, load_shapes, shapes_categories),
+    "nuclei": DatasetKind(NucleiConfig, load_nuclei, nuclei_categories, nuclei_files),
+    "shapes": DatasetKind(ShapesConfig, load_shapes, shapes_categories, shapes_files),
     "coco_panoptic": DatasetKind(CocoPanopticConfig, load_coco_panoptic, load_coco_categories, coco_files),
 }

@@ -34,6 +34,11 @@ class CocoFiles(NamedTuple):
     panoptic: Path
 
 
+def files_in(folder: Path) -> CocoFiles:
+    """Where a split lies in a folder of the layout of `write_coco_panoptic`."""
+    return CocoFiles(folder / "images", folder / "panoptic.json", folder / "panoptic")
+
+
 class CocoSplitConfig(StrictConfig):
     """Where one split lies; relative paths start at the configuration's folder, or else at the working directory."""
 

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfpanoptic.data import DATASETS
-from tfpanoptic.data.coco_panoptic import CocoFiles, read_coco_panoptic
+from tfpanoptic.data.coco_panoptic import CocoFiles, files_in, read_coco_panoptic
 from tfpanoptic.data.dataset import Dataset
 from tfpanoptic.data.folder_listing import images_below
-from tfpanoptic.data.storage import COCO_FILES
 from tfpanoptic.doctor.options import BUNDLED, LAYOUT, SPLITS
 from tfpanoptic.errors import InputError
 from tfpanoptic.settings.config import validate
@@ -108,7 +107,7 @@ def find_sources(
         places = beside or {"data": path}
     if not places:
         raise InputError(f"{data}: no panoptic.json in it{_other_layout(path)}; expected {LAYOUT}")
-    return {name: _source_of_files(_parts(place)) for name, place in places.items()}
+    return {name: _source_of_files(files_in(place)) for name, place in places.items()}
 
 
 def find_source(data: str | None, experiment: Experiment | None, split: str) -> Source:
@@ -163,21 +162,10 @@ def _configured_source(settings: Any, split: str, configured: bool) -> Source:
     def load() -> Dataset:
         return kind.load(settings, split)
 
-    coco = None
-    if not getattr(settings, "val_share", None):  # a share of the images is no JSON of its own
-        coco = kind.coco_files(settings, split) if kind.coco_files is not None else _written_files(load)
+    # A share of the images is no JSON of its own.
+    whole = not getattr(settings, "val_share", None)
+    coco = kind.coco_files(settings, split) if kind.coco_files is not None and whole else None
     return Source(f"{settings.name} {split}" if coco is None else str(coco.annotations), load, coco, configured)
-
-
-def _written_files(load: Callable[[], Dataset]) -> CocoFiles | None:
-    """The files of a dataset in the layout of `write_coco_panoptic`; None where it has another one."""
-    try:
-        first = load().records[0]
-    except (InputError, IndexError):
-        return None  # the check says what is wrong
-    files = _parts(first.image_path.parents[1])
-    own = first.storage is COCO_FILES and first.image_path.parent == files.images
-    return files if own and first.panoptic_path.parent == files.panoptic and files.annotations.is_file() else None
 
 
 def _source_of_files(files: CocoFiles) -> Source:
@@ -186,10 +174,6 @@ def _source_of_files(files: CocoFiles) -> Source:
 
 def _has_json(folder: Path) -> bool:
     return (folder / "panoptic.json").is_file()
-
-
-def _parts(folder: Path) -> CocoFiles:
-    return CocoFiles(folder / "images", folder / "panoptic.json", folder / "panoptic")
 
 
 def _other_layout(folder: Path) -> str:
