@@ -87,8 +87,8 @@ def test_pictures_show_photo_and_truth_of_what_was_found(run, sets, folder, tmp_
         "image-size/val_1_b.png",
         "image-unreadable/val_1_c.png",
     ]
-    # The photo of 10 x 8 pixels, and beside it 8 x 10 pixels of truth that are enlarged four times.
-    assert Image.open(tmp_path / "pictures" / "area-differs" / "train_1_a.png").width >= 10 + 4 * 10
+    # A photo of 8 x 10 pixels and its truth beside it, both enlarged four times.
+    assert Image.open(tmp_path / "pictures" / "area-differs" / "train_1_a.png").width >= 2 * 4 * 10
     assert run(*arguments)[0] == 2 and "exists" in run(*arguments)[2]
     assert run(*arguments, "--overwrite")[0] == 2
 

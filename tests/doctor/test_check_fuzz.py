@@ -67,6 +67,7 @@ def test_no_png_makes_it_crash(data, draw):
         check_records(read_coco_panoptic(data.images, data.json, data.panoptic))
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of Pillow, about what is broken
 @FUZZ
 @given(draw=st.data(), suffix=st.sampled_from(["png", "jpg", "gif", "tif", "bmp", "webp"]))
 def test_no_photo_makes_it_crash(data, draw, suffix):

@@ -22,7 +22,7 @@ from tfpanoptic.errors import InputError
 from tfpanoptic.photo.image_file import open_image
 from tfpanoptic.photo.pixels import image_pixels
 from tfpanoptic.segment_map import SegmentMap, relabel
-from tfpanoptic.visualize.overlay import draw_overlay
+from tfpanoptic.visualize.overlay import draw_overlay, enlargement
 
 # What a folder of pictures may hold: one folder a kind of finding.
 CONTENTS = tuple(KINDS)
@@ -74,7 +74,10 @@ def _split_of(finding: dict[str, Any]) -> str:
 def _picture(case: Case, contents: Contents) -> Image.Image | None:
     """The photo, with its truth beside it where that can be read, and drawn over it where they have one size."""
     photo, truth = _photo(case), _truth(case)
-    parts = [] if photo is None else [Image.fromarray(photo)]
+    parts = []
+    if photo is not None:
+        scale = enlargement(*photo.shape[:2])  # as the overlay has it
+        parts.append(Image.fromarray(photo).resize((scale * photo.shape[1], scale * photo.shape[0])))
     if truth is not None:
         under = photo if photo is not None and photo.shape[:2] == truth.shape else None
         parts.append(Image.fromarray(draw_overlay(under, truth, CategoryTable(contents.categories))))
