@@ -5,7 +5,9 @@ import json
 import numpy as np
 from PIL import Image
 
+from tfpanoptic.data.coco_panoptic import CocoFiles, read_coco_panoptic
 from tfpanoptic.doctor.check import check
+from tfpanoptic.doctor.sources import Source
 
 GRASS, SKY, COW = 1, 2, 7
 CATEGORIES = [
@@ -51,10 +53,18 @@ class Data:
     def segments(self, number=0):
         return self.content["annotations"][number]["segments_info"]
 
-    def check(self, **arguments):
+    def source(self):
         if isinstance(self.content, dict):
             self.json.write_text(json.dumps(self.content))
-        return check(self.images, self.json, self.panoptic, **arguments)
+        files = CocoFiles(self.images, self.json, self.panoptic)
+        return Source(str(self.json), lambda: read_coco_panoptic(*files), files)
+
+    def check(self, **arguments):
+        return check({"data": self.source()}, **{"workers": 1, **arguments})
 
     def codes(self, **arguments):
-        return {finding["code"]: finding["count"] for finding in self.check(**arguments)["findings"]}
+        return codes(self.check(**arguments))
+
+
+def codes(report):
+    return {finding["code"]: finding["count"] for finding in report["findings"]}

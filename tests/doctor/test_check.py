@@ -1,17 +1,21 @@
 """Every finding once, on a small dataset that is broken in one way."""
 
+import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.doctor.small_data import COW, GRASS, SCENE, Data
+from tests.doctor.test_splits import BETWEEN_SPLITS
 from tfpanoptic.data.coco_panoptic import read_coco_panoptic
 from tfpanoptic.data.dataset import check_records
-from tfpanoptic.data.sets.nuclei import FOLDER
 from tfpanoptic.doctor.check import check, error_line
-from tfpanoptic.doctor.findings import KINDS, MOST_EXAMPLES, Findings
+from tfpanoptic.doctor.findings import MOST_EXAMPLES, Findings
+from tfpanoptic.doctor.kinds import KINDS
+from tfpanoptic.doctor.sources import find_sources
 from tfpanoptic.errors import InputError
 
 
@@ -164,6 +168,79 @@ def only(isthing):
     return change
 
 
+def many_categories(d):
+    d.content["categories"] += [{"id": 100 + i, "name": f"c{i}", "isthing": 1} for i in range(1674)]
+
+
+def photo_for_truth(d):
+    shutil.copy(d.images / "a.png", d.panoptic / "a.png")
+
+
+def swapped_truth(d):
+    d.draw("a.png", SCENE // 65536 + SCENE // 256 % 256 * 256 + SCENE % 256 * 65536)
+
+
+def coloured_truth(d):
+    colors = [(0, 200, 0), (0, 0, 250), (90, 20, 30)]
+    for category, color in zip(d.content["categories"], colors, strict=True):
+        category["color"] = list(color)
+    rgb = [red + 256 * green + 65536 * blue for red, green, blue in colors]
+    d.draw("a.png", np.select([SCENE == 1, SCENE == 2, SCENE == 70_000], rgb, 0))
+
+
+def blurred_truth(d):
+    # 32 ids between those of sky and grass, each of a pixel or two.
+    d.draw("a.png", np.where(SCENE == 70_000, 70_000, 1000 + np.arange(80).reshape(8, 10)))
+
+
+def all_void(d):
+    for number, name in enumerate(("a.png", "b.png", "c.png")):
+        d.content["annotations"][number]["segments_info"] = []
+        d.draw(name, 0 * SCENE)
+
+
+def blank_photo(d):
+    Image.fromarray(np.full((8, 10, 3), 7, np.uint8)).save(d.images / "a.png")
+
+
+def rename_photo(d, name, **arguments):
+    """The first photo under another name, in the format of that."""
+    Image.open(d.images / "a.png").convert(arguments.pop("mode", "RGB")).save(d.images / name, **arguments)
+    (d.images / "a.png").unlink()
+    d.content["images"][0]["file_name"] = name
+
+
+def two_pages(d):
+    rename_photo(d, "a.tif", save_all=True, append_images=[Image.new("RGB", (10, 8))])
+
+
+def twelve_bits(d):
+    values = np.arange(80, dtype=np.uint16).reshape(8, 10) * 51  # to 4029: the high bytes are 0 to 15
+    Image.fromarray(values).save(d.images / "a.png")
+
+
+def absolute_name(d):
+    d.content["images"][0]["file_name"] = str((d.images / "a.png").absolute())
+
+
+def long_photo(d):
+    ids = np.full((8, 41), 1)
+    d.draw("a.png", ids)
+    d.photo("a.png", 10, ids.shape)
+    d.content["images"][0].update(width=41)
+    d.content["annotations"][0]["segments_info"] = [{"id": 1, "category_id": GRASS, "area": 8 * 41}]
+
+
+def ten_single_things(d):
+    for number in range(13, 20):
+        name = f"{number}.png"
+        d.content["images"].append({"id": number, "file_name": name, "height": 8, "width": 10})
+        segments = [dict(segment) for segment in d.segments()]
+        d.content["annotations"].append({"image_id": number, "file_name": name, "segments_info": segments})
+        d.draw(name, SCENE)
+        d.photo(name, number)
+
+
 def copied_photo(d):
     shutil.copy(d.images / "a.png", d.images / "b.png")
 
@@ -211,6 +288,19 @@ BREAKS = {
     "much-void": (half_void, 1),
     "category-unseen": (with_one_more("categories", {"id": 8, "name": "pig", "isthing": 1}), 1),
     "image-copy": (copied_photo, 1),
+    "too-many-categories": (many_categories, 1),
+    "png-photo": (photo_for_truth, 1),
+    "png-swapped": (swapped_truth, 1),
+    "png-colors": (coloured_truth, 1),
+    "png-blurred": (blurred_truth, 1),
+    "nothing-labelled": (all_void, 1),
+    "image-blank": (blank_photo, 1),
+    "image-by-pillow": (lambda d: rename_photo(d, "a.jpg", mode="CMYK"), 1),
+    "image-frames": (two_pages, 1),
+    "image-few-levels": (twelve_bits, 1),
+    "name-absolute": (absolute_name, 1),
+    "sizes-differ": (long_photo, 1),
+    "things-single": (ten_single_things, 1),
     "no-things": (only(0), 1),
     "no-stuff": (only(1), 1),
     "crowd": (segment(iscrowd=1), 1),
@@ -223,12 +313,17 @@ ALSO = {
     "file-name-twice": {"image-without-annotation"},
     "no-category": {"category-unknown"},
     "no-segment": {"much-void"},
+    "nothing-labelled": {"no-segment", "much-void", "category-unseen"},
+    "too-many-categories": {"category-unseen"},
+    "image-frames": {"image-by-pillow"},
+    "image-few-levels": {"image-by-pillow"},
+    "name-absolute": {"unlisted-file"},
     "id-unlisted": {"tiny"},
-    "too-many-instances": {"tiny"},
+    "too-many-instances": {"tiny", "sizes-differ"},
     "stuff-pieces": {"tiny"},
 }
 # Errors that the strict reader lets pass: it takes what it is told for true.
-UNSEEN_BY_THE_READER = {"area-differs", "stuff-crowd", "png-shared"}
+UNSEEN_BY_THE_READER = {"area-differs", "stuff-crowd", "png-shared", "nothing-labelled"}
 
 
 def test_sound_data_have_no_finding(data):
@@ -245,7 +340,8 @@ def test_every_break_is_found_as_what_it_is(code, data):
 
 
 def test_every_kind_of_finding_is_tested():
-    assert set(KINDS) == {*BREAKS, "split-copy"}
+    elsewhere = {"data-unreadable", "image-cut", "image-large", *BETWEEN_SPLITS}
+    assert set(KINDS) == {*BREAKS, *elsewhere}
 
 
 @pytest.mark.parametrize("code", sorted(set(BREAKS) - UNSEEN_BY_THE_READER))
@@ -284,16 +380,6 @@ def test_sixteen_bits_are_told_by_the_header(data):
     assert (finding["code"], finding["examples"]) == ("png-kind", ["a.png: 16-bit RGB"])
 
 
-def test_a_photo_of_the_other_split_is_found(data, tmp_path):
-    other = Data(tmp_path / "other")
-    for number, path in enumerate(sorted(other.images.iterdir())):
-        other.photo(path.name, 50 + number)
-    shutil.copy(data.images / "b.png", other.images / "c.png")
-    findings = data.check(other_images=sorted(other.images.iterdir()))["findings"]
-    assert [finding["code"] for finding in findings] == ["split-copy"]
-    assert findings[0]["examples"] == [f"b.png equals {other.images / 'c.png'}"]
-
-
 def test_a_finding_names_file_segment_and_numbers(data):
     BREAKS["area-differs"][0](data)
     finding = data.check()["findings"][0]
@@ -320,7 +406,7 @@ def test_many_cases_are_counted_and_the_first_are_named(data):
 
 def test_the_census_counts_what_is_there(data):
     data.segments(1)[2]["iscrowd"] = 1
-    census = data.check()["census"]
+    census = data.check()["splits"]["data"]
     # Three images of 80 pixels, of which 2 each are void; sky 38, grass 20, cow 20, once a crowd.
     assert (census["images"], census["images_read"], census["segments"], census["crowds"]) == (3, 3, 9, 1)
     assert census["void_share"] == pytest.approx(6 / 240)
@@ -344,7 +430,8 @@ def test_a_limit_spreads_over_the_images_and_checks_the_json_of_all(data):
     data.segments(2)[0]["area"] = 37  # only the pixels tell
     checked = data.check(limit=1)
     assert {f["code"] for f in checked["findings"]} == {"png-unreadable", "segment-twice"}
-    assert checked["census"]["images"] == 3 and checked["census"]["images_read"] == 1
+    census = checked["splits"]["data"]
+    assert census["images"] == 3 and census["images_read"] == 1
 
 
 def test_errors_are_summed_up_in_one_line(data):
@@ -359,17 +446,9 @@ def test_errors_are_summed_up_in_one_line(data):
     )
 
 
-@pytest.mark.parametrize("split", ["train", "val"])
-def test_the_bundled_nuclei_are_sound(split):
-    folder, other = FOLDER / split, FOLDER / ("val" if split == "train" else "train")
-    checked = check(
-        folder / "images",
-        folder / "panoptic.json",
-        folder / "panoptic",
-        sorted((other / "images").iterdir()),
-        limit=10,
-    )
-    assert checked["findings"] == []
+def test_the_bundled_nuclei_are_sound():
+    report = check(find_sources("nuclei", None), limit=5)
+    assert report["findings"] == [] and list(report["splits"]) == ["train", "val"]
 
 
 def test_no_tensorflow_is_needed():
@@ -384,3 +463,51 @@ def test_a_turned_photo_whose_json_is_upright_is_sound(data):
     data.photo("a.png", 10, (10, 8))
     orient(data, 6)
     assert not [finding for finding in data.check()["findings"] if finding["code"].startswith("image")]
+
+
+def test_the_findings_are_the_same_for_any_number_of_workers(data):
+    for number, name in enumerate(("a.png", "b.png", "c.png")):
+        data.segments(number)[0]["area"] = 37 - number
+        data.photo(name, number, (10, 8))
+    assert data.check(workers=3) == data.check(workers=1)
+
+
+def test_a_finding_names_the_images_that_it_is_about(data):
+    BREAKS["image-size"][0](data)
+    assert [found["images"] for found in data.check()["findings"]] == [["a.png"]]
+
+
+def test_what_a_configuration_asks_of_sound_data_is_checked_last(data):
+    def refuse():
+        raise InputError("data.categories: x.json lacks the categories cow")
+
+    source = replace(data.source(), load=refuse, configured=True)
+    findings = check({"train": source})["findings"]
+    assert [(found["code"], found["examples"]) for found in findings] == [
+        ("data-unreadable", ["data.categories: x.json lacks the categories cow"])
+    ]
+    BREAKS["area-differs"][0](data)
+    findings = check({"train": replace(data.source(), load=refuse, configured=True)})["findings"]
+    assert [found["code"] for found in findings] == ["area-differs"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_a_json_in_any_unicode_encoding_is_read(encoding, data):
+    data.content["categories"][2]["name"] = "Kühe"
+    text, data.content = json.dumps(data.content, ensure_ascii=False), None
+    data.json.write_bytes(text.encode(encoding))
+    assert data.codes() == {}
+
+
+def test_a_json_in_another_encoding_is_told(data):
+    data.content["categories"][2]["name"] = "Kühe"
+    text, data.content = json.dumps(data.content, ensure_ascii=False), None
+    data.json.write_bytes(text.encode("latin-1"))
+    [finding] = data.check()["findings"]
+    assert finding["code"] == "json-unreadable" and "UTF-8" in finding["advice"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1 << 24])
+def test_numbers_that_no_segment_has_are_invalid(value, data):
+    data.segments()[2]["id"] = value
+    assert data.codes() == {"segment-invalid": 1}

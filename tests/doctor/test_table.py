@@ -10,7 +10,14 @@ def wide(monkeypatch):
 
 
 def finding(**changes):
-    plain = {"level": "error", "code": "png-missing", "what": "truth PNG not found", "count": 4, "advice": "unpack it"}
+    plain = {
+        "split": "data",
+        "level": "error",
+        "code": "png-missing",
+        "what": "truth PNG not found",
+        "count": 4,
+        "advice": "unpack it",
+    }
     return {**plain, "examples": ["a.png", "b.png", "c.png", "d.png"], **changes}
 
 

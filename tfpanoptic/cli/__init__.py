@@ -12,6 +12,7 @@ import typer
 
 from tfpanoptic.cli.bench import bench
 from tfpanoptic.cli.compare import compare
+from tfpanoptic.cli.data_check import check
 from tfpanoptic.cli.data_convert import data_convert
 from tfpanoptic.cli.demo import demo
 from tfpanoptic.cli.doctor import doctor
@@ -53,7 +54,8 @@ def options(
 
 weights = typer.Typer(help="Weight files of this and of other projects.", no_args_is_help=True)
 weights.command()(convert)
-data = typer.Typer(help="Datasets: convert them.", no_args_is_help=True)
+data = typer.Typer(help="Data: checked, converted, written as records.", no_args_is_help=True)
+data.command()(check)
 data.command("convert")(data_convert)
 for verb in (demo, doctor, train, evaluate, tune, compare, predict, export, bench, models, schema, env):
     app.command(cls=ExportCommand if verb is export else None)(verb)

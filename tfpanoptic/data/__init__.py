@@ -10,32 +10,43 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.data.coco_panoptic import CocoPanopticConfig, load_coco_categories, load_coco_panoptic
+from tfpanoptic.data.coco_panoptic import (
+    CocoFiles,
+    CocoPanopticConfig,
+    coco_files,
+    load_coco_categories,
+    load_coco_panoptic,
+)
 from tfpanoptic.data.dataset import Dataset
 from tfpanoptic.data.sets.ade20k import Ade20kConfig, ade20k_categories, load_ade20k
 from tfpanoptic.data.sets.cityscapes import CityscapesConfig, cityscapes_set_categories, load_cityscapes
-from tfpanoptic.data.sets.coco import CocoConfig, coco_set_categories, load_coco
-from tfpanoptic.data.sets.custom import CustomConfig, custom_categories, load_custom
+from tfpanoptic.data.sets.coco import CocoConfig, coco_set_categories, coco_set_files, load_coco
+from tfpanoptic.data.sets.custom import CustomConfig, custom_categories, custom_files, load_custom
 from tfpanoptic.data.sets.mapillary import MapillaryConfig, load_mapillary, mapillary_categories
-from tfpanoptic.data.sets.nuclei import NucleiConfig, load_nuclei, nuclei_categories
-from tfpanoptic.data.sets.shapes import ShapesConfig, load_shapes, shapes_categories
+from tfpanoptic.data.sets.nuclei import NucleiConfig, load_nuclei, nuclei_categories, nuclei_files
+from tfpanoptic.data.sets.shapes import ShapesConfig, load_shapes, shapes_categories, shapes_files
 
 
 class DatasetKind(NamedTuple):
-    """How a dataset is configured and read."""
+    """How a dataset is configured and read.
+
+    `coco_files` is for those in COCO panoptic format: (configuration, split) -> where it lies, or None, so that
+    `doctor` finds all that is wrong in it, where `load` stops at the first problem.
+    """
 
     config: type
     load: Callable[[Any, str], Dataset]
     categories: Callable[[Any], CategoryTable]
+    coco_files: Callable[[Any, str], CocoFiles | None] | None = None
 
 
 DATASETS = {
-    "nuclei": DatasetKind(NucleiConfig, load_nuclei, nuclei_categories),
-    "shapes": DatasetKind(ShapesConfig, load_shapes, shapes_categories),
-    "coco": DatasetKind(CocoConfig, load_coco, coco_set_categories),
+    "nuclei": DatasetKind(NucleiConfig, load_nuclei, nuclei_categories, nuclei_files),
+    "shapes": DatasetKind(ShapesConfig, load_shapes, shapes_categories, shapes_files),
+    "coco": DatasetKind(CocoConfig, load_coco, coco_set_categories, coco_set_files),
     "cityscapes": DatasetKind(CityscapesConfig, load_cityscapes, cityscapes_set_categories),
     "ade20k": DatasetKind(Ade20kConfig, load_ade20k, ade20k_categories),
     "mapillary": DatasetKind(MapillaryConfig, load_mapillary, mapillary_categories),
-    "custom": DatasetKind(CustomConfig, load_custom, custom_categories),
-    "coco_panoptic": DatasetKind(CocoPanopticConfig, load_coco_panoptic, load_coco_categories),
+    "custom": DatasetKind(CustomConfig, load_custom, custom_categories, custom_files),
+    "coco_panoptic": DatasetKind(CocoPanopticConfig, load_coco_panoptic, load_coco_categories, coco_files),
 }

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -25,6 +25,19 @@ from tfpanoptic.segment_map import SegmentMap, ids_to_rgb, to_coco_segments
 from tfpanoptic.settings.config import StrictConfig
 from tfpanoptic.settings.dataset import DatasetConfig
 from tfpanoptic.settings.paths import FilePath, PathSetting
+
+
+class CocoFiles(NamedTuple):
+    """Where a split in COCO panoptic format lies: folder of photos, panoptic JSON, folder of PNGs."""
+
+    images: Path
+    annotations: Path
+    panoptic: Path
+
+
+def files_in(folder: Path) -> CocoFiles:
+    """Where a split lies in a folder of the layout of `write_coco_panoptic`."""
+    return CocoFiles(folder / "images", folder / "panoptic.json", folder / "panoptic")
 
 
 class CocoSplitConfig(StrictConfig):
@@ -67,6 +80,12 @@ def load_coco_panoptic(config: CocoPanopticConfig, split: str) -> Dataset:
             f"training annotations {paths.annotations}; give a JSON that has them, or leave data.categories out"
         )
     return replace(dataset, split=split)
+
+
+def coco_files(config: CocoPanopticConfig, split: str) -> CocoFiles | None:
+    """Where a configuration's split lies, None without such a split; nothing is looked for."""
+    paths = {"train": config.train, "val": config.val}.get(split)
+    return CocoFiles(Path(paths.images), Path(paths.annotations), Path(paths.panoptic)) if paths else None
 
 
 def load_coco_categories(config: CocoPanopticConfig) -> CategoryTable:

@@ -7,7 +7,8 @@ a time is moved out of the way, and the points that this gains are its cost.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,12 +17,18 @@ from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.dataset import Dataset, ImageRecord, read_segment_map
 from tfpanoptic.data.spread import spread
 from tfpanoptic.doctor.input_relaxations import input_relaxations
+from tfpanoptic.doctor.options import CEILING_IMAGES
 from tfpanoptic.doctor.perfect_prediction import perfect_predictor, require_oracle
+from tfpanoptic.doctor.sources import Source
+from tfpanoptic.errors import settings_of
 from tfpanoptic.evaluation.measures import panoptic_quality, size_quality
 from tfpanoptic.evaluation.measures.matching import pair_segments
 from tfpanoptic.progress import progress
 from tfpanoptic.segment_map import SegmentMap, from_panoptic_map, to_panoptic_map
 from tfpanoptic.settings.input_size import InputConfig
+
+if TYPE_CHECKING:
+    from tfpanoptic.experiment import Experiment
 
 GROUPS = ("all", "things", "stuff")
 # A sensible configuration allows more than GOOD in total. Own choice, as are the other two: below WEAK a category
@@ -96,6 +103,27 @@ def ceiling(
         "costs": {"images": len(chosen), "pq": base, "settings": settings},
     }
     return {**found, "verdict": verdict(found)}
+
+
+def ceiling_of_source(
+    source: Source, experiment: Experiment, config: str | Path, limit: int | None = None
+) -> dict[str, Any]:
+    """The ceiling that a configuration sets on the data, as `ceiling` gives it.
+
+    Args:
+        source: sound data.
+        experiment: the configuration.
+        config: its file, for messages.
+        limit: measure only so many images; by default `CEILING_IMAGES`.
+
+    Raises:
+        InputError: the data cannot be read, or a setting is wrong.
+    """
+    with settings_of(config):
+        known = experiment.load_categories() if source.configured else None
+        return ceiling(
+            source.load(), experiment.architecture, experiment.model, experiment.input, known, limit or CEILING_IMAGES
+        )
 
 
 def verdict(found: dict[str, Any]) -> list[str]:

@@ -1,80 +1,101 @@
-"""What is wrong with panoptic data in COCO format, all of it, and what is in them; before any training.
+"""What is wrong with panoptic data, all of it, and what is in them; before any training.
 
-The readers of `data/` stop at the first problem; this goes on past every one. It needs no TensorFlow, and holds the
-JSON and one image at a time.
+The readers of `data/` stop at the first problem; this goes on past every one. It needs no TensorFlow, but for data in
+records, and holds the annotations and one image a worker at a time.
 """
 
 from __future__ import annotations
 
-import statistics
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePosixPath
-from typing import Any
-
-import numpy as np
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
 
 from tfpanoptic.categories import Category
-from tfpanoptic.data.coco_json import ImageEntry
-from tfpanoptic.data.folder_listing import FolderListing
-from tfpanoptic.doctor.entries import read_entries
-from tfpanoptic.doctor.files import check_photo, check_truth, find_copies
-from tfpanoptic.doctor.findings import Findings
+from tfpanoptic.data.spread import spread
+from tfpanoptic.doctor.contents import Contents, contents_of_dataset, contents_of_files
+from tfpanoptic.doctor.copies import find_copies
+from tfpanoptic.doctor.findings import LEVELS, Findings
+from tfpanoptic.doctor.photo_file import check_photo
+from tfpanoptic.doctor.sources import Source
+from tfpanoptic.doctor.splits import compare_splits, seen_categories
+from tfpanoptic.doctor.supervision import census, check_supervision
+from tfpanoptic.doctor.truth_file import Case, check_truth
+from tfpanoptic.errors import InputError
 from tfpanoptic.progress import progress
-from tfpanoptic.segment_map import SEGMENT
+from tfpanoptic.settings.sizes import DeepGrey
 
 # Images that the census names as those with the largest share of void.
 WORST = 5
+# The comparison of the splits stands among the findings under this name.
+BOTH = "train, val"
+
+
+class ImageCheck(NamedTuple):
+    """What the files of one image show: (code, example) of its findings, its void pixels if they are known."""
+
+    found: list[tuple[str, str]]
+    void: int | None
 
 
 def check(
-    images: str | Path,
-    annotations: str | Path,
-    panoptic: str | Path,
-    other_images: Iterable[Path] = (),
+    sources: Mapping[str, Source],
+    checked: Sequence[str] | None = None,
     limit: int | None = None,
+    workers: int | None = None,
+    deep_grey: DeepGrey = "high_byte",
 ) -> dict[str, Any]:
-    """Findings about a dataset in COCO panoptic format, and its census.
+    """Findings about the splits of a dataset, alone and against each other, and their census.
 
     Args:
-        images: folder of the photos.
-        annotations: the panoptic JSON.
-        panoptic: folder of the truth's PNGs.
-        other_images: photos of the other split, which should not be among these.
-        limit: look at the pixels of only so many images, evenly spread; everything else is checked of all.
+        sources: the splits by name.
+        checked: those to check; the others are compared with them by their annotations. By default all.
+        limit: look at the pixels of only so many images a split, evenly spread; everything else is checked of all.
+        workers: threads that read files; by default one a core. The findings are the same for any number.
+        deep_grey: `input.deep_grey` of the configuration.
 
     Returns:
         A dict that JSON can hold:
-            `findings`: list of `{"level", "code", "what", "count", "examples", "advice"}`, errors first
-            `census`: None where the JSON cannot be used, else `{"images", "images_read", "segments", "crowds",
-                "void_share" of the pixels read, "most_void", "categories"}`. A category is `{"id", "name", "isthing",
-                "images", "segments", "crowds", "pixel_share", "median_area"}`; areas are those of the JSON, shares are
-                of the pixels of all images, the median is of segments that are no crowds.
+            `findings`: list of `{"split", "level", "code", "what", "count", "examples", "images", "advice"}`, errors
+                first; `images` are the file names of the examples, where they are about images
+            `splits`: name -> census, None where the annotations cannot be used, else `{"images", "images_read",
+                "segments", "crowds", "void_share" of the pixels read, "most_void", "categories"}`. A category is
+                `{"id", "name", "isthing", "images", "segments", "crowds", "pixel_share", "median_area"}`; areas are
+                those of the annotations, shares are of the pixels of all images, the median is of segments that are no
+                crowds.
     """
-    images, annotations, panoptic = Path(images), Path(annotations), Path(panoptic)
-    findings = Findings()
-    usable = read_entries(annotations, findings)
-    if usable is None:
-        return {"findings": findings.to_list(), "census": None}
-    categories, entries = usable
-    listing, others = FolderListing(), list(other_images)
-    photos = _present(images, [e.file_name for e in entries], "image-missing", listing, findings)
-    truths = _present(panoptic, [e.png_name for e in entries], "png-missing", listing, findings)
-    other_names = {path.name for path in others if path.parent == images}
-    _find_unlisted(listing.names(images), entries, photos, other_names, findings)
-    find_copies([images / e.file_name for e in entries if e.file_name in photos], others, findings)
-    read = entries if limit is None else [entries[i * len(entries) // limit] for i in range(min(limit, len(entries)))]
-    void: list[tuple[str, int, int]] = []
-    with progress("check", len(read)) as track:
-        for entry in read:
-            if entry.file_name in photos:
-                check_photo(images / entry.file_name, entry, findings)
-            pixels = check_truth(panoptic / entry.png_name, entry, findings) if entry.png_name in truths else None
-            if pixels is not None:
-                void.append((entry.file_name, pixels, entry.height * entry.width))
-            track.advance()
-    census = _census(entries, categories, findings)
-    return {"findings": findings.to_list(), "census": {**census, **_void(void, len(read))}}
+    checked = list(sources) if checked is None else list(checked)
+    findings = {name: Findings() for name in sources}
+    contents = {name: read_contents(source, findings[name]) for name, source in sources.items()}
+    both = Findings()
+    train, val = contents.get("train"), contents.get("val")
+    if train is not None and val is not None:
+        compare_splits(train, val, both)
+    splits = {}
+    for name in checked:
+        own = contents[name]
+        others = [other for key, other in contents.items() if key != name and other is not None]
+        splits[name] = _check_split(name, own, others, findings[name], limit, workers, deep_grey) if own else None
+        _check_reader(sources[name], findings[name])
+    listed = [{"split": name, **found} for name in checked for found in findings[name].to_list()]
+    listed += [{"split": BOTH, **found} for found in both.to_list()]
+    return {"findings": sorted(listed, key=lambda found: LEVELS.index(found["level"])), "splits": splits}
+
+
+def read_contents(source: Source, findings: Findings) -> Contents | None:
+    """What is in a split by its annotations, and findings about them; None where they cannot be used."""
+    if source.coco is not None:
+        return contents_of_files(source.coco, findings)
+    return contents_of_dataset(source.load, findings)
+
+
+def _check_reader(source: Source, findings: Findings) -> None:
+    """A finding for what a configuration asks of data that are sound as they are."""
+    if source.configured and not any(found["level"] == "error" for found in findings.to_list()):
+        try:
+            source.load()
+        except InputError as error:
+            findings.add("data-unreadable", str(error))
 
 
 def error_line(findings: Sequence[dict[str, Any]], where: str) -> str | None:
@@ -87,59 +108,68 @@ def error_line(findings: Sequence[dict[str, Any]], where: str) -> str | None:
     return f"{where}: errors in the data: {told}{more}"
 
 
-def _present(folder: Path, names: list[str], code: str, listing: FolderListing, findings: Findings) -> set[str]:
-    """The names whose files exist; a finding for each other one, or one for a folder that is missing altogether."""
-    if not folder.is_dir():
-        findings.add("folder-missing", str(folder))
-        return set()
-    present = {name for name in names if listing.has(folder / name)}
-    for name in names:
-        if name not in present:
-            findings.add(code, name)
-    return present
-
-
-def _find_unlisted(
-    names: set[str], entries: list[ImageEntry], present: set[str], other_names: set[str], findings: Findings
-) -> None:
-    """Findings about photos in the folder that neither this JSON nor that of the other split lists."""
-    suffixes = {PurePosixPath(name).suffix.lower() for name in present}
-    for name in sorted(names - {entry.file_name for entry in entries} - other_names):
-        if PurePosixPath(name).suffix.lower() in suffixes:
-            findings.add("unlisted-file", name)
-
-
-def _census(entries: list[ImageEntry], categories: tuple[Category, ...], findings: Findings) -> dict[str, Any]:
-    """Images, segments and categories, by the JSON alone; a finding for each category without a segment."""
-    images: Counter[int] = Counter()
-    for entry in entries:
-        images.update(np.unique(entry.segments["category"]).tolist())
-    segments = np.concatenate([np.empty(0, SEGMENT), *(entry.segments for entry in entries)])
-    pixels = sum(entry.height * entry.width for entry in entries)
-    rows = []
-    for category in categories:
-        own = segments[segments["category"] == category.id]
-        sizes = own["area"][~own["iscrowd"]].tolist()
-        if not len(own):
+def _check_split(
+    name: str,
+    contents: Contents,
+    others: list[Contents],
+    findings: Findings,
+    limit: int | None,
+    workers: int | None,
+    deep_grey: DeepGrey,
+) -> dict[str, Any]:
+    """Findings about one split, beside those that reading its annotations made, and its census."""
+    if contents.folder is not None:
+        listed = {case.record.file_name for case in contents.cases}
+        foreign = {record.file_name for other in others if _one_folder(contents, other) for record in other.records}
+        contents.folder.unlisted(listed, foreign, findings)
+    find_copies(list(dict.fromkeys(contents.photos())), [], findings)
+    check_supervision(contents, findings)
+    seen = seen_categories(contents).union(*(seen_categories(other) for other in others))
+    for category in contents.categories:
+        if category.name not in seen:
             findings.add("category-unseen", category.name)
-        rows.append(
-            {
-                "id": category.source_id,
-                "name": category.name,
-                "isthing": category.isthing,
-                "images": images[category.id],
-                "segments": len(own),
-                "crowds": len(own) - len(sizes),
-                "pixel_share": int(own["area"].sum()) / pixels if pixels else 0.0,
-                "median_area": statistics.median(sizes) if sizes else None,
-            }
-        )
-    return {
-        "images": len(entries),
-        "segments": len(segments),
-        "crowds": int(segments["iscrowd"].sum()),
-        "categories": rows,
-    }
+    read = spread(contents.cases, limit)
+    void: list[tuple[str, int, int]] = []
+    with progress(f"check {name}", len(read)) as track:
+        for case, result in zip(read, check_images(read, contents.categories, workers, deep_grey)):
+            for code, example in result.found:
+                findings.add(code, example, case.record.file_name)
+            if result.void is not None:
+                void.append((case.record.file_name, result.void, case.record.height * case.record.width))
+            track.advance()
+    return {**census(contents), **_void(void, len(read))}
+
+
+def check_images(
+    cases: Sequence[Case], categories: tuple[Category, ...], workers: int | None, deep_grey: DeepGrey
+) -> Iterator[ImageCheck]:
+    """What the files of each image show, in their order.
+
+    Threads are enough: decoding, which takes most of the time, does not hold Python's lock.
+    """
+
+    def look(case: Case) -> ImageCheck:
+        found: list[tuple[str, str]] = []
+
+        def sink(code: str, example: str) -> None:
+            found.append((code, example))
+
+        photo = check_photo(case, deep_grey, sink) if case.has_photo else None
+        return ImageCheck(found, check_truth(case, categories, photo, sink) if case.has_truth else None)
+
+    workers = workers or os.cpu_count() or 1
+    if workers == 1:
+        yield from map(look, cases)
+        return
+    pool = ThreadPoolExecutor(workers)
+    try:
+        yield from pool.map(look, cases)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _one_folder(contents: Contents, other: Contents) -> bool:
+    return contents.folder is not None and other.folder is not None and contents.folder.path == other.folder.path
 
 
 def _void(void: list[tuple[str, int, int]], images_read: int) -> dict[str, Any]:

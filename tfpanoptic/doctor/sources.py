@@ -1,63 +1,85 @@
-"""The data that the arguments of the doctor mean: where they lie, what is wrong with them, and their ceiling.
+"""The data that the arguments of `data check` and `doctor` mean: where they lie, and how training reads them.
 
-It is used without TensorFlow as long as no ceiling is asked for.
+It is used without TensorFlow, but for data in records.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from tfpanoptic.data import DATASETS
-from tfpanoptic.data.coco_panoptic import read_coco_panoptic
+from tfpanoptic.data.coco_panoptic import CocoFiles, files_in, read_coco_panoptic
 from tfpanoptic.data.dataset import Dataset
 from tfpanoptic.data.folder_listing import images_below
-from tfpanoptic.doctor.ceiling import ceiling
-from tfpanoptic.doctor.check import check
-from tfpanoptic.doctor.entries import image_names
-from tfpanoptic.doctor.options import BUNDLED, CEILING_IMAGES, LAYOUT
-from tfpanoptic.errors import InputError, settings_of
+from tfpanoptic.doctor.options import BUNDLED, LAYOUT, SPLITS
+from tfpanoptic.errors import InputError
 from tfpanoptic.settings.config import validate
 
 if TYPE_CHECKING:
     from tfpanoptic.experiment import Experiment
 
+# What data in other forms have in their folder, and what to do with them.
+OTHER_LAYOUTS = {
+    "gtFine": "Cityscapes as downloaded; name it in a configuration: data: {name: cityscapes, root: DIR}",
+    "annotations": "perhaps COCO's own layout; give annotations/NAME.json with --images DIR and --panoptic DIR",
+    "*.tfrecord*": "shards of records; name them in a configuration and give that with --config",
+}
 
-class Source(NamedTuple):
-    """Where the data of one split lie, and how they are read by the rules of training.
+
+@dataclass(frozen=True)
+class Source:
+    """The data of one split.
 
     Attributes:
-        images, annotations, panoptic: folder of photos, panoptic JSON, folder of PNGs.
-        other: photos and JSON of the other split, if there is one.
-        load: the dataset; it raises `InputError` at the first problem.
+        where: what messages call it.
+        load: reads it by the rules of training; it raises `InputError` at the first problem.
+        coco: its files, if they are in COCO panoptic format.
         configured: whether the configuration names these data, so that its categories are the network's.
     """
 
-    images: Path
-    annotations: Path
-    panoptic: Path
-    other: tuple[Path, Path] | None
+    where: str
     load: Callable[[], Dataset]
-    configured: bool
+    coco: CocoFiles | None = None
+    configured: bool = False
+
+    def to_json(self) -> dict[str, str]:
+        """Where the data are, for a report."""
+        if self.coco is None:
+            return {"dataset": self.where}
+        return {name: str(path) for name, path in self.coco._asdict().items()}
 
     def files(self) -> Iterator[Path]:
-        """The JSONs and the images in the folders, of the other split, too."""
-        yield from (self.annotations, *(self.other[1:] if self.other else ()))
-        for folder in (self.images, self.panoptic, *(self.other[:1] if self.other else ())):
+        """The files that are read, as far as they are known."""
+        if self.coco is None:
+            try:
+                records = self.load().records
+            except InputError:
+                return  # the check says what is wrong
+            yield from dict.fromkeys(path for record in records for path in (record.image_path, record.panoptic_path))
+            return
+        yield self.coco.annotations
+        for folder in (self.coco.images, self.coco.panoptic):
             yield from images_below(folder) if folder.is_dir() else ()
 
 
-def find_source(
-    data: str | None, experiment: Experiment | None, split: str, images: Path | None, panoptic: Path | None
-) -> Source:
-    """Where the data are that the arguments mean.
+def find_sources(
+    data: str | None,
+    experiment: Experiment | None,
+    images: Path | None = None,
+    panoptic: Path | None = None,
+    split: str | None = None,
+) -> dict[str, Source]:
+    """The splits of the data that the arguments mean; a single one that is neither train nor val is called "data".
 
     Args:
         data: a name in `BUNDLED`, a folder or a panoptic JSON; None for the data of the experiment.
         experiment: the configuration, if there is one.
-        split: "train" or "val".
         images, panoptic: folders of photos and PNGs, if `data` is a JSON.
+        split: another folder to look for beside train and val.
 
     Raises:
         InputError: the arguments do not say where the data are, or nothing is there.
@@ -66,78 +88,102 @@ def find_source(
         raise InputError(f"nothing to check: expected --config, or {', '.join(BUNDLED)}, {LAYOUT}")
     path = Path(data or "")
     if data is not None and path.is_file():
+        if path.suffix.lower() in (".yaml", ".yml"):
+            raise InputError(f"{data}: a configuration; give it with --config")
         if images is None or panoptic is None:
             raise InputError(f"{data}: a JSON needs --images DIR and --panoptic DIR")
-        return _source_of_files((images, path, panoptic), None)
+        return {"data": _source_of_files(CocoFiles(images, path, panoptic))}
     if images is not None or panoptic is not None:
         raise InputError("--images and --panoptic stand beside a panoptic JSON")
     if data is None or data in BUNDLED:
-        return _source_by_name(data, experiment, split)
+        return _sources_by_name(data, experiment)
     if not path.is_dir():
         raise InputError(f"{data}: no such file or folder; expected {', '.join(BUNDLED)}, {LAYOUT}")
-    folder = path / split if (path / split / "panoptic.json").is_file() else path
-    if not (folder / "panoptic.json").is_file():
-        raise InputError(f"{folder}: no panoptic.json in it; expected {LAYOUT}")
-    other = _parts(folder.with_name(_other(split))) if folder.name == split else None
-    return _source_of_files(_parts(folder), other)
+    places = {name: path / name for name in dict.fromkeys((*SPLITS, split)) if name and _has_json(path / name)}
+    if not places and _has_json(path):
+        own = path.absolute()
+        # A folder called as a split has the other one beside it, if there is one.
+        beside = {name: own.with_name(name) for name in SPLITS if own.name in SPLITS and _has_json(own.with_name(name))}
+        places = beside or {"data": path}
+    if not places:
+        raise InputError(f"{data}: no panoptic.json in it{_other_layout(path)}; expected {LAYOUT}")
+    return {name: _source_of_files(files_in(place)) for name, place in places.items()}
 
 
-def check_source(source: Source, limit: int | None = None) -> dict[str, Any]:
-    """Findings and census of the data, as `check.check` gives them; photos of the other split should not be in them."""
-    others = [source.other[0] / name for name in image_names(source.other[1])] if source.other else []
-    return check(source.images, source.annotations, source.panoptic, others, limit)
-
-
-def ceiling_of_source(
-    source: Source, experiment: Experiment, config: str | Path, limit: int | None = None
-) -> dict[str, Any]:
-    """The ceiling that a configuration sets on the data, as `ceiling.ceiling` gives it.
-
-    Args:
-        source: sound data.
-        experiment: the configuration.
-        config: its file, for messages.
-        limit: measure only so many images; by default `CEILING_IMAGES`.
+def find_source(data: str | None, experiment: Experiment | None, split: str) -> Source:
+    """One split of the data that the arguments mean, as `chosen_split` says.
 
     Raises:
-        InputError: the data cannot be read, or a setting is wrong.
+        InputError: as `find_sources`, or the data have no such split.
     """
-    with settings_of(config):
-        known = experiment.load_categories() if source.configured else None
-        return ceiling(
-            source.load(), experiment.architecture, experiment.model, experiment.input, known, limit or CEILING_IMAGES
-        )
+    sources = find_sources(data, experiment, split=split)
+    return sources[chosen_split(sources, data, split)]
 
 
-def _source_by_name(name: str | None, experiment: Experiment | None, split: str) -> Source:
+def chosen_split(sources: dict[str, Source], data: str | None, split: str) -> str:
+    """The key among sources of the split that is wanted.
+
+    Args:
+        sources: of `find_sources`.
+        data: its argument; a folder or JSON of one split is that split, whatever `split` says.
+        split: "train" or "val", or a folder's name.
+
+    Raises:
+        InputError: there is no such split.
+    """
+    if "data" in sources:
+        return "data"
+    own = own_split(sources, data)
+    if own is None and split not in sources:
+        raise InputError(f"--split {split!r}: expected {' or '.join(sources)}")
+    return own or split
+
+
+def own_split(sources: dict[str, Source], data: str | None) -> str | None:
+    """The key among sources of the split that a folder is; None for a folder of splits and for all else."""
+    folder = Path(data).absolute() if data is not None else None
+    return folder.name if folder is not None and folder.name in sources and _has_json(folder) else None
+
+
+def _sources_by_name(name: str | None, experiment: Experiment | None) -> dict[str, Source]:
     """The data of the configuration, or of `DATASETS` by name."""
-    if split not in ("train", "val"):
-        raise InputError(f"--split {split!r}: expected train or val")
     configured = experiment is not None and name in (None, experiment.data.name)
     if experiment is not None and configured:
         settings = experiment.data
     else:
         settings = validate(DATASETS[str(name)].config, {"name": name}, f"{name} without a configuration", "data")
-    load = DATASETS[settings.name].load
-    places = []
-    for part in (split, _other(split)):
-        entry = getattr(settings, part, None)
-        if entry is not None:
-            places.append((Path(entry.images), Path(entry.annotations), Path(entry.panoptic)))
-        else:
-            # Datasets without paths in their configuration are written in the layout of `write_coco_panoptic`.
-            places.append(_parts(load(settings, part).records[0].image_path.parents[1]))
-    return Source(*places[0], (places[1][0], places[1][1]), lambda: load(settings, split), configured)
+    return {split: _configured_source(settings, split, configured) for split in SPLITS}
 
 
-def _source_of_files(own: tuple[Path, Path, Path], other: tuple[Path, Path, Path] | None) -> Source:
-    other_parts = (other[0], other[1]) if other is not None and other[1].is_file() else None
-    return Source(*own, other_parts, lambda: read_coco_panoptic(*own), False)
+def _configured_source(settings: Any, split: str, configured: bool) -> Source:
+    kind = DATASETS[settings.name]
+
+    @cache
+    def load() -> Dataset:
+        return kind.load(settings, split)
+
+    # A share of the images is no JSON of its own.
+    whole = not getattr(settings, "val_share", None)
+    coco = kind.coco_files(settings, split) if kind.coco_files is not None and whole else None
+    return Source(f"{settings.name} {split}" if coco is None else str(coco.annotations), load, coco, configured)
 
 
-def _parts(folder: Path) -> tuple[Path, Path, Path]:
-    return folder / "images", folder / "panoptic.json", folder / "panoptic"
+def _source_of_files(files: CocoFiles) -> Source:
+    return Source(str(files.annotations), lambda: read_coco_panoptic(*files), files)
 
 
-def _other(split: str) -> str:
-    return "val" if split == "train" else "train"
+def _has_json(folder: Path) -> bool:
+    return (folder / "panoptic.json").is_file()
+
+
+def _other_layout(folder: Path) -> str:
+    """What else a folder seems to hold, for messages."""
+    for pattern, told in OTHER_LAYOUTS.items():
+        if next(folder.glob(pattern), None) is not None:
+            return f"; it has {pattern}: {told}"
+    parts = sorted(path.parent.name for path in folder.glob("*/panoptic.json"))
+    if parts:
+        return f"; {' and '.join(parts)} in it have one: name them train and val, or give each alone"
+    others = sorted(path.name for path in folder.glob("*.json"))
+    advice = "give a panoptic one with --images DIR and --panoptic DIR, convert others with tfpanoptic data convert"
+    return f"; it has {others[0]}: {advice}" if others else ""

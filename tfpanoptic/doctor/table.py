@@ -20,8 +20,9 @@ def print_findings(findings: list[dict[str, Any]]) -> None:
     if not findings:
         print("nothing wrong was found")
         return
-    table = Table("", "count", "found", box=None)
-    table.columns[1].justify = "right"
+    splits = {finding["split"] for finding in findings} - {"data"}
+    table = Table("", *(["split"] if splits else []), "count", "found", box=None)
+    table.columns[-2].justify = "right"
     for finding in findings:
         examples = finding["examples"][:SHOWN_EXAMPLES]
         more = ", ..." if finding["count"] > len(examples) else ""
@@ -32,15 +33,34 @@ def print_findings(findings: list[dict[str, Any]]) -> None:
         if finding["level"] != "info":
             lines.append(f"to do: {escape(finding['advice'])}")
         level = f"[{STYLES[finding['level']]}]{finding['level']}[/]"
-        table.add_row(level, str(finding["count"]), "\n".join(lines))
+        split = [finding["split"]] if splits else []
+        table.add_row(level, *split, str(finding["count"]), "\n".join(lines))
     Console().print(table, highlight=False)
 
 
-def print_census(census: dict[str, Any]) -> None:
-    """Prints the census of `check.check`."""
+def fit_line(report: dict[str, Any]) -> str:
+    """The last line about data without an error: how much there is, and what remains to be looked at.
+
+    Args:
+        report: of `check.check`.
+    """
+    splits = {name: census for name, census in report["splits"].items() if census is not None}
+    parts = " and ".join(f"{census['images']} {name}" for name, census in splits.items())
+    images, read, segments = (sum(c[key] for c in splits.values()) for key in ("images", "images_read", "segments"))
+    line = f"fit for training: {images} images{f' ({parts})' if len(splits) > 1 else ''}, {segments} segments"
+    if read < images:
+        line += f", as far as the files of {read} images tell"
+    warnings = sum(finding["level"] == "warning" for finding in report["findings"])
+    return f"{line}; see the {warnings} warning{'s' * (warnings != 1)} above" if warnings else line
+
+
+def print_census(census: dict[str, Any], title: str = "") -> None:
+    """Prints the census of a split, as `check.check` gives it, after a title."""
     void = "-" if census["void_share"] is None else f"{100 * census['void_share']:.1f} %"
     crowds = f", {census['crowds']} of them crowds" if census["crowds"] else ""
-    print(f"{census['images']} images, {census['segments']} segments{crowds}; void: {void} of the pixels", end="")
+    print(
+        f"{title}{census['images']} images, {census['segments']} segments{crowds}; void: {void} of the pixels", end=""
+    )
     read = census["images_read"]
     print(f"; files read of {read} image{'s' * (read != 1)}" if read < census["images"] else "")
     table = _table("category", "", "images", "segments", "crowds", "% of pixels", "median area")

@@ -12,7 +12,7 @@ import numpy as np
 
 from tfpanoptic.atomic import replace_file
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.data.coco_panoptic import read_coco_panoptic
+from tfpanoptic.data.coco_panoptic import join_categories, read_coco_panoptic
 from tfpanoptic.data.dataset import Dataset, ImageRecord, read_record_image, read_segment_map
 from tfpanoptic.errors import InputError, settings_of
 from tfpanoptic.evaluation.dataset import evaluate_dataset, without_unlabelled
@@ -47,11 +47,34 @@ def matched_dataset(categories: CategoryTable, images: Path, annotations: Path, 
     Raises:
         InputError: the set cannot be read, or shares no category with the model.
     """
-    dataset = read_coco_panoptic(images, annotations, panoptic, categories=categories)
-    if len(dataset.table_only) == len(categories):
-        ours, theirs = (", ".join(names[:4]) for names in (dataset.table_only, dataset.truth_only))
-        raise InputError(f"{annotations}: no category in common: the truth has {theirs}, the model has {ours}")
-    return dataset
+    return matched_categories(read_coco_panoptic(images, annotations, panoptic), categories, str(annotations))
+
+
+def matched_categories(dataset: Dataset, categories: CategoryTable, origin: str) -> Dataset:
+    """The dataset in a model's categories, as `matched_dataset` has it.
+
+    Args:
+        dataset: in categories of its own.
+        categories: the model's.
+        origin: the dataset's file or name, for messages.
+
+    Raises:
+        InputError: they share no category, or one is a thing here and stuff there.
+    """
+    table = join_categories(categories, dataset.categories, origin).require_panoptic_map(origin)
+    ids, own, known = table.by_name(), dataset.categories.by_name(), categories.by_name()
+    new_ids = np.array([0, *(ids[category.name].id for category in dataset.categories)])
+    records = []
+    for record in dataset.records:
+        segments = record.segments.copy()
+        segments["category"] = new_ids[segments["category"]]
+        records.append(replace(record, segments=segments))
+    truth_only = tuple(name for name in own if name not in known)
+    table_only = tuple(name for name in known if name not in own)
+    if len(table_only) == len(categories):
+        ours, theirs = (", ".join(names[:4]) for names in (table_only, truth_only))
+        raise InputError(f"{origin}: no category in common: the truth has {theirs}, the model has {ours}")
+    return replace(dataset, categories=table, records=tuple(records), truth_only=truth_only, table_only=table_only)
 
 
 def evaluate_run(options: EvaluateOptions) -> tuple[Evaluation, Scenes]:

@@ -11,7 +11,7 @@ from tfpanoptic.doctor.options import BUNDLED
 from tfpanoptic.doctor.sources import find_source
 from tfpanoptic.errors import InputError
 from tfpanoptic.experiment import Experiment
-from tfpanoptic.predict.evaluate import matched_dataset
+from tfpanoptic.predict.evaluate import matched_categories
 from tfpanoptic.predict.files import find_images
 from tfpanoptic.run_folder import RunFolder
 
@@ -44,8 +44,8 @@ def measured_images(data: str, segmenter) -> Dataset | Sequence[Path]:
     experiment = _experiment(path)
     if experiment is None and data not in BUNDLED and not _has_truth(path):
         return [photo.path for photo in find_images([path])]
-    source = find_source(None if experiment is not None else data, experiment, "val", None, None)
-    dataset = matched_dataset(segmenter.categories, source.images, source.annotations, source.panoptic)
+    source = find_source(None if experiment is not None else data, experiment, "val")
+    dataset = matched_categories(source.load(), segmenter.categories, source.where)
     for line in dataset.unmatched():
         print(line, file=sys.stderr)
     return dataset

@@ -21,7 +21,7 @@ from tfpanoptic.evaluation.options import NUMBERS_MARK
 from tfpanoptic.evaluation.pairs.coco import fingerprint
 from tfpanoptic.evaluation.state import Evaluation
 from tfpanoptic.experiment import Experiment
-from tfpanoptic.predict.evaluate import truth_of_run
+from tfpanoptic.predict.evaluate import matched_categories, truth_of_run
 from tfpanoptic.progress import progress
 from tfpanoptic.run_folder import CONTENTS, RunFolder
 from tfpanoptic.segmenter import PanopticSegmenter
@@ -115,8 +115,11 @@ def _dataset(options: TuneOptions, run: RunFolder, experiment: Experiment, categ
     if options.data is not None and Path(options.data).is_file():
         raise InputError(f"{options.data}: a file alone; a panoptic JSON is given as --gt, with --images and --gt-dir")
     if options.data is not None:
-        source = find_source(options.data, None, "val", None, None)
-        files = (source.images, source.annotations, source.panoptic)
+        source = find_source(options.data, None, "val")
+        dataset = matched_categories(source.load(), categories, source.where)
+        for line in dataset.unmatched():
+            print(line, file=sys.stderr)
+        return dataset
     return truth_of_run(run.config, experiment, categories, *files)
 
 

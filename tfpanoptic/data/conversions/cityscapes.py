@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from tfpanoptic.data.cityscapes import cityscapes_categories, image_key, read_instance_ids
+from tfpanoptic.data.cityscapes_ids import cityscapes_categories, image_key, read_instance_ids
 from tfpanoptic.data.conversions.source import ConversionOptions, Scene, Source, require_folder
 from tfpanoptic.data.conversions.tally import Tally
 from tfpanoptic.data.folder_listing import files_below

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.data.coco_panoptic import coco_categories
+from tfpanoptic.data.coco_panoptic import CocoFiles, coco_categories
 from tfpanoptic.data.dataset import Dataset
 from tfpanoptic.data.folder_listing import FolderListing
 from tfpanoptic.data.layout import ROOT, require_part, require_root, require_split
@@ -42,11 +42,21 @@ def load_coco(config: CocoConfig, split: str) -> Dataset:
         InputError: another split, wrong files, or photos or PNGs that the JSON lists are missing.
     """
     require_split("coco", split)
+    images, annotations, panoptic = coco_set_files(config, split)
+    files = PanopticFiles(annotations, panoptic, images, photos_of_folder(images))
+    return read_official("coco", split, coco_categories(), files)
+
+
+def coco_set_files(config: CocoConfig, split: str) -> CocoFiles:
+    """Where a split lies.
+
+    Raises:
+        SettingError: a folder or the JSON is missing.
+    """
     root, year = require_root(config.root, LAYOUT), f"{split}2017"
     annotations = require_part(root, [f"annotations/panoptic_{year}.json", f"panoptic_{year}.json"], LAYOUT)
     images = require_part(root, [year, f"images/{year}"], LAYOUT)
-    files = PanopticFiles(annotations, _folder_of_pngs(root, year), images, photos_of_folder(images))
-    return read_official("coco", split, coco_categories(), files)
+    return CocoFiles(images, annotations, _folder_of_pngs(root, year))
 
 
 def coco_set_categories(config: CocoConfig) -> CategoryTable:

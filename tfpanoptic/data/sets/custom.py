@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.data.coco_panoptic import categories_of_file, read_coco_panoptic
+from tfpanoptic.data.coco_panoptic import CocoFiles, categories_of_file, files_in, read_coco_panoptic
 from tfpanoptic.data.dataset import Dataset
 from tfpanoptic.data.layout import ROOT, require_part, require_root, require_split
 from tfpanoptic.errors import SettingError
@@ -44,14 +44,26 @@ def load_custom(config: CustomConfig, split: str) -> Dataset:
     train = _train_annotations(config)
     if split == "train":
         return replace(_read(train, None), split="train")
-    val = train.parents[1] / "val" / "panoptic.json"
-    if train.parent == Path(config.root) or not val.is_file():
+    val = custom_files(config, "val")
+    if val is None or not val.annotations.is_file():
         raise SettingError(
             ROOT,
             f"{config.root}: no validation part (val/ with {PART}); make one, or give data.val_share, the share of "
             "the training images that validates",
         )
-    return replace(_read(val, categories_of_file(train)), split="val")
+    return replace(_read(val.annotations, categories_of_file(train)), split="val")
+
+
+def custom_files(config: CustomConfig, split: str) -> CocoFiles | None:
+    """Where a split lies, None where the folder has a training part alone.
+
+    Raises:
+        SettingError: there is no training part.
+    """
+    train = _train_annotations(config).parent
+    if split == "train":
+        return files_in(train)
+    return None if train == Path(config.root) else files_in(train.with_name(split))
 
 
 def custom_categories(config: CustomConfig) -> CategoryTable:
@@ -72,5 +84,4 @@ def _train_annotations(config: CustomConfig) -> Path:
 def _read(annotations: Path, categories: CategoryTable | None) -> Dataset:
     for part in ("images", "panoptic"):
         require_part(annotations.parent, [part], PART)
-    folder = annotations.parent
-    return read_coco_panoptic(folder / "images", annotations, folder / "panoptic", "custom", categories)
+    return read_coco_panoptic(*files_in(annotations.parent), "custom", categories)

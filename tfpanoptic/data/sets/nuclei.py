@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.data.coco_panoptic import read_coco_panoptic
+from tfpanoptic.data.coco_panoptic import CocoFiles, files_in, read_coco_panoptic
 from tfpanoptic.data.dataset import Dataset
 from tfpanoptic.errors import InputError
 from tfpanoptic.settings.dataset import DatasetConfig
@@ -31,6 +31,12 @@ def load_nuclei(config: NucleiConfig, split: str) -> Dataset:
     return nuclei(split)
 
 
+def nuclei_files(config: NucleiConfig, split: str) -> CocoFiles:
+    """Where a split lies."""
+    del config
+    return files_in(FOLDER / split)
+
+
 def nuclei_categories(config: NucleiConfig) -> CategoryTable:
     """Thing `nucleus`, stuff `background`."""
     return load_nuclei(config, "train").categories
@@ -46,6 +52,5 @@ def nuclei(split: str) -> Dataset:
     """
     if split not in SPLITS:
         raise InputError(f"nuclei has the splits {' and '.join(SPLITS)}, not {split!r}")
-    folder = FOLDER / split
-    dataset = read_coco_panoptic(folder / "images", folder / "panoptic.json", folder / "panoptic", name="nuclei")
+    dataset = read_coco_panoptic(*files_in(FOLDER / split), name="nuclei")
     return replace(dataset, split=split)

@@ -19,7 +19,7 @@ import numpy as np
 from pydantic import Field
 
 from tfpanoptic.categories import Category, CategoryTable
-from tfpanoptic.data.coco_panoptic import read_coco_panoptic, write_coco_panoptic
+from tfpanoptic.data.coco_panoptic import CocoFiles, files_in, read_coco_panoptic, write_coco_panoptic
 from tfpanoptic.data.dataset import Dataset
 from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import SegmentMap, extents, relabel, segment_rows
@@ -74,11 +74,20 @@ def load_shapes(config: ShapesConfig, split: str) -> Dataset:
     """
     if split not in SPLITS:
         raise InputError(f"shapes has the splits {' and '.join(SPLITS)}, not {split!r}")
+    dataset = read_coco_panoptic(*shapes_files(config, split), name="shapes")
+    return replace(dataset, split=split)
+
+
+def shapes_files(config: ShapesConfig, split: str) -> CocoFiles:
+    """Where a split lies; its files are written where they are not there yet.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
     folder = _folder(config) / split
     if not (folder / "panoptic.json").is_file():
         _write_split(folder, config, split)
-    dataset = read_coco_panoptic(folder / "images", folder / "panoptic.json", folder / "panoptic", name="shapes")
-    return replace(dataset, split=split)
+    return files_in(folder)
 
 
 def shapes_categories(config: ShapesConfig) -> CategoryTable:
