@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import nbformat
@@ -35,6 +36,17 @@ def test_a_run_is_exported_and_answers_bytes_and_runs_in_litert(tmp_path, monkey
     assert (tmp_path / "exported/saved_model/saved_model.pb").is_file()
     for name, quantize in {"float32": "none", "int8": "int8"}.items():
         assert Segmenter(tmp_path / f"exported/{name}.tflite").metadata.quantize == quantize
+
+
+@pytest.mark.slow
+def test_drawn_outlines_become_a_checked_set_a_run_and_a_report(tmp_path, monkeypatch):
+    printed = execute("03_your_own_data.ipynb", tmp_path, monkeypatch)
+    assert "fit for training: 150 images (120 train and 30 val)" in printed
+    annotated = json.loads((tmp_path / "drawn/train/instances.json").read_text())["annotations"]
+    converted = json.loads((tmp_path / "photos/train/panoptic.json").read_text())["annotations"]
+    table = 120  # a segment of stuff in every photo, beside the outlined objects
+    assert sum(len(entry["segments_info"]) for entry in converted) == len(annotated) + table
+    assert "<html" in (tmp_path / "report.html").read_text()[:200].lower()
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
