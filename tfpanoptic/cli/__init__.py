@@ -12,6 +12,7 @@ import typer
 
 from tfpanoptic.cli.bench import bench
 from tfpanoptic.cli.compare import compare
+from tfpanoptic.cli.data_records import records
 from tfpanoptic.cli.demo import demo
 from tfpanoptic.cli.doctor import doctor
 from tfpanoptic.cli.env import env
@@ -55,6 +56,9 @@ weights.command()(convert)
 for verb in (demo, doctor, train, evaluate, tune, compare, predict, export, bench, models, schema, env):
     app.command(cls=ExportCommand if verb is export else None)(verb)
 app.add_typer(weights, name="weights")
+data = typer.Typer(help="Data sets: as records, for training.", no_args_is_help=True)
+data.command()(records)
+app.add_typer(data, name="data")
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.coco_panoptic import CocoPanopticConfig, load_coco_categories, load_coco_panoptic
 from tfpanoptic.data.dataset import Dataset
 from tfpanoptic.data.nuclei import NucleiConfig, load_nuclei, nuclei_categories
+from tfpanoptic.data.records.dataset import RecordsConfig, load_records, records_categories
 from tfpanoptic.data.shapes import ShapesConfig, load_shapes, shapes_categories
 
 
@@ -28,4 +29,5 @@ DATASETS = {
     "nuclei": DatasetKind(NucleiConfig, load_nuclei, nuclei_categories),
     "shapes": DatasetKind(ShapesConfig, load_shapes, shapes_categories),
     "coco_panoptic": DatasetKind(CocoPanopticConfig, load_coco_panoptic, load_coco_categories),
+    "records": DatasetKind(RecordsConfig, load_records, records_categories),
 }

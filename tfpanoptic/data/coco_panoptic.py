@@ -83,7 +83,7 @@ def load_coco_categories(config: CocoPanopticConfig) -> CategoryTable:
         _require("data.train.annotations", config.train.annotations, expected)
     else:
         _require("data.categories", config.categories, f"{', '.join(OFFICIAL)} or a JSON with the categories")
-    return _categories_of_file(Path(config.categories or config.train.annotations))
+    return categories_of_file(Path(config.categories or config.train.annotations))
 
 
 def coco_categories() -> CategoryTable:
@@ -91,14 +91,19 @@ def coco_categories() -> CategoryTable:
 
     Source: `panoptic_coco_categories.json` of the COCO panoptic API.
     """
-    return _categories_of_file(Path(__file__).parent / "bundled" / "coco_panoptic_categories.json")
+    return categories_of_file(Path(__file__).parent / "bundled" / "coco_panoptic_categories.json")
 
 
 # Tables that `categories` may name.
 OFFICIAL = {"coco": coco_categories, "cityscapes": cityscapes_categories}
 
 
-def _categories_of_file(path: Path) -> CategoryTable:
+def categories_of_file(path: Path) -> CategoryTable:
+    """The table of a JSON with a list of panoptic categories, alone or under `categories`.
+
+    Raises:
+        InputError: it cannot be read or holds no such list.
+    """
     content = parse_json(path)
     entries = content.get("categories") if isinstance(content, dict) else content
     if not isinstance(entries, list):
