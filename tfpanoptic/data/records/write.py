@@ -44,13 +44,22 @@ def write_records(dataset: Dataset, folder: Path, shards: int, workers: int = 1,
             or an image or its truth cannot be used. Shards that are finished stay.
         WorkFailed: the disk is full.
     """
-    if not 1 <= shards <= len(dataset):
-        raise InputError(f"--shards must be 1 to the number of images, {len(dataset)}, found {shards}")
+    require_shards(dataset, shards)
     with alone_in(folder):
         left = prepare(dataset, folder, shards, overwrite)
         if left:
             _write_shards(dataset, folder, left, shards, workers)
         return finish(dataset, folder, shards)
+
+
+def require_shards(dataset: Dataset, shards: int) -> None:
+    """Checks that no shard would be empty.
+
+    Raises:
+        InputError: one would.
+    """
+    if not 1 <= shards <= len(dataset):
+        raise InputError(f"--shards must be 1 to the number of images, {len(dataset)}, found {shards}")
 
 
 def prepare(dataset: Dataset, folder: Path, shards: int, overwrite: bool) -> list[int]:
