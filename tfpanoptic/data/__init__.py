@@ -14,6 +14,7 @@ from tfpanoptic.data.coco_panoptic import CocoPanopticConfig, load_coco_categori
 from tfpanoptic.data.dataset import Dataset
 from tfpanoptic.data.nuclei import NucleiConfig, load_nuclei, nuclei_categories
 from tfpanoptic.data.records.dataset import RecordsConfig, load_records, records_categories
+from tfpanoptic.data.records.tfds import TfdsConfig, load_tfds, tfds_categories
 from tfpanoptic.data.shapes import ShapesConfig, load_shapes, shapes_categories
 
 
@@ -30,4 +31,5 @@ DATASETS = {
     "shapes": DatasetKind(ShapesConfig, load_shapes, shapes_categories),
     "coco_panoptic": DatasetKind(CocoPanopticConfig, load_coco_panoptic, load_coco_categories),
     "records": DatasetKind(RecordsConfig, load_records, records_categories),
+    "tfds": DatasetKind(TfdsConfig, load_tfds, tfds_categories),
 }
