@@ -23,7 +23,10 @@ def records(
     ] = None,
     overrides: Annotated[list[str] | None, typer.Argument(help="Settings to change, as key.path=value.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write.")] = None,
-    shards: Annotated[int, typer.Option(min=1, help="How many files each part is written to.")] = 16,
+    shards: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many files each part is written to; 16, or one an image if it has fewer."),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Files written at a time; no influence on them.")] = 1,
     config: Annotated[Path | None, typer.Option(help="YAML file of an experiment: its data, of any kind.")] = None,
     split: Annotated[str | None, typer.Option(help="The part of the data of --config, train or val.")] = None,

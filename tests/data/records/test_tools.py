@@ -123,7 +123,7 @@ def test_a_split_is_its_own_shards(street):
 def test_deeplab2_coco(tmp_path):
     """Labels are 1..133 in the order of COCO's ids: 12 is its 13, a stop sign; 81 its 92, banner, stuff; 0 is void."""
     panoptic = np.array([[12 * 256 + 1, 12 * 256 + 2], [0, 81 * 256]])
-    write(tmp_path / "coco" / "val-00000-of-01000.tfrecord", deeplab2("000000000139", panoptic))
+    write(tmp_path / "coco" / "val-00000-of-00001.tfrecord", deeplab2("000000000139", panoptic))
     dataset = load_records(config(tmp_path / "coco", "deeplab2", categories="coco"), "val")
     assert_truth(dataset, 0, np.array([[120_001, 120_002], [0, 810_000]]))
     names = [dataset.categories[int(row["category"])].name for row in dataset.records[0].segments]
@@ -148,7 +148,7 @@ def test_model_garden(tmp_path):
     """Category ids are COCO's own: 13 a stop sign, 92 banner; instances count on over all segments; 0 is void."""
     category = np.array([[13, 13, 0], [92, 13, 92]])
     instance = np.array([[1, 1, 0], [0, 3, 0]])
-    write(tmp_path / "s" / "val-00000-of-00032.tfrecord", model_garden("139.jpg", 139, category, instance))
+    write(tmp_path / "s" / "val-00000-of-00001.tfrecord", model_garden("139.jpg", 139, category, instance))
     dataset = load_records(config(tmp_path / "s", "model_garden", categories="coco"), "val")
     assert (dataset.records[0].file_name, dataset.records[0].image_id) == ("139.jpg", 139)
     assert_truth(dataset, 0, np.array([[120_001, 120_001, 0], [810_000, 120_002, 810_000]]))
@@ -213,6 +213,12 @@ def test_a_damaged_shard_is_named(street, spoil, words):
     path = street / "val-00001-of-00002.tfrecord"
     path.write_bytes(spoil(path.read_bytes()))
     with pytest.raises(InputError, match=f"{path.name}: {words}"):
+        load_records(config(street, "deeplab2", categories="cityscapes"), "val")
+
+
+def test_a_missing_shard_is_named(street):
+    (street / "val-00000-of-00002.tfrecord").unlink()
+    with pytest.raises(InputError, match="street: val-00000-of-00002 is missing, 1 of 00002 shards are"):
         load_records(config(street, "deeplab2", categories="cityscapes"), "val")
 
 

@@ -181,13 +181,17 @@ def test_other_shards_or_data_are_refused(files, several, out, finished):
 
 
 def test_a_folder_with_something_else_is_left_alone(files, tmp_path):
-    for name, overwrite in (("notes.txt", False), ("notes.txt", True), ("panoptic", False)):
+    for name, overwrite in (("notes.txt", False), ("notes.txt", True), ("panoptic.json", False)):
         folder = tmp_path / f"{name}{overwrite}"
         folder.mkdir()
         (folder / name).write_text("mine")
         with pytest.raises(InputError, match=f"holds something else .{name}."):
             write_records(files, folder, 3, overwrite=overwrite)
         assert contents(folder) == {name: b"mine"}
+
+
+def test_a_small_set_has_one_image_a_shard_by_default(files, out):
+    assert [shard.images for shard in write_records(files, out).shards] == [1] * 7
 
 
 def test_more_shards_than_images_are_refused(files, out):

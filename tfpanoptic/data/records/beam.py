@@ -21,7 +21,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from tfpanoptic.data.dataset import Dataset
 from tfpanoptic.data.records.manifest import Manifest
 from tfpanoptic.data.records.shard import write_shard
-from tfpanoptic.data.records.write import alone_in, finish, prepare, require_shards
+from tfpanoptic.data.records.write import alone_in, finish, prepare, shard_count
 from tfpanoptic.errors import InputError, WorkFailed, first_line
 
 # An error of ours in the traceback that a runner makes of it.
@@ -51,7 +51,7 @@ class WriteShards(beam.DoFn):
 
 
 def write_with_beam(
-    load: Callable[[], Dataset], folder: Path, shards: int, options: Sequence[str] = (), overwrite: bool = False
+    load: Callable[[], Dataset], folder: Path, shards: int | None, options: Sequence[str] = (), overwrite: bool = False
 ) -> Manifest:
     """Writes a dataset as records, or what is left of it, in a Beam pipeline.
 
@@ -65,7 +65,7 @@ def write_with_beam(
         WorkFailed: as `write_records`, or the pipeline failed.
     """
     dataset = load()
-    require_shards(dataset, shards)
+    shards = shard_count(dataset, shards)
     with alone_in(folder):
         left = prepare(dataset, folder, shards, overwrite)
         print(f"{folder}: {len(left)} of {shards} shards are left to write", file=sys.stderr)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,7 +16,6 @@ from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.coco_json import read_images, read_lists
 from tfpanoptic.data.coco_panoptic import OFFICIAL, categories_of_file, join_categories
 from tfpanoptic.data.dataset import Dataset, ImageRecord
-from tfpanoptic.data.folder_listing import files_below
 from tfpanoptic.data.records.manifest import read_manifest, require_whole
 from tfpanoptic.data.records.scan import scan
 from tfpanoptic.data.records.schema import STORAGE
@@ -29,6 +30,9 @@ from tfpanoptic.settings.paths import FilePath, PathSetting
 VOID_LABELS = (0, 255)
 # `panoptic_label_divisor` in DeepLab2's `data/dataset.py`.
 DIVISORS = {"coco": 256, "cityscapes": 1000, "ade20k": 1000}
+
+# Start, number and count in the name of a shard.
+_NUMBERED = re.compile(r"(.*?)(\d+)-of-(\d+).*")
 
 
 class RecordsConfig(DatasetConfig):
@@ -153,9 +157,10 @@ def _load_tool(config: RecordsConfig, folder: Path, split: str, table: CategoryT
     """The dataset of another tool's shards, which are read once."""
     tool = TOOLS[config.written_by]
     pattern = config.pattern.replace("{split}", split)
-    paths = [path for path in files_below(folder, pattern) if path.parent == folder]
+    paths = sorted(path for path in folder.iterdir() if fnmatch(path.name, pattern))
     if not paths:
         raise SettingError("data.pattern", f"{folder / pattern}: no such file; expected the shards of {split}")
+    _require_complete(folder, [path.name for path in paths])
     categories = _categories_by_label(config, table)
     void = _void_labels(config, categories)
     divisor = tool.divisor or config.divisor or DIVISORS[str(config.categories)]
@@ -170,6 +175,21 @@ def _load_tool(config: RecordsConfig, folder: Path, split: str, table: CategoryT
             records.append(_with_segments(record, entry, tool, divisor, categories, void, table))
     require_unlike(records)
     return Dataset(name="records", split=split, categories=table, records=tuple(records))
+
+
+def _require_complete(folder: Path, names: list[str]) -> None:
+    """Checks that of shards whose names say how many there are none is missing."""
+    numbers: dict[tuple[str, str], set[int]] = {}
+    for name in names:
+        found = _NUMBERED.fullmatch(name)
+        if found is not None:
+            numbers.setdefault((found[1], found[3]), set()).add(int(found[2]))
+    for (start, count), there in numbers.items():
+        missing = sorted(set(range(int(count))) - there)
+        if missing:
+            raise InputError(
+                f"{folder}: {start}{missing[0]:05d}-of-{count} is missing, {len(missing)} of {count} shards are"
+            )
 
 
 def _categories_by_label(config: RecordsConfig, table: CategoryTable) -> dict[int, int]:
