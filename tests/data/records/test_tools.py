@@ -99,7 +99,7 @@ def street(tmp_path):
 
 
 def test_deeplab2_cityscapes(street):
-    """Road is id 0 of the map, which is void elsewhere; the person without a number is a crowd."""
+    """Road is the value 0, which is void elsewhere; the person without a number is a crowd."""
     dataset = load_records(config(street, "deeplab2", categories="cityscapes"), "val")
     assert [record.file_name for record in dataset.records] == ["ulm_0", "ulm_1", "ulm_2"]
     assert_truth(dataset, 0, STREET_MAP)
@@ -188,6 +188,8 @@ def test_a_cache_that_cannot_be_written_is_named_once_a_shard(street, cache, cap
         ({"image/segmentation/class/format": b"png"}, "'png', semantic truth without instances; expected 'raw'"),
         ({"image/height": 4}, "the map has 48 bytes; expected 4 for each of 4 x 4 pixels"),
         ({"image/width": None}, "expected 1 integers under image/width, found 0"),
+        ({"image/segmentation/class/encoded": np.full(12, 2**31 - 1, "<i4").tobytes()}, "is negative or too large"),
+        ({"image/segmentation/class/encoded": np.full(12, -1, "<i4").tobytes()}, "is negative or too large"),
         ({"image/filename": b"\xff"}, "expected UTF-8 under image/filename"),
     ],
 )

@@ -19,9 +19,9 @@ from tfpanoptic.data.dataset import Dataset, ImageRecord
 from tfpanoptic.data.records.manifest import read_manifest, require_whole
 from tfpanoptic.data.records.scan import scan
 from tfpanoptic.data.records.schema import STORAGE
-from tfpanoptic.data.records.tools import TOOLS, Tool
+from tfpanoptic.data.records.tools import FIRST, TOOLS, Tool
 from tfpanoptic.errors import InputError, SettingError, raise_first
-from tfpanoptic.json_entry import MAX_INT32, integer
+from tfpanoptic.json_entry import integer
 from tfpanoptic.segment_map import segment_rows
 from tfpanoptic.settings.dataset import DatasetConfig
 from tfpanoptic.settings.paths import FilePath, PathSetting
@@ -39,9 +39,9 @@ class RecordsConfig(DatasetConfig):
     """A dataset in TFRecord shards."""
 
     name: Literal["records"] = "records"
-    # Folders of the shards, as `tfpanoptic data records` or the tool has written them.
+    # Folders of the shards, as `tfpanoptic data records` or the tool has written them; a set may lack `val`.
     train: FilePath
-    val: FilePath
+    val: FilePath | None = None
     written_by: Literal["tfpanoptic", "deeplab2", "model_garden"] = "tfpanoptic"
     # A name as "coco" or "cityscapes", or a JSON with a list of categories, alone or under `categories`. Records of
     # tfpanoptic have their own; of other tools' records the labels are the ids of this list.
@@ -51,6 +51,11 @@ class RecordsConfig(DatasetConfig):
     # For DeepLab2's records of categories of one's own: `panoptic_label_divisor` and `ignore_label` of its set.
     divisor: int | None = Field(None, ge=1)
     ignore_label: int | None = Field(None, ge=0)
+
+    @property
+    def has_val(self) -> bool:
+        """Whether `val` says where a validation part lies."""
+        return self.val is not None
 
     @model_validator(mode="after")
     def _other_tools_need_categories(self) -> RecordsConfig:
@@ -77,9 +82,11 @@ def load_records(config: RecordsConfig, split: str) -> Dataset:
         InputError: another split; a shard is missing, cut short or of another version; or training records with
             categories that `categories` lacks.
     """
-    folder = {"train": config.train, "val": config.val}.get(split)
-    if folder is None:
+    if split not in ("train", "val"):
         raise InputError(f"records has the splits train and val, not {split!r}")
+    folder = config.train if split == "train" else config.val
+    if folder is None:
+        raise SettingError("data.val", "expected the folder of the validation part")
     if not Path(folder).is_dir():
         raise SettingError(f"data.{split}", f"{folder}: no such folder; expected one with TFRecord shards")
     table = records_categories(config)
@@ -217,9 +224,9 @@ def _with_segments(
     void: set[int],
     table: CategoryTable,
 ) -> ImageRecord:
-    """The record with the segments that the values of its map mean; their ids are the values + 1."""
+    """The record with the segments that the ids of its map mean."""
     ids, areas = np.array(entry["ids"], np.int64), np.array(entry["areas"], np.int64)
-    labels, instances = np.divmod(ids, divisor)
+    labels, instances = np.divmod(ids - FIRST, divisor)
     ignored = np.isin(labels, list(void))
     unknown = labels[~ignored & ~np.isin(labels, list(categories))]
     if unknown.size:
@@ -228,12 +235,10 @@ def _with_segments(
             f"{record.panoptic_name}: label {unknown[0]} is of no category; expected labels of {known} "
             f"(data.categories, data.divisor {divisor}, data.ignore_label)"
         )
-    if ids.max() >= MAX_INT32:
-        raise InputError(f"{record.panoptic_name}: id {ids.max()} is too large")
     category = np.array([categories[label] for label in labels[~ignored].tolist()], np.int32)
     crowd = table.isthing[category] & (instances[~ignored] == 0) & tool.crowds
-    segments = segment_rows(ids[~ignored] + 1, category, crowd, areas[~ignored])
-    id_map = np.stack([ids, np.where(ignored, 0, ids + 1)], axis=1).astype(np.int32)
+    segments = segment_rows(ids[~ignored], category, crowd, areas[~ignored])
+    id_map = np.stack([ids, np.where(ignored, 0, ids)], axis=1).astype(np.int32)
     return replace(record, segments=segments, id_map=id_map)
 
 

@@ -29,7 +29,9 @@ from tfpanoptic.data.storage import GREY_PNG, Content, Storage, TruthFormat
 from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import extents
 
-# A pair of PNGs of up to 16 bits as one id: category * PAIR + instance.
+# Segment ids are the tools' values + 1, for 0 may be a value of theirs that is not void, as Cityscapes' road is.
+FIRST = 1
+# A pair of PNGs of up to 16 bits as one value: category * PAIR + instance.
 PAIR = 1 << 16
 _DEEPLAB2_TRUTH, _DEEPLAB2_FORMAT = "image/segmentation/class/encoded", "image/segmentation/class/format"
 _MASKS = ("image/panoptic/category_mask", "image/panoptic/instance_mask")
@@ -41,25 +43,25 @@ def _read_raw(parts: Sequence[Content], size: tuple[int, int], origin: str) -> n
     if len(content) != 4 * size[0] * size[1]:
         pixels = f"{size[0]} x {size[1]} pixels"
         raise InputError(f"{origin}: the map has {len(content)} bytes; expected 4 for each of {pixels}")
-    return np.frombuffer(content, "<i4").astype(np.int32).reshape(size)
+    return np.frombuffer(content, "<i4").astype(np.int32).reshape(size) + FIRST
 
 
 def _decode_raw(parts: Sequence[Any], size: Any) -> Any:
     import tensorflow as tf
 
-    return tf.reshape(tf.io.decode_raw(parts[0], tf.int32, little_endian=True), size)
+    return tf.reshape(tf.io.decode_raw(parts[0], tf.int32, little_endian=True), size) + FIRST
 
 
 def _read_pair(parts: Sequence[Content], size: tuple[int, int], origin: str) -> np.ndarray:
     category, instance = (GREY_PNG.read([part], size, origin) for part in parts)
     if category.shape != instance.shape:
         raise InputError(f"{origin}: category and instance mask differ in size, {category.shape} and {instance.shape}")
-    return category * PAIR + instance
+    return category * PAIR + instance + FIRST
 
 
 def _decode_pair(parts: Sequence[Any], size: Any) -> Any:
     category, instance = (GREY_PNG.decode([part], size) for part in parts)
-    return category * PAIR + instance
+    return category * PAIR + instance + FIRST
 
 
 RAW_INT32 = TruthFormat("array of int32", _read_raw, _decode_raw, png=False)
@@ -71,8 +73,8 @@ class Tool(NamedTuple):
 
     Attributes:
         storage: where photo and truth are.
-        describe: a `tf.train.Example` -> `name`, `id`, `height`, `width`; `ids` and `areas` of the map's values.
-        divisor: by which an id is divided to give its label; None where the set decides.
+        describe: a `tf.train.Example` -> `name`, `id`, `height`, `width`; `ids`, values + `FIRST`, and `areas`.
+        divisor: by which a value is divided to give its label; None where the set decides.
         crowds: whether a thing without an instance is a crowd.
     """
 
@@ -108,8 +110,8 @@ def _described(example: Any, name: str, image_id: int | str, ids: np.ndarray) ->
     height, width = size = _size(example)
     if ids.shape != size:
         raise InputError(f"{name}: the truth is {ids.shape[0]} x {ids.shape[1]}, the image {height} x {width}")
-    if ids.min() < 0:
-        raise InputError(f"{name}: the truth holds {ids.min()}; expected no value below 0")
+    if ids.min() < FIRST:  # the largest integer + 1 is below it, too
+        raise InputError(f"{name}: the truth holds a value that is negative or too large")
     values, areas, _ = extents(ids)
     found = {"ids": values.tolist(), "areas": areas.tolist()}
     return {"name": name, "id": image_id, "height": height, "width": width, **found}
