@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 import yaml
 
@@ -54,3 +56,17 @@ def test_wrong_arguments_are_told_in_one_line(run, data, tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path)
     code, _, err = run("data", "records", *(str(data) if word == "DATA" else word for word in arguments))
     assert code == 2 and words in err and len(err.splitlines()) == 1
+
+
+def test_a_runner_without_beam_says_what_to_install(run, data, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "apache_beam", None)
+    monkeypatch.delitem(sys.modules, "tfpanoptic.data.records.beam", raising=False)
+    code, _, err = run("data", "records", data, "--out", tmp_path / "out", "--runner", "DirectRunner")
+    assert (code, err) == (2, "error: --runner needs Apache Beam: pip install 'tfpanoptic[beam]'\n")
+
+
+def test_a_truncated_photo_is_named_with_exit_code_2(run, data, tmp_path):
+    photo = data / "val" / "images" / "1.png"
+    photo.write_bytes(photo.read_bytes()[:-40])
+    code, _, err = run("data", "records", data / "val", "--out", tmp_path / "out")
+    assert code == 2 and err.splitlines()[-1].startswith(f"error: {photo}: damaged or cut short")

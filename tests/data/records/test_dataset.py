@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from tfpanoptic.data.dataset import read_segment_map
 from tfpanoptic.data.dataset_contents import contents_fingerprint
 from tfpanoptic.data.pipeline import training_batches, validation_batches
 from tfpanoptic.data.records.dataset import RecordsConfig, load_records, records_categories
+from tfpanoptic.data.records.tfds import TfdsConfig, load_tfds
 from tfpanoptic.data.records.write import write_records
 from tfpanoptic.data.segment_png import read_segment_ids
 from tfpanoptic.doctor.ceiling import ceiling
@@ -178,3 +180,14 @@ def test_a_folder_that_is_not_there_is_named(both):
     config = both[1].model_copy(update={"val": "/nowhere"})
     with pytest.raises(InputError, match=r"data\.val: /nowhere: no such folder; expected one with TFRecord shards"):
         load_records(config, "val")
+
+
+def test_a_set_without_a_validation_part_says_so(both):
+    with pytest.raises(InputError, match=r"data\.val: expected the folder of the validation part"):
+        load_records(both[1].model_copy(update={"val": None}), "val")
+
+
+def test_tensorflow_datasets_that_is_not_installed_is_named(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
+    with pytest.raises(InputError, match=r"data\.name: tfds needs tensorflow-datasets: pip install 'tfpanoptic.tfds.'"):
+        load_tfds(TfdsConfig(data_dir=str(tmp_path)), "train")

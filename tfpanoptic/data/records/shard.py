@@ -14,7 +14,7 @@ from typing import Any
 
 from tfpanoptic.atomic import replace_file, temporary_of
 from tfpanoptic.data.dataset import Dataset
-from tfpanoptic.data.records.schema import entries_of, example_bytes, read_parts
+from tfpanoptic.data.records.schema import VERSION, entries_of, example_bytes, read_parts
 from tfpanoptic.data.shards import FRAME
 from tfpanoptic.errors import InputError, WorkFailed, first_line, unwritten
 
@@ -42,7 +42,7 @@ def shard_source(dataset: Dataset, number: int, shards: int) -> tuple[str, int]:
     Raises:
         InputError: a file is missing.
     """
-    digest, size = hashlib.sha256(dataset.categories.to_json().encode()), 0
+    digest, size = hashlib.sha256(f"{VERSION} {dataset.categories.to_json()}".encode()), 0
     for position in shard_range(number, shards, len(dataset)):
         record = dataset.records[position]
         numbers = (record.image_id, record.height, record.width, record.offset)
