@@ -149,16 +149,25 @@ def _write_shards(dataset: Dataset, folder: Path, left: list[int], shards: int, 
             if stop.is_set():
                 raise _Stopped
 
-        with ThreadPoolExecutor(workers) as pool:
-            works = [pool.submit(write_shard, dataset, folder, n, shards, done) for n in left]
+        def write(number: int) -> None:
             try:
-                failed = [work for work in wait(works, return_when=FIRST_EXCEPTION).done if work.exception()]
+                if not stop.is_set():
+                    write_shard(dataset, folder, number, shards, done)
+            except BaseException:
+                stop.set()
+                raise
+
+        with ThreadPoolExecutor(workers) as pool:
+            works = [pool.submit(write, number) for number in left]
+            try:
+                wait(works, return_when=FIRST_EXCEPTION)
             finally:  # an interruption from the keyboard as well
                 stop.set()
                 pool.shutdown(wait=True, cancel_futures=True)
-    for work in failed:
-        if not isinstance(work.exception(), _Stopped):
-            work.result()
+    failed = [work.exception() for work in works if not work.cancelled() and work.exception() is not None]
+    for error in failed:
+        if error is not None and not isinstance(error, _Stopped):
+            raise error
 
 
 class _Stopped(Exception):
