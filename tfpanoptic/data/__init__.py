@@ -18,6 +18,8 @@ from tfpanoptic.data.coco_panoptic import (
     load_coco_panoptic,
 )
 from tfpanoptic.data.dataset import Dataset
+from tfpanoptic.data.records.dataset import RecordsConfig, load_records, records_categories
+from tfpanoptic.data.records.tfds import TfdsConfig, load_tfds, tfds_categories
 from tfpanoptic.data.sets.ade20k import Ade20kConfig, ade20k_categories, load_ade20k
 from tfpanoptic.data.sets.cityscapes import CityscapesConfig, cityscapes_set_categories, load_cityscapes
 from tfpanoptic.data.sets.coco import CocoConfig, coco_set_categories, coco_set_files, load_coco
@@ -49,4 +51,6 @@ DATASETS = {
     "mapillary": DatasetKind(MapillaryConfig, load_mapillary, mapillary_categories),
     "custom": DatasetKind(CustomConfig, load_custom, custom_categories, custom_files),
     "coco_panoptic": DatasetKind(CocoPanopticConfig, load_coco_panoptic, load_coco_categories, coco_files),
+    "records": DatasetKind(RecordsConfig, load_records, records_categories),
+    "tfds": DatasetKind(TfdsConfig, load_tfds, tfds_categories),
 }
