@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 import numpy as np
 from PIL import Image
 
-from tfpanoptic.categories import CategoryTable
+from tfpanoptic.categories import Category, CategoryTable
 from tfpanoptic.data.cityscapes import cityscapes_categories
 from tfpanoptic.data.coco_json import parse_json, read_images, read_lists
 from tfpanoptic.data.dataset import Dataset, ImageRecord
@@ -39,11 +39,17 @@ class CocoPanopticConfig(DatasetConfig):
 
     name: Literal["coco_panoptic"] = "coco_panoptic"
     train: CocoSplitConfig
-    val: CocoSplitConfig
+    # Without one, `val_share` takes it from the training images.
+    val: CocoSplitConfig | None = None
     # The categories: "coco" or "cityscapes" for the official ones, or a JSON with a list of them, alone or under
     # `categories`; all those of the training annotations, and by default they themselves. A list alone is enough to
     # build a model or to convert weights.
     categories: Annotated[str, PathSetting(names=("coco", "cityscapes"))] | None = None
+
+    @property
+    def has_val(self) -> bool:
+        """Whether `val` says where one lies."""
+        return self.val is not None
 
 
 def load_coco_panoptic(config: CocoPanopticConfig, split: str) -> Dataset:
@@ -175,7 +181,7 @@ def read_coco_panoptic(
     )
 
 
-def join_categories(table: CategoryTable, truth: CategoryTable, origin: str = "categories") -> CategoryTable:
+def join_categories(table: CategoryTable, truth: Iterable[Category], origin: str = "categories") -> CategoryTable:
     """`table` with the categories of `truth` that it lacks, by name, behind its own.
 
     An added category keeps its source id where that is free, else gets the next free one.

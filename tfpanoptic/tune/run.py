@@ -117,7 +117,7 @@ def _dataset(options: TuneOptions, run: RunFolder, experiment: Experiment, categ
     if options.data is not None:
         source = find_source(options.data, None, "val", None, None)
         files = (source.images, source.annotations, source.panoptic)
-    return truth_of_run(run.config, experiment, categories, *files)
+    return truth_of_run(run.config, experiment, categories, *files, split=experiment.data.chooses_on)
 
 
 def _check_outputs(options: TuneOptions, run: RunFolder, dataset: Dataset) -> None:
