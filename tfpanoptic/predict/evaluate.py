@@ -58,11 +58,9 @@ def matched_dataset(
     else:
         own = read_coco_panoptic(images, annotations, panoptic)
         changed = remapped_elsewhere(own, remap)
-        what = (
-            "has the categories of data.remap already" if changed is None else "its categories are as data.remap says"
-        )
-        print(f"{annotations}: {what}", file=sys.stderr)
-        dataset = matched(changed or own, categories, str(annotations))
+        told = "taken as it is, data.remap made its categories" if changed is None else "remapped by data.remap"
+        print(f"{annotations}: {told}", file=sys.stderr)
+        dataset = matched(own if changed is None else changed, categories, str(annotations))
     if len(dataset.table_only) == len(categories):
         ours, theirs = (", ".join(names[:4]) for names in (dataset.table_only, dataset.truth_only))
         raise InputError(f"{annotations}: no category in common: the truth has {theirs}, the model has {ours}")
