@@ -37,6 +37,9 @@ def supervision_lines(splits: Mapping[str, Dataset]) -> list[str]:
     counts = [f"{len(splits[split])} {use} ({split})" for split, use in uses(splits).items()]
     lines = [f"images: {', '.join(counts)}", *_taught(splits["train"])]
     for split, dataset in splits.items():
+        void = _void_share(dataset)
+        if split != "train" and void >= MUCH_VOID:
+            lines.append(f"{split}: {100 * void:.0f} % of the pixels are void: what is found there is not wrong")
         lines += dataset.void_images()
         unseen = [name for name in _unseen(dataset) if name not in dataset.table_only]
         if unseen:
@@ -48,19 +51,22 @@ def supervision_lines(splits: Mapping[str, Dataset]) -> list[str]:
 def _taught(dataset: Dataset) -> list[str]:
     """Lines about void and about kinds that are missing as a whole."""
     lines = []
-    rows = _segments(dataset)
-    pixels = sum(record.height * record.width for record in dataset.records)
-    void = max(0.0, 1.0 - float(rows["area"].sum()) / pixels)
+    rows, void = _segments(dataset), _void_share(dataset)
     things = dataset.categories.isthing[rows["category"]]
     told = f"{dataset.split}: {100 * void:.0f} % of the pixels are void"
     if things.all() and void >= SOME_VOID:
-        remedy = "`data.remap.void=NAME` makes it a category"
-        lines.append(f"{told} and none is stuff: nothing teaches what is no thing; {remedy}")
+        remedy = "`data.remap.void=NAME` makes void a category"
+        lines.append(f"{told} and none is stuff: nothing says what is no thing; {remedy}")
     elif void >= MUCH_VOID:
         lines.append(f"{told} and teach nothing")
     if not (things & ~rows["iscrowd"]).any():
         lines.append(f"{dataset.split}: no segment is an instance of a thing: nothing teaches instances")
     return lines
+
+
+def _void_share(dataset: Dataset) -> float:
+    pixels = sum(record.height * record.width for record in dataset.records)
+    return max(0.0, 1.0 - float(_segments(dataset)["area"].sum()) / pixels)
 
 
 def _unseen(dataset: Dataset) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tfpanoptic.data.dataset import Dataset
@@ -48,6 +49,9 @@ def measured_images(data: str, segmenter) -> Dataset | Sequence[Path]:
     source = find_source(None if experiment is not None else data, experiment, "val", None, None)
     remap = segmenter.experiment.data.remap
     dataset = matched_dataset(segmenter.categories, source.images, source.annotations, source.panoptic, remap)
+    if experiment is not None and not experiment.data.has_val:
+        names = {record.file_name for record in experiment.load_data("val").records}
+        dataset = replace(dataset, records=tuple(r for r in dataset.records if r.file_name in names))
     for line in dataset.unmatched():
         print(line, file=sys.stderr)
     return dataset
