@@ -118,7 +118,7 @@ def _source_by_name(name: str | None, experiment: Experiment | None, split: str)
         settings = experiment.data
     else:
         settings = validate(DATASETS[str(name)].config, {"name": name}, f"{name} without a configuration", "data")
-    load = DATASETS[settings.name].load
+    kind = DATASETS[settings.name]
     places = []
     own = settings.has_val
     for part in (split, _other(split)) if own else ("train",):
@@ -127,9 +127,9 @@ def _source_by_name(name: str | None, experiment: Experiment | None, split: str)
             places.append((Path(entry.images), Path(entry.annotations), Path(entry.panoptic)))
         else:
             # Datasets without paths in their configuration are written in the layout of `write_coco_panoptic`.
-            places.append(_parts(load(settings, part).records[0].image_path.parents[1]))
+            places.append(_parts(kind.read(settings, part).records[0].image_path.parents[1]))
     other = (places[1][0], places[1][1]) if own else None
-    return Source(*places[0], other, lambda: load(settings, split), configured)
+    return Source(*places[0], other, lambda: kind.load(settings, split), configured)
 
 
 def _source_of_files(own: tuple[Path, Path, Path], other: tuple[Path, Path, Path] | None) -> Source:

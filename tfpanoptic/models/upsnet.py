@@ -163,10 +163,10 @@ def build(config: UPSNetConfig, categories: CategoryTable) -> Networks:
     from tfpanoptic.layers.keep_instances import KeepInstances
     from tfpanoptic.layers.upsnet_semantic import SharedDeformableHead
 
+    logits = len(channels(config, categories)["semantic_logits"])
     instances = mask_rcnn.InstanceBranch(config.instance, categories, config.postprocess, over_classes=True)
     inputs, truth = mask_rcnn.inputs(config.instance)
     levels = mask_rcnn.pyramid(inputs, config, config.global_context)
-    logits = len(channels(config, categories)["semantic_logits"])
     semantic = SharedDeformableHead(logits, config.semantic.filters, name="semantic_head")
     outputs = {"semantic_logits": semantic(levels[:4])}
     train = {
