@@ -86,7 +86,7 @@ def load_records(config: RecordsConfig, split: str) -> Dataset:
         raise InputError(f"records has the splits train and val, not {split!r}")
     folder = config.train if split == "train" else config.val
     if folder is None:
-        raise SettingError("data.val", "expected the folder of the validation part")
+        raise SettingError("data.val", NO_VALIDATION)
     if not Path(folder).is_dir():
         raise SettingError(f"data.{split}", f"{folder}: no such folder; expected one with TFRecord shards")
     table = records_categories(config)
