@@ -13,6 +13,7 @@ NOTEBOOK = ["nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29"]
 VIZ = ["matplotlib>=3.8"]
 LITE = ["ai-edge-litert>=1.4"]
 LITERT = ["ai-edge-quantizer>=0.10"]  # asks for the ai-edge-litert that it fits
+TFDS = ["tensorflow-datasets>=4.9.10", "importlib_resources"]  # it imports the latter and does not ask for it
 ONNX = ["onnx>=1.17", "onnxruntime>=1.20", "tf2onnx>=1.17"]
 
 
@@ -69,6 +70,8 @@ setup(
         "lite": LITE,
         "litert": LITERT,
         "onnx": ONNX,
+        "beam": ["apache-beam>=2.77"],
+        "tfds": TFDS,
         "dev": [
             "pytest>=8.2",
             "pytest-xdist>=3.6",

@@ -16,12 +16,13 @@ from tests.architectures.experiments import CROPS, MODELS, experiment, fit_two_s
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.category_match import Outputs, count_outputs
 from tfpanoptic.doctor.ceiling import ceiling
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import InputError, SettingError
 from tfpanoptic.experiment import Experiment
 from tfpanoptic.export.saved_model import export_saved_model
 from tfpanoptic.inference import network_outputs, segment_images, segments_of_outputs
 from tfpanoptic.models import ARCHITECTURES
 from tfpanoptic.photo.pixels import read_image
+from tfpanoptic.segmenter import PanopticSegmenter
 from tfpanoptic.train.checkpoints import Checkpoints
 from tfpanoptic.train.loop import train
 
@@ -434,3 +435,54 @@ def test_the_doctor_measures_the_ceiling_or_says_that_there_is_no_oracle(name):
         return
     numbers = ceiling(*arguments, limit=1, cost_images=1)
     assert 0.3 < numbers["pq"]["all"]["pq"] <= 1 and numbers["costs"]["settings"]
+
+
+# What is left of the nuclei and their background.
+PARTIAL = {
+    "instances alone": {"drop": ["background"]},
+    "stuff alone": {"categories": {"nucleus": {"thing": False}}},
+}
+REFUSED = {
+    ("upsnet", "instances alone"): "no category of stuff",
+    ("upsnet", "stuff alone"): "no category of things",
+    ("panoptic_fpn", "stuff alone"): "no category of things",
+}
+
+
+def partial(name, labels):
+    settings = experiment(name).to_dict()
+    return Experiment.from_dict({**settings, "data": {"name": "nuclei", "remap": PARTIAL[labels]}})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("labels", PARTIAL)
+@pytest.mark.parametrize("name", [name for name in MODELS if name not in MADE_UP])
+def test_partial_labels_train_and_are_evaluated(name, labels):
+    """What nobody labelled gives no loss and no number; what is labelled gives both."""
+    if (name, labels) in REFUSED:
+        pytest.skip("this architecture needs both kinds")
+    tiny = partial(name, labels)
+    model = PanopticSegmenter(tiny, tiny.load_categories())
+    batch = next(iter(model.batches("train", batch_size=2)))
+    with tf.GradientTape() as tape:
+        shares = model.loss_shares(model(batch, training=True), batch["targets"])
+        loss = tf.add_n(list(shares.values()))
+    gradients = tape.gradient(loss, model.trainable_variables)
+    assert loss > 0 and all(np.isfinite(value) for value in shares.values())
+    assert all(gradient is not None and np.isfinite(gradient).all() for gradient in gradients)
+    taught = {v.path.split("/")[0] for v, g in zip(model.trainable_variables, gradients, strict=True) if np.any(g)}
+    semantic, instance = ("semantic_head" in taught), taught & {"offset_head", "short_head", "box_head"}
+    assert (semantic, bool(instance)) == ((False, True) if labels == "instances alone" else (True, False))
+    summary = model.evaluate_panoptic("val", limit=1)
+    assert {k: summary[k]["pq"] is None for k in ("things", "stuff")} == {"things": not instance, "stuff": not semantic}
+
+
+@pytest.mark.parametrize(("name", "labels"), REFUSED)
+def test_an_architecture_that_needs_both_kinds_says_so(name, labels):
+    """The network and the doctor alike."""
+    tiny = partial(name, labels)
+    categories = tiny.load_categories()
+    with pytest.raises(SettingError, match=REFUSED[name, labels]):
+        tiny.architecture.build(tiny.model, categories)
+    with pytest.raises(SettingError, match=REFUSED[name, labels]):
+        tiny.architecture.oracle.perfect_outputs(np.zeros((64, 64), np.int32), tiny.model, categories)

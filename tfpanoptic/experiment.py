@@ -116,13 +116,21 @@ class Experiment(StrictConfig):
         return self.architecture.grid(self.model)
 
     def load_data(self, split: str) -> Dataset:
-        """The images and truth of a split, `train` or `val`.
+        """The images and truth of a split: `train`, `val`, or `select` where some are set aside to choose weights.
 
         Raises:
             InputError: files are missing, unreadable or do not agree.
         """
         return DATASETS[self.data.name].load(self.data, split)
 
+    def load_splits(self) -> dict[str, Dataset]:
+        """Every split that a training run uses: `train`, what chooses the best weights, and `val`.
+
+        Raises:
+            InputError: as `load_data`.
+        """
+        return DATASETS[self.data.name].load_splits(self.data, dict.fromkeys(("train", self.data.chooses_on, "val")))
+
     def load_categories(self) -> CategoryTable:
-        """The dataset's category table; reads no image."""
+        """The category table, after `data.remap`; reads no image."""
         return DATASETS[self.data.name].categories(self.data)

@@ -7,10 +7,11 @@ metrics.jsonl         losses every few steps, PQ at every evaluation
 checkpoints/          the latest two, to resume from
 initial_weights.json  what was taken of the weights that training started from, and what was not
 data.json             by which the data are known again under another path
+images.json           which images were for what: training, the choice of the best weights, the reported numbers
 best.safetensors      the weights with the best PQ, of equal ones the latest, and best.json, which says when
 last.safetensors      the weights after the last step
 tuned.json            settings of post-processing that `tfpanoptic tune` found, which hold in place of config.yaml's
-pictures/             overlays of the first validation images at the latest evaluation
+pictures/             overlays of the first images that choose the best weights, at the latest evaluation
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ CONTENTS = (
     "metrics.jsonl",
     "initial_weights.json",
     "data.json",
+    "images.json",
     "checkpoints",
     "best.safetensors",
     "best.json",
@@ -76,6 +78,7 @@ class RunFolder:
         self.categories = self.path / "categories.json"
         self.initial_weights = self.path / "initial_weights.json"
         self.data = self.path / "data.json"
+        self.images = self.path / "images.json"
         self.metrics = self.path / "metrics.jsonl"
         self.checkpoints = self.path / "checkpoints"
         self.best_weights = self.path / "best.safetensors"

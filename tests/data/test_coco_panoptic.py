@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from tfpanoptic.categories import Category, CategoryTable
+from tfpanoptic.data import DATASETS
 from tfpanoptic.data.coco_panoptic import (
     CocoPanopticConfig,
     join_categories,
@@ -356,9 +357,22 @@ def test_there_is_no_third_split(paths):
         load_coco_panoptic(CocoPanopticConfig(train=paths, val=paths), "test")
 
 
-def test_a_configuration_names_both_splits(paths):
-    with pytest.raises(InputError, match=r"a\.yaml: data\.val is missing"):
-        validate(CocoPanopticConfig, {"train": paths}, "a.yaml", "data")
+def test_a_configuration_names_both_splits_or_a_share(paths):
+    with pytest.raises(InputError, match=r"a\.yaml: data\.train is missing"):
+        validate(CocoPanopticConfig, {"val": paths}, "a.yaml", "data")
+    config = validate(CocoPanopticConfig, {"train": paths}, "a.yaml", "data")
+    setting, message = refusal(lambda: DATASETS["coco_panoptic"].load(config, "val"))
+    assert setting == "data.val" and "data.val_share, a share of train such as 0.2" in message
+    assert len(DATASETS["coco_panoptic"].load(config, "train")) == 1
+
+
+def test_a_set_without_validation_gets_a_share_of_train(several):
+    several.write()
+    train = {"images": several.images, "annotations": several.json, "panoptic": several.panoptic}
+    settings = {"train": {key: str(path) for key, path in train.items()}, "val_share": 0.3}
+    config = validate(CocoPanopticConfig, settings, "a.yaml", "data")
+    parts = DATASETS["coco_panoptic"].load_splits(config, ("train", "select", "val"))
+    assert sum(map(len, parts.values())) == 7 and all(map(len, parts.values()))
 
 
 def refusal(load) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from tfpanoptic.data.coco_panoptic import files_in
 from tfpanoptic.data.sets.nuclei import FOLDER
 from tfpanoptic.doctor.sources import chosen_split, find_source, find_sources, own_split
 from tfpanoptic.errors import InputError
+from tfpanoptic.experiment import Experiment
 
 
 def test_bundled_data_have_both_splits():
@@ -40,6 +41,28 @@ def test_a_folder_of_another_name_is_a_split_if_it_is_asked_for(tmp_path):
     assert find_source(str(tmp_path), None, "test").coco == files_in(tmp_path / "test")
     with pytest.raises(InputError, match="--split 'train': expected val"):
         find_source(str(tmp_path), None, "train")
+
+
+def test_data_without_a_validation_part_are_checked_by_their_records(tiny_settings):
+    train = {"images": "images", "annotations": "panoptic.json", "panoptic": "panoptic"}
+    train = {key: str(FOLDER / "train" / name) for key, name in train.items()}
+    tiny_settings["data"] = {"name": "coco_panoptic", "train": train, "val_share": 0.2}
+    sources = find_sources(None, Experiment.from_dict(tiny_settings))
+    sizes = {split: len(source.load()) for split, source in sources.items()}
+    assert 0 < sizes["val"] < 60 and sizes["train"] + sizes["val"] < 120  # some choose the best weights
+
+
+def test_of_data_without_a_validation_part_and_a_share_the_training_is_checked(tiny_settings):
+    train = {"images": "images", "annotations": "panoptic.json", "panoptic": "panoptic"}
+    train = {key: str(FOLDER / "train" / name) for key, name in train.items()}
+    tiny_settings["data"] = {"name": "coco_panoptic", "train": train}
+    assert list(find_sources(None, Experiment.from_dict(tiny_settings))) == ["train"]
+
+
+def test_a_remap_is_that_of_the_ceiling(tiny_settings):
+    tiny_settings["data"] = {"name": "nuclei", "remap": {"drop": ["background"]}}
+    source = find_source(None, Experiment.from_dict(tiny_settings), "val")
+    assert [category.name for category in source.load().categories] == ["nucleus"]
 
 
 def test_a_json_has_its_folders_from_the_arguments(tmp_path):

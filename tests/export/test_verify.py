@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from tfpanoptic.categories import CategoryTable
+from tfpanoptic.data.records.dataset import read_records
+from tfpanoptic.data.records.write import write_records
 from tfpanoptic.data.sets.nuclei import nuclei
 from tfpanoptic.errors import InputError, WorkFailed
 from tfpanoptic.export import verify as module
@@ -44,6 +46,13 @@ def test_an_export_is_the_model_and_has_its_pq(exported, here):
     assert found.model_pq == expected and found.pq == expected
     assert found.latency.calls == found.model_latency.calls == 2
     assert found.bytes == sum(path.stat().st_size for path in exported[1].rglob("*") if path.is_file())
+
+
+def test_photos_in_shards_are_compared_as_their_files(exported, here, tmp_path):
+    write_records(few(), tmp_path / "records", 1)
+    records = replace(read_records(tmp_path / "records"), name="nuclei")
+    found, expected = verify(*exported, images=records), verify(*exported, images=few())
+    assert found.agreement == expected.agreement and found.pq == expected.pq and found.passed
 
 
 def test_other_weights_are_not_the_model(exported, here, tiny_experiment):

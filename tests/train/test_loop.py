@@ -34,6 +34,7 @@ def test_a_run_leaves_everything_it_promises(tiny_run):
         "categories.json",
         "environment.json",
         "data.json",
+        "images.json",
         "metrics.jsonl",
         "checkpoints",
         "best.safetensors",

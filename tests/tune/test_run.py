@@ -6,6 +6,7 @@ import pytest
 from tests.tune.conftest import ALL_TOO_SMALL
 from tfpanoptic.errors import InputError
 from tfpanoptic.evaluation.state import Evaluation, ImageCounts
+from tfpanoptic.experiment import Experiment
 from tfpanoptic.run_folder import RunFolder
 from tfpanoptic.tune import run as tuning
 from tfpanoptic.tune.options import TuneOptions
@@ -35,6 +36,14 @@ def searched(monkeypatch, found: Evaluation, evaluations) -> None:
     monkeypatch.setattr(tuning, "Trials", lambda *arguments: None)
     monkeypatch.setattr(tuning, "_segmenter", lambda *arguments: None)
     monkeypatch.setattr(tuning, "_search", search)
+
+
+def test_images_that_are_reported_choose_no_setting(tiny_settings, tmp_path):
+    tiny_settings["data"] = {"name": "nuclei", "select_share": 0.1}
+    experiment = Experiment.from_dict(tiny_settings)
+    run = RunFolder(tmp_path)
+    dataset = tuning._dataset(TuneOptions(run=tmp_path), run, experiment, experiment.load_categories())
+    assert dataset.split == "select" and len(dataset) < 40
 
 
 @pytest.mark.parametrize("options, written", [({}, False), ({"force": True}, True)])

@@ -14,6 +14,7 @@ from tfpanoptic.cli.bench import bench
 from tfpanoptic.cli.compare import compare
 from tfpanoptic.cli.data_check import check
 from tfpanoptic.cli.data_convert import data_convert
+from tfpanoptic.cli.data_records import records
 from tfpanoptic.cli.demo import demo
 from tfpanoptic.cli.doctor import doctor
 from tfpanoptic.cli.env import env
@@ -56,6 +57,7 @@ weights = typer.Typer(help="Weight files of this and of other projects.", no_arg
 weights.command()(convert)
 data = typer.Typer(help="Data: checked, converted, written as records.", no_args_is_help=True)
 data.command()(check)
+data.command()(records)
 data.command("convert")(data_convert)
 for verb in (demo, doctor, train, evaluate, tune, compare, predict, export, bench, models, schema, env):
     app.command(cls=ExportCommand if verb is export else None)(verb)

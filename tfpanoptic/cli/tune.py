@@ -25,7 +25,7 @@ def tune(
         str | None,
         typer.Option(
             help="Images with truth: a folder with images/, panoptic/ and panoptic.json, or with val/ of such; nuclei; "
-            "shapes. Left out: the run's validation images."
+            "shapes. Left out: the run's validation images, or those that it set aside to choose weights."
         ),
     ] = None,
     images: Annotated[Path | None, typer.Option(help="Folder of the photos, with --gt and --gt-dir.")] = None,

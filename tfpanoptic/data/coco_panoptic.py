@@ -14,13 +14,13 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 from PIL import Image
 
-from tfpanoptic.categories import CategoryTable
+from tfpanoptic.categories import Category, CategoryTable
 from tfpanoptic.data.cityscapes_ids import cityscapes_categories
 from tfpanoptic.data.coco_json import ImageEntry, parse_json, read_images, read_lists
 from tfpanoptic.data.dataset import Dataset, ImageRecord
 from tfpanoptic.data.folder_listing import FolderListing
-from tfpanoptic.data.layout import require_path, require_split
-from tfpanoptic.errors import InputError, raise_first
+from tfpanoptic.data.layout import NO_VALIDATION, require_path, require_split
+from tfpanoptic.errors import InputError, SettingError, raise_first
 from tfpanoptic.segment_map import SegmentMap, ids_to_rgb, to_coco_segments
 from tfpanoptic.settings.config import StrictConfig
 from tfpanoptic.settings.dataset import DatasetConfig
@@ -53,11 +53,17 @@ class CocoPanopticConfig(DatasetConfig):
 
     name: Literal["coco_panoptic"] = "coco_panoptic"
     train: CocoSplitConfig
-    val: CocoSplitConfig
+    # Without one, `val_share` takes it from the training images.
+    val: CocoSplitConfig | None = None
     # The categories: "coco" or "cityscapes" for the official ones, or a JSON with a list of them, alone or under
     # `categories`; all those of the training annotations, and by default they themselves. A list alone is enough to
     # build a model or to convert weights.
     categories: Annotated[str, PathSetting(names=("coco", "cityscapes"))] | None = None
+
+    @property
+    def has_val(self) -> bool:
+        """Whether `val` says where one lies."""
+        return self.val is not None
 
 
 def load_coco_panoptic(config: CocoPanopticConfig, split: str) -> Dataset:
@@ -69,6 +75,8 @@ def load_coco_panoptic(config: CocoPanopticConfig, split: str) -> Dataset:
     """
     require_split("coco_panoptic", split)
     paths = config.train if split == "train" else config.val
+    if paths is None:
+        raise SettingError("data.val", NO_VALIDATION)
     require_path(f"data.{split}.annotations", paths.annotations, "a COCO panoptic JSON")
     require_path(f"data.{split}.images", paths.images, "the folder of its photos")
     require_path(f"data.{split}.panoptic", paths.panoptic, "the folder of its PNGs")
@@ -219,7 +227,7 @@ def _record(entry: ImageEntry, photo: Path, png: Path) -> ImageRecord:
     )
 
 
-def join_categories(table: CategoryTable, truth: CategoryTable, origin: str = "categories") -> CategoryTable:
+def join_categories(table: CategoryTable, truth: Iterable[Category], origin: str = "categories") -> CategoryTable:
     """`table` with the categories of `truth` that it lacks, by name, behind its own.
 
     An added category keeps its source id where that is free, else gets the next free one.

@@ -193,9 +193,21 @@ def read_segment_map(record: ImageRecord) -> SegmentMap:
     listed = record.segments["id"] if record.id_map is None else record.id_map[:, 0]
     where = record.panoptic_path if record.storage.image_feature is None else name
     require_same_ids(where, np.unique(ids), listed[listed != 0], f"the annotation of {record.file_name}")
-    if record.id_map is not None:
-        ids = relabel(ids, *record.id_map.T)
-    return SegmentMap(ids, record.segments)
+    if record.id_map is None:
+        return SegmentMap(ids, record.segments)
+    ids = relabel(ids, *record.id_map.T)
+    return SegmentMap(ids, _with_void_counted(ids, record))
+
+
+def _with_void_counted(ids: np.ndarray, record: ImageRecord) -> np.ndarray:
+    """The record's segments; of one that takes in void, which no annotation knows the area of, pixels are counted."""
+    void = record.id_map[record.id_map[:, 0] == 0, 1] if record.id_map is not None else ()
+    own = np.isin(record.segments["id"], void)
+    if not own.any():
+        return record.segments
+    segments = record.segments.copy()
+    segments["area"][own] = np.count_nonzero(ids == segments["id"][own])
+    return segments[segments["area"] > 0]
 
 
 def label_table(record: ImageRecord, categories: CategoryTable) -> tuple[np.ndarray, np.ndarray]:

@@ -28,6 +28,10 @@ def require_path(setting: str, path: str, expected: str) -> None:
         pass  # whoever reads it says what is wrong
 
 
+# What a set without a validation part needs.
+NO_VALIDATION = "the set has no validation part; expected one, or data.val_share, a share of train such as 0.2"
+
+
 def require_split(name: str, split: str) -> None:
     """Checks the name of a split.
 

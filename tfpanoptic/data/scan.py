@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import sys
-import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
-from zipfile import BadZipFile
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfpanoptic.atomic import replace_file
-from tfpanoptic.errors import InputError, WorkFailed
+from tfpanoptic.data.cache import cached, file_key
 from tfpanoptic.progress import progress
 from tfpanoptic.segment_map import extents
-from tfpanoptic.settings.cache_folder import cache_folder
 
 # Part of the key: raise it whenever what is kept changes.
 VERSION = 1
@@ -42,10 +35,7 @@ class MapContents(NamedTuple):
 
 
 def scan_maps(paths: Sequence[Path], read: Callable[[Path], np.ndarray], what: str) -> list[MapContents]:
-    """What each of some maps holds.
-
-    It is kept under a key of the paths, sizes and modification times of the files and of `what`; where all of them are
-    as they were, none is opened. A cache that cannot be written is told on standard error, and the work is done.
+    """What each of some maps holds; where all files are as they were, none is opened.
 
     Args:
         paths: the files.
@@ -57,35 +47,21 @@ def scan_maps(paths: Sequence[Path], read: Callable[[Path], np.ndarray], what: s
     """
     if not paths:
         return []
-    kept = _place(paths, what)
-    contents = _kept_contents(kept, len(paths)) if kept is not None else None
-    if contents is None:
-        contents = _read_all(paths, read, what)
-        if kept is not None:
-            _keep(kept, contents)
-    return contents
+    key = ("maps", VERSION, what, *map(file_key, paths))
+    return [_contents(entry) for entry in cached(key, lambda: _read_all(paths, read, what))]
 
 
-def _place(paths: Sequence[Path], what: str) -> Path | None:
-    """Where the contents of these files are kept; None without a cache folder."""
-    digest = hashlib.sha256(f"{VERSION}\n{what}\n".encode())
-    for path in paths:
-        try:
-            status = os.stat(path)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-        digest.update(f"{os.path.abspath(path)}\n{status.st_size} {status.st_mtime_ns}\n".encode(errors="replace"))
-    try:
-        return cache_folder() / "scans" / f"{digest.hexdigest()[:32]}.npz"
-    except InputError:
-        return None
+def _contents(entry: list[Any]) -> MapContents:
+    (height, width), values, areas = entry
+    return MapContents((height, width), np.array(values, np.int32), np.array(areas, np.int64))
 
 
-def _read_all(paths: Sequence[Path], read: Callable[[Path], np.ndarray], what: str) -> list[MapContents]:
-    def contents(path: Path) -> MapContents:
-        pixels = read(path)
-        values, areas, _ = extents(pixels)
-        return MapContents((pixels.shape[0], pixels.shape[1]), values.astype(np.int32), areas)
+def _read_all(paths: Sequence[Path], read: Callable[[Path], np.ndarray], what: str) -> list[Any]:
+    """Size, values and areas of each map."""
+
+    def contents(path: Path) -> list[Any]:
+        values, areas, _ = extents(pixels := read(path))
+        return [list(pixels.shape), values.tolist(), areas.tolist()]
 
     found = []
     with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as threads, progress(what, len(paths)) as track:
@@ -94,32 +70,3 @@ def _read_all(paths: Sequence[Path], read: Callable[[Path], np.ndarray], what: s
             found.append(each)
             track.advance()
     return found
-
-
-def _kept_contents(kept: Path, count: int) -> list[MapContents] | None:
-    """What is in a file of the cache; None where there is none, or a damaged one."""
-    try:
-        with np.load(kept) as arrays:
-            sizes, counts, values, areas = (arrays[name] for name in ("sizes", "counts", "values", "areas"))
-        ends = np.cumsum(counts)[:-1]
-        if sizes.shape != (count, 2) or len(counts) != count or not len(values) == len(areas) == counts.sum():
-            return None
-        parts = zip(sizes.tolist(), np.split(values, ends), np.split(areas, ends), strict=True)
-        return [MapContents((height, width), own, pixels) for (height, width), own, pixels in parts]
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error):
-        return None
-
-
-def _keep(kept: Path, contents: Sequence[MapContents]) -> None:
-    file = BytesIO()
-    np.savez_compressed(
-        file,
-        sizes=np.array([each.size for each in contents], np.int32),
-        counts=np.array([len(each.values) for each in contents], np.int64),
-        values=np.concatenate([each.values for each in contents]),
-        areas=np.concatenate([each.areas for each in contents]),
-    )
-    try:
-        replace_file(kept, file.getvalue())
-    except (InputError, WorkFailed) as error:
-        print(f"the next start will read these files again: {error}", file=sys.stderr)

@@ -14,6 +14,8 @@ from tfpanoptic.errors import InputError
 
 # Bytes that TensorFlow reads at a time, of a photo and its truth as a rule all. Own choice.
 BUFFER = 1 << 18
+# Bytes of a record beside its content: the length and two checksums.
+FRAME = 8 + 4 + 4
 
 
 def feature_reader(places: Sequence[tuple[Path, int]], features: Sequence[str]) -> Callable[[Any], list[Any]]:

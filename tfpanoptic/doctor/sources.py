@@ -152,7 +152,8 @@ def _sources_by_name(name: str | None, experiment: Experiment | None) -> dict[st
         settings = experiment.data
     else:
         settings = validate(DATASETS[str(name)].config, {"name": name}, f"{name} without a configuration", "data")
-    return {split: _configured_source(settings, split, configured) for split in SPLITS}
+    splits = SPLITS if settings.has_val or settings.val_share else ("train",)
+    return {split: _configured_source(settings, split, configured) for split in splits}
 
 
 def _configured_source(settings: Any, split: str, configured: bool) -> Source:
@@ -163,7 +164,7 @@ def _configured_source(settings: Any, split: str, configured: bool) -> Source:
         return kind.load(settings, split)
 
     # A share of the images is no JSON of its own.
-    whole = not getattr(settings, "val_share", None)
+    whole = not settings.val_share and not settings.select_part
     coco = kind.coco_files(settings, split) if kind.coco_files is not None and whole else None
     return Source(f"{settings.name} {split}" if coco is None else str(coco.annotations), load, coco, configured)
 

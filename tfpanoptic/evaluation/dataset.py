@@ -78,7 +78,7 @@ def count_record(
     try:
         counts = count_maps(record.file_name, truth, prediction, dataset.categories, measures, columns, rules)
     except SideError as error:
-        place = record.panoptic_path if error.side == "truth" else record.image_path
+        place = record.panoptic_name if error.side == "truth" else record.image_name
         raise InputError(f"{place}: {error}") from None
     return replace(counts, image_id=record.image_id)
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.data.dataset import Dataset, ImageRecord, read_record_image, read_segment_map
+from tfpanoptic.data.dataset import Dataset, ImageRecord, image_content, read_record_image, read_segment_map
 from tfpanoptic.environment import cpu_model, describe_environment
 from tfpanoptic.errors import InputError, WorkFailed
 from tfpanoptic.evaluation.dataset import without_unlabelled
@@ -27,7 +27,7 @@ from tfpanoptic.photo.image_file import open_image
 from tfpanoptic.photo.pixels import read_image
 from tfpanoptic.progress import progress
 from tfpanoptic.segment_map import SegmentMap, relabel
-from tfpanoptic.settings.sizes import network_size, require_bounded, resized_size
+from tfpanoptic.settings.sizes import DeepGrey, network_size, require_bounded, resized_size
 
 WARM_UP = 2
 
@@ -66,7 +66,7 @@ def verify(
         job = Job(
             format=format,
             path=str(path),
-            images=[str(_file(photo)) for photo in photos],
+            images=[str(_file(photo, number, Path(scratch))) for number, photo in enumerate(photos)],
             calls=len(photos),
             threads=_threads(),
             warm_up=WARM_UP,
@@ -120,9 +120,11 @@ def require_comparable(
     if max_drop is not None and not isinstance(images, Dataset):
         raise InputError("--max-drop is a loss of PQ; expected images with truth, found photos alone")
     for photo in photos:
-        with open_image(_file(photo)) as image:
-            require_bounded(str(_file(photo)), image.size[::-1], segmenter.experiment.input)
-        read_image(_file(photo), segmenter.experiment.input.deep_grey)
+        record = isinstance(photo, ImageRecord)
+        name = photo.image_name if record else str(photo)
+        with open_image(image_content(photo) if record else Path(photo), name) as image:
+            require_bounded(name, image.size[::-1], segmenter.experiment.input)
+        _pixels(photo, segmenter.experiment.input.deep_grey)
 
 
 def _photos(images: Dataset | Sequence[str | Path], limit: int | None) -> list[Any]:
@@ -185,11 +187,11 @@ def _compare(
     comparison = Comparison(len(segmenter.categories), len(truth_categories))
     deep_grey, sizes, seconds = segmenter.experiment.input.deep_grey, [], []
     with progress("compare", len(photos)) as track:
-        first_image = read_image(_file(photos[0]), deep_grey)
+        first_image = _pixels(photos[0], deep_grey)
         first, *_ = [_seconds(segmenter, first_image)[1] for _ in range(WARM_UP)]
         for number, photo in enumerate(photos):
             record = photo if isinstance(photo, ImageRecord) else None
-            image = read_record_image(record, deep_grey) if record else read_image(_file(photo), deep_grey)
+            image = _pixels(photo, deep_grey)
             model, taken = _seconds(segmenter, image)
             seconds.append(taken)
             export = kept(folder / f"{number}.npz")
@@ -224,8 +226,18 @@ def size_of(path: str | Path) -> int:
     return sum(file.stat().st_size for file in files)
 
 
-def _file(photo: ImageRecord | str | Path) -> Path:
-    return photo.image_path if isinstance(photo, ImageRecord) else Path(photo)
+def _pixels(photo: ImageRecord | str | Path, deep_grey: DeepGrey) -> np.ndarray:
+    return read_record_image(photo, deep_grey) if isinstance(photo, ImageRecord) else read_image(photo, deep_grey)
+
+
+def _file(photo: ImageRecord | str | Path, number: int, scratch: Path) -> Path:
+    """The file of a photo; one in a shard is written into the scratch folder."""
+    content = image_content(photo) if isinstance(photo, ImageRecord) else Path(photo)
+    if isinstance(content, Path):
+        return content
+    path = scratch / f"photo{number}"
+    path.write_bytes(content.getvalue())
+    return path
 
 
 def _plain(value: Any) -> Any:

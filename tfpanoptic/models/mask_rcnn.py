@@ -127,7 +127,13 @@ class DetectionConfig(StrictConfig):
 
 
 def channels(categories: CategoryTable) -> dict[str, tuple[int, ...]]:
-    """Category id of each channel of the box head: things, and the background last, as in Detectron2."""
+    """Category id of each channel of the box head: things, and the background last, as in Detectron2.
+
+    Raises:
+        SettingError: no thing.
+    """
+    if not categories.thing_ids:
+        raise SettingError("model.name", "the data has no category of things, which a top-down model looks for")
     return {"box_logits": (*categories.thing_ids, 0)}
 
 
@@ -191,10 +197,7 @@ class InstanceBranch:
         from tfpanoptic.layers.mask_head import MaskHead
         from tfpanoptic.layers.rpn import Proposals, RPNHead, SampleAnchors
 
-        things = categories.thing_ids
-        if not things:
-            raise SettingError("model.name", "the data has no category of things, which a top-down model looks for")
-        box_channels, rpn = channels(categories)["box_logits"], config.rpn
+        box_channels, things, rpn = channels(categories)["box_logits"], categories.thing_ids, config.rpn
         anchors = (STRIDES, rpn.anchor_sizes, rpn.anchor_ratios)
         levels = (STRIDES[:-1],)  # the coarsest level is the RPN's alone
         self.mask_regions = config.box_head.mask_regions

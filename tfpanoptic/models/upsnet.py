@@ -130,7 +130,17 @@ def grid(config: UPSNetConfig) -> Grid:
 
 
 def channels(config: UPSNetConfig, categories: CategoryTable) -> dict[str, tuple[int, ...]]:
-    """Category id of each channel of the classification heads, stuff first; 0 for background."""
+    """Category id of each channel of the classification heads, stuff first; 0 for background.
+
+    Raises:
+        SettingError: no thing, or no stuff.
+    """
+    if not categories.stuff_ids:
+        raise SettingError(
+            "model.name",
+            "the data has no category of stuff, which upsnet needs and panoptic_fpn does not; data.remap.void=NAME "
+            "makes one of what is void",
+        )
     return {
         "semantic_logits": (*categories.stuff_ids, *categories.thing_ids),
         **mask_rcnn.channels(categories),
@@ -153,12 +163,10 @@ def build(config: UPSNetConfig, categories: CategoryTable) -> Networks:
     from tfpanoptic.layers.keep_instances import KeepInstances
     from tfpanoptic.layers.upsnet_semantic import SharedDeformableHead
 
-    if not categories.stuff_ids:
-        raise SettingError("model.name", "the data has no category of stuff, which upsnet needs; panoptic_fpn does not")
+    logits = len(channels(config, categories)["semantic_logits"])
     instances = mask_rcnn.InstanceBranch(config.instance, categories, config.postprocess, over_classes=True)
     inputs, truth = mask_rcnn.inputs(config.instance)
     levels = mask_rcnn.pyramid(inputs, config, config.global_context)
-    logits = len(channels(config, categories)["semantic_logits"])
     semantic = SharedDeformableHead(logits, config.semantic.filters, name="semantic_head")
     outputs = {"semantic_logits": semantic(levels[:4])}
     train = {

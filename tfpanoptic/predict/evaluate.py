@@ -12,8 +12,9 @@ import numpy as np
 
 from tfpanoptic.atomic import replace_file
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.data.coco_panoptic import join_categories, read_coco_panoptic
+from tfpanoptic.data.coco_panoptic import read_coco_panoptic
 from tfpanoptic.data.dataset import Dataset, ImageRecord, read_record_image, read_segment_map
+from tfpanoptic.data.label_space import matched, remapped_elsewhere
 from tfpanoptic.errors import InputError, settings_of
 from tfpanoptic.evaluation.dataset import evaluate_dataset, without_unlabelled
 from tfpanoptic.evaluation.measures import FAST
@@ -29,12 +30,15 @@ from tfpanoptic.result import PanopticResult
 from tfpanoptic.run_folder import RunFolder
 from tfpanoptic.segment_map import SegmentMap
 from tfpanoptic.segmenter import PanopticSegmenter
+from tfpanoptic.settings.label_space import RemapConfig
 
 # Validation images of which training keeps an overlay.
 PICTURES = 4
 
 
-def matched_dataset(categories: CategoryTable, images: Path, annotations: Path, panoptic: Path) -> Dataset:
+def matched_dataset(
+    categories: CategoryTable, images: Path, annotations: Path, panoptic: Path, remap: RemapConfig | None = None
+) -> Dataset:
     """Any COCO panoptic set for the evaluation of a model; categories are matched by name, images by file name.
 
     A category of the truth that the model lacks counts as missed. Segments of a category that the
@@ -43,38 +47,40 @@ def matched_dataset(categories: CategoryTable, images: Path, annotations: Path, 
     Args:
         categories: the model's.
         images, annotations, panoptic: as in `read_coco_panoptic`.
+        remap: that of the model's own data; it holds for the truth, too, unless that has its categories already.
+            Standard error says which.
 
     Raises:
         InputError: the set cannot be read, or shares no category with the model.
     """
-    return matched_categories(read_coco_panoptic(images, annotations, panoptic), categories, str(annotations))
+    return matched_categories(read_coco_panoptic(images, annotations, panoptic), categories, str(annotations), remap)
 
 
-def matched_categories(dataset: Dataset, categories: CategoryTable, origin: str) -> Dataset:
+def matched_categories(
+    dataset: Dataset, categories: CategoryTable, origin: str, remap: RemapConfig | None = None
+) -> Dataset:
     """The dataset in a model's categories, as `matched_dataset` has it.
 
     Args:
         dataset: in categories of its own.
         categories: the model's.
         origin: the dataset's file or name, for messages.
+        remap: that of the model's configuration; what it does to the dataset is told on standard error.
 
     Raises:
         InputError: they share no category, or one is a thing here and stuff there.
     """
-    table = join_categories(categories, dataset.categories, origin).require_panoptic_map(origin)
-    ids, own, known = table.by_name(), dataset.categories.by_name(), categories.by_name()
-    new_ids = np.array([0, *(ids[category.name].id for category in dataset.categories)])
-    records = []
-    for record in dataset.records:
-        segments = record.segments.copy()
-        segments["category"] = new_ids[segments["category"]]
-        records.append(replace(record, segments=segments))
-    truth_only = tuple(name for name in own if name not in known)
-    table_only = tuple(name for name in known if name not in own)
-    if len(table_only) == len(categories):
-        ours, theirs = (", ".join(names[:4]) for names in (table_only, truth_only))
+    if remap is not None:
+        changed = remapped_elsewhere(dataset, remap)
+        told = "taken as it is, data.remap made its categories" if changed is None else "remapped by data.remap"
+        print(f"{origin}: {told}", file=sys.stderr)
+        dataset = dataset if changed is None else changed
+    dataset = matched(dataset, categories, origin)
+    dataset.categories.require_panoptic_map(origin)
+    if len(dataset.table_only) == len(categories):
+        ours, theirs = (", ".join(names[:4]) for names in (dataset.table_only, dataset.truth_only))
         raise InputError(f"{origin}: no category in common: the truth has {theirs}, the model has {ours}")
-    return replace(dataset, categories=table, records=tuple(records), truth_only=truth_only, table_only=table_only)
+    return dataset
 
 
 def evaluate_run(options: EvaluateOptions) -> tuple[Evaluation, Scenes]:
@@ -118,23 +124,25 @@ def truth_of_run(
     images: Path | None = None,
     annotations: Path | None = None,
     panoptic: Path | None = None,
+    split: str = "val",
 ) -> Dataset:
     """The images with truth that a model is measured on; categories that do not match are told on standard error.
 
     Args:
         config: the configuration's file, for messages.
-        experiment: the run's, whose validation images are taken where none are given.
+        experiment: the run's, whose own images are taken where none are given.
         categories: the model's.
         images, annotations, panoptic: as in `read_coco_panoptic`, all three or none.
+        split: of the run's own images.
 
     Raises:
         InputError: as `matched_dataset`, or the run's own data cannot be read.
     """
     if images is not None and annotations is not None and panoptic is not None:
-        dataset = matched_dataset(categories, images, annotations, panoptic)
+        dataset = matched_dataset(categories, images, annotations, panoptic, experiment.data.remap)
     else:
         with settings_of(f"{config} (or give --images, --gt and --gt-dir)"):
-            dataset = experiment.load_data("val")
+            dataset = experiment.load_data(split)
     for line in dataset.unmatched():
         print(line, file=sys.stderr)
     return dataset

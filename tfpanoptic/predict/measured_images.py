@@ -15,10 +15,10 @@ from tfpanoptic.predict.evaluate import matched_categories
 from tfpanoptic.predict.files import find_images
 from tfpanoptic.run_folder import RunFolder
 
-OWN = ("val", "train")
+OWN = ("val", "train", "select")
 EXPECTED = (
-    "val or train of the run, nuclei, shapes, a folder with images/, panoptic/ and panoptic.json (or with one for each "
-    "split), another run's folder or configuration, or photos without truth"
+    "val, train or select of the run, nuclei, shapes, a folder with images/, panoptic/ and panoptic.json (or with one "
+    "for each split), another run's folder or configuration, or photos without truth"
 )
 
 
@@ -26,8 +26,9 @@ def measured_images(data: str, segmenter) -> Dataset | Sequence[Path]:
     """The images that `data` means; categories that only they or only the model has are told on standard error.
 
     Args:
-        data: "val" or "train", the run's own, whatever folder is called so; a name in `BUNDLED`; a folder in the layout
-            of `doctor`; a run folder or a configuration, for its validation images; a photo or a folder of photos.
+        data: "val", "train" or "select", the run's own, whatever folder is called so; a name in `BUNDLED`; a folder in
+            the layout of `doctor`; a run folder or a configuration, for its validation images; a photo or a folder of
+            photos.
         segmenter: the model, whose categories are matched by name.
 
     Returns:
@@ -45,7 +46,8 @@ def measured_images(data: str, segmenter) -> Dataset | Sequence[Path]:
     if experiment is None and data not in BUNDLED and not _has_truth(path):
         return [photo.path for photo in find_images([path])]
     source = find_source(None if experiment is not None else data, experiment, "val")
-    dataset = matched_categories(source.load(), segmenter.categories, source.where)
+    remap = segmenter.experiment.data.remap
+    dataset = matched_categories(source.load(), segmenter.categories, source.where, remap)
     for line in dataset.unmatched():
         print(line, file=sys.stderr)
     return dataset

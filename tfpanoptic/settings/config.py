@@ -99,7 +99,9 @@ def set_value(data: dict[str, Any], override: str) -> None:
     if not equals or not all(keys):
         raise InputError(f"override {override!r}: expected key.path=value")
     for key in keys[:-1]:
-        data = data.setdefault(key, {})
+        if data.get(key) is None:  # absent, or null
+            data[key] = {}
+        data = data[key]
         if not isinstance(data, dict):
             raise InputError(f"override {override!r}: {key} is a value, not a group of settings")
     try:

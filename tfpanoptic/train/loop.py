@@ -18,6 +18,7 @@ from tfpanoptic.atomic import require_outside
 from tfpanoptic.data.dataset import Dataset, check_records
 from tfpanoptic.data.dataset_contents import contents_fingerprint
 from tfpanoptic.data.pipeline import records_of_batch, training_batches
+from tfpanoptic.data.supervision import supervision_lines
 from tfpanoptic.errors import InputError, SettingError
 from tfpanoptic.experiment import Experiment
 from tfpanoptic.ops.tensorflow_only import require_tensorflow
@@ -62,17 +63,17 @@ def train(
     _require_equal_shares(strategy, settings.batch_size)
     folder = RunFolder(out)
     changes = folder.require_usable(experiment, resume, overwrite)
-    dataset, validation = experiment.load_data("train"), experiment.load_data("val")
+    splits = experiment.load_splits()
+    dataset, validation = splits["train"], splits["val"]
     if len(validation.table_only) == len(dataset.categories):
         raise SettingError("data.val", f"no category in common with data.train; {'; '.join(validation.unmatched())}")
     if overwrite:
-        images = {
-            path.parent for r in (*dataset.records, *validation.records) for path in (r.image_path, r.panoptic_path)
-        }
+        records = (record for split in splits.values() for record in split.records)
+        images = {path.parent for record in records for path in (record.image_path, record.panoptic_path)}
         weights = experiment.with_absolute_paths().training.initial_weights
         require_outside(folder.path, [*sorted(images), *([weights] if weights else [])])
-    fingerprints = {"train": contents_fingerprint(dataset), "val": contents_fingerprint(validation)}
-    notes = [*(f"changed: {change}" for change in changes), *dataset.void_images(), *validation.void_images()]
+    fingerprints = {split: contents_fingerprint(part) for split, part in splits.items()}
+    notes = [*(f"changed: {change}" for change in changes), *supervision_lines(splits)]
     if resume:
         notes += folder.require_same_data(fingerprints, any(change.startswith("data.") for change in changes))
     keras.utils.set_random_seed(settings.seed)
@@ -89,7 +90,7 @@ def train(
         batches = iter(_distributed_batches(strategy, experiment, dataset, segmenter, start))
     step_function = _step_function(strategy, segmenter, updates, experiment)
     # Whatever may be wrong with the input has been found by now: an older run stays until here.
-    recorder = Recorder(experiment, folder, segmenter, updates, validation, chief=is_chief(strategy))
+    recorder = Recorder(experiment, folder, segmenter, updates, splits, chief=is_chief(strategy))
     with recorder.recording(start, resume, strategy, loaded, fingerprints, notes):
         recorder.catch_up(start)
         for step in range(start + 1, settings.steps + 1):
@@ -101,6 +102,7 @@ def train(
             recorder.record(step, losses)
     updates.use_average()
     recorder.save_last()
+    recorder.report()
     return segmenter
 
 

@@ -9,7 +9,7 @@ import functools
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any, Concatenate, ParamSpec
 
@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from tfpanoptic.atomic import replace_file
 from tfpanoptic.data.dataset import Dataset
+from tfpanoptic.data.supervision import images_json
 from tfpanoptic.errors import InputError, WorkFailed
 from tfpanoptic.experiment import Experiment
 from tfpanoptic.predict.evaluate import evaluate_with_pictures
@@ -53,7 +54,7 @@ class Recorder:
         folder: of the run.
         segmenter: the model in training.
         updates: its updates.
-        validation: images that are evaluated.
+        splits: images that choose the best weights and that are reported, by what they are called.
         chief: whether this worker writes, and evaluates for it.
     """
 
@@ -63,12 +64,13 @@ class Recorder:
         folder: RunFolder,
         segmenter: PanopticSegmenter,
         updates: Updates,
-        validation: Dataset,
+        splits: Mapping[str, Dataset],
         chief: bool = True,
     ):
         self.experiment, self.settings = experiment, experiment.training
         self.folder, self.segmenter, self.updates = folder, segmenter, updates
-        self.validation, self.chief = validation, chief
+        self.splits, self.chief = splits, chief
+        self.validation = splits[experiment.data.chooses_on]
         self._track: Any = None  # the chief's, from `recording` on
         self._checkpoints: Any = None
         self._pending: list[tuple[int, dict[str, tf.Tensor]]] = []
@@ -126,6 +128,7 @@ class Recorder:
             self.folder.create(self.experiment)
         self.folder.rewind(start)
         self.folder.describe(self.segmenter, strategy, fingerprints)
+        replace_file(self.folder.images, images_json(self.splits))
         if loaded:
             content = json.dumps([report.to_dict() for report in loaded], indent=2) + "\n"
             replace_file(self.folder.initial_weights, content)
@@ -192,8 +195,7 @@ class Recorder:
             summary = evaluate_with_pictures(self.segmenter, self.validation, self.folder.pictures, limit)
             self.folder.log({"step": step, "pq": summary})
             kept = self.folder.keep_best(step, summary["all"]["pq"], self.segmenter)
-        shown = {k: "-" if summary[k]["pq"] is None else f"{100 * summary[k]['pq']:.1f}" for k in ("all", "things")}
-        self._say(f"step {step}: PQ {shown['all']}, things {shown['things']}{f', {kept}' if kept else ''}")
+        self._say(f"step {step}: {_shown(summary)}{f', {kept}' if kept else ''}")
 
     @_by_the_chief
     def _save_interrupted(self) -> None:
@@ -232,6 +234,18 @@ class Recorder:
         self.segmenter.save_weights_file(self.folder.last_weights)
 
     @_by_the_chief
+    def report(self) -> None:
+        """PQ of the best weights on the validation images, where these chose nothing; the last weights stay."""
+        if self.experiment.data.chooses_on == "val":
+            return
+        step = self.folder.best_step()
+        self.segmenter.load_weights_file(self.folder.weights())
+        summary = self.segmenter.evaluate_panoptic(self.splits["val"])
+        self.segmenter.load_weights_file(self.folder.last_weights)
+        self.folder.log({"step": step, "reported": summary})
+        self._say(f"val, which chose nothing: {_shown(summary)}, with the weights of step {step}")
+
+    @_by_the_chief
     def _log(self, row: dict) -> None:
         self.folder.log(row)
 
@@ -246,3 +260,9 @@ class Recorder:
     @_by_the_chief
     def _say(self, line: str) -> None:
         self._track.say(line)
+
+
+def _shown(summary: dict[str, Any]) -> str:
+    """PQ in percent, of all and of things, "-" where there is none."""
+    shown = {k: "-" if summary[k]["pq"] is None else f"{100 * summary[k]['pq']:.1f}" for k in ("all", "things")}
+    return f"PQ {shown['all']}, things {shown['things']}"

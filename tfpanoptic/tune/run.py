@@ -116,11 +116,11 @@ def _dataset(options: TuneOptions, run: RunFolder, experiment: Experiment, categ
         raise InputError(f"{options.data}: a file alone; a panoptic JSON is given as --gt, with --images and --gt-dir")
     if options.data is not None:
         source = find_source(options.data, None, "val")
-        dataset = matched_categories(source.load(), categories, source.where)
+        dataset = matched_categories(source.load(), categories, source.where, experiment.data.remap)
         for line in dataset.unmatched():
             print(line, file=sys.stderr)
         return dataset
-    return truth_of_run(run.config, experiment, categories, *files)
+    return truth_of_run(run.config, experiment, categories, *files, split=experiment.data.chooses_on)
 
 
 def _check_outputs(options: TuneOptions, run: RunFolder, dataset: Dataset) -> None:

@@ -49,7 +49,7 @@ class Trials:
 
     def _outputs(self, record: ImageRecord, experiment: Experiment) -> dict[str, np.ndarray]:
         image = read_record_image(record, experiment.input.deep_grey)
-        require_bounded(str(record.image_path), image.shape[:2], experiment.input)
+        require_bounded(record.image_name, image.shape[:2], experiment.input)
         outputs, size, valid_size = self._predict(image[None])
         arrays = {f"output:{name}": value.numpy() for name, value in outputs.items()}
         return {**arrays, "size": size.numpy(), "valid_size": valid_size.numpy()}

@@ -29,6 +29,11 @@ class CustomConfig(DatasetConfig):
     # The folder with train/ and val/, or with images/, panoptic/ and panoptic.json.
     root: FilePath
 
+    @property
+    def has_val(self) -> bool:
+        """Whether there is val/ beside train/."""
+        return (Path(self.root) / "train/panoptic.json").is_file() and (Path(self.root) / "val/panoptic.json").is_file()
+
 
 def load_custom(config: CustomConfig, split: str) -> Dataset:
     """The images of train/ or val/.
@@ -45,7 +50,7 @@ def load_custom(config: CustomConfig, split: str) -> Dataset:
     if split == "train":
         return replace(_read(train, None), split="train")
     val = custom_files(config, "val")
-    if val is None or not val.annotations.is_file():
+    if val is None:
         raise SettingError(
             ROOT,
             f"{config.root}: no validation part (val/ with {PART}); make one, or give data.val_share, the share of "
@@ -55,7 +60,7 @@ def load_custom(config: CustomConfig, split: str) -> Dataset:
 
 
 def custom_files(config: CustomConfig, split: str) -> CocoFiles | None:
-    """Where a split lies, None where the folder has a training part alone.
+    """Where a split lies, None where the folder has no validation part.
 
     Raises:
         SettingError: there is no training part.
@@ -63,7 +68,7 @@ def custom_files(config: CustomConfig, split: str) -> CocoFiles | None:
     train = _train_annotations(config).parent
     if split == "train":
         return files_in(train)
-    return None if train == Path(config.root) else files_in(train.with_name(split))
+    return files_in(train.with_name(split)) if config.has_val else None
 
 
 def custom_categories(config: CustomConfig) -> CategoryTable:

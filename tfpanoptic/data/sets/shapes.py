@@ -98,7 +98,7 @@ def shapes_categories(config: ShapesConfig) -> CategoryTable:
 
 def _folder(config: ShapesConfig) -> Path:
     """A folder of its own for every configuration."""
-    settings = config.model_dump_json(exclude={"folder"})
+    settings = config.model_dump_json(exclude={"folder", *DatasetConfig.model_fields.keys() - {"name"}})
     key = hashlib.sha256(f"{VERSION} {settings}".encode()).hexdigest()[:12]
     return Path(config.folder or cache_folder()) / f"shapes-{config.height}x{config.width}-{key}"
 
