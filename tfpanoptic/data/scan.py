@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfpanoptic.data.cache import cached, file_key
+from tfpanoptic.data.kept_scans import cached, file_key
 from tfpanoptic.progress import progress
 from tfpanoptic.segment_map import extents
 

@@ -10,6 +10,7 @@ from PIL import Image
 from tfpanoptic.data.coco_writer import WriteOptions, write_source
 from tfpanoptic.data.conversions import CONVERSIONS, ConversionOptions
 from tfpanoptic.doctor.check import check
+from tfpanoptic.doctor.sources import find_sources
 
 
 class Converted:
@@ -55,7 +56,7 @@ def convert(tmp_path):
         opened = CONVERSIONS[kind].open(Path(source), ConversionOptions(**options))
         out = tmp_path / "out"
         report = write_source(opened, out, WriteOptions(**(writing or {})), {"from": kind})
-        checked = check(out / "images", out / "panoptic.json", out / "panoptic", [], None)
+        checked = check(find_sources(str(out), None))
         assert not [finding for finding in checked["findings"] if finding["level"] == "error"]
         return Converted(out, report)
 

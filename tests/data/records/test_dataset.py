@@ -183,7 +183,7 @@ def test_a_folder_that_is_not_there_is_named(both):
 
 
 def test_a_set_without_a_validation_part_says_so(both):
-    with pytest.raises(InputError, match=r"data\.val: expected the folder of the validation part"):
+    with pytest.raises(InputError, match=r"data\.val: the set has no validation part; .* data\.val_share"):
         load_records(both[1].model_copy(update={"val": None}), "val")
 
 

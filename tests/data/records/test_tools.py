@@ -175,7 +175,7 @@ def test_a_changed_shard_is_read_again(street):
 def test_a_cache_that_cannot_be_written_is_named_once_a_shard(street, cache, capsys):
     (cache / "scans").write_text("a file")
     dataset = load_records(config(street, "deeplab2", categories="cityscapes"), "val")
-    assert len(dataset) == 3 and capsys.readouterr().err.count("not kept for the next time") == 2
+    assert len(dataset) == 3 and capsys.readouterr().err.count("the next start will read these files again") == 2
 
 
 @pytest.mark.parametrize(

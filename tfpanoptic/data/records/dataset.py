@@ -16,6 +16,7 @@ from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.coco_json import read_images, read_lists
 from tfpanoptic.data.coco_panoptic import OFFICIAL, categories_of_file, join_categories
 from tfpanoptic.data.dataset import Dataset, ImageRecord
+from tfpanoptic.data.layout import NO_VALIDATION
 from tfpanoptic.data.records.manifest import read_manifest, require_whole
 from tfpanoptic.data.records.scan import scan
 from tfpanoptic.data.records.schema import STORAGE

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tfpanoptic.data.cache import cached, file_key, find
+from tfpanoptic.data.kept_scans import cached, file_key, find
 from tfpanoptic.data.shards import FRAME
 from tfpanoptic.errors import InputError, first_line
 from tfpanoptic.progress import progress
