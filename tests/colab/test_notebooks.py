@@ -44,8 +44,10 @@ def test_drawn_outlines_become_a_checked_set_a_run_and_a_report(tmp_path, monkey
     assert "fit for training: 150 images (120 train and 30 val)" in printed
     annotated = json.loads((tmp_path / "drawn/train/instances.json").read_text())["annotations"]
     converted = json.loads((tmp_path / "photos/train/panoptic.json").read_text())["annotations"]
+    changes = json.loads((tmp_path / "photos/train/conversion.json").read_text())["changes"]
+    dropped = sum(change["count"] for change in changes if change["became"] == "dropped")
     table = 120  # a segment of stuff in every photo, beside the outlined objects
-    assert sum(len(entry["segments_info"]) for entry in converted) == len(annotated) + table
+    assert sum(len(entry["segments_info"]) for entry in converted) == len(annotated) - dropped + table
     assert "<html" in (tmp_path / "report.html").read_text()[:200].lower()
 
 
