@@ -1,9 +1,9 @@
 """Images a second of the training pipeline as a share of those of decoding alone, and where the rest goes.
 
-`python benchmarks/pipeline.py` makes photos of 480 x 640 with truth, or takes a set in COCO panoptic format
-(`--data DIR`), and prepares crops of 641 x 641 by the recipe of Panoptic-DeepLab on COCO. The reference is TensorFlow
-decoding the same JPEGs and PNGs with the same threads. Each stage adds one step to the one before; all take their turn
-in every round, so that a busy machine slows them alike.
+`python benchmarks/pipeline.py` makes photos with truth, or takes a set in COCO panoptic format (`--data DIR`), and
+prepares crops of 641 x 641 by the recipe of Panoptic-DeepLab on COCO. The reference is TensorFlow decoding the same
+JPEGs and PNGs with the same threads. Each stage adds one step to the one before; all take their turn in every round, so
+that a busy machine slows them alike.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class Taken(NamedTuple):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, help="folder with images/, panoptic/ and panoptic.json")
+    parser.add_argument("--size", default="480x640", help="height x width of the photos that are made")
     parser.add_argument("--config", default="panoptic_deeplab/resnet50_os32_coco.yaml")
     parser.add_argument("--images", type=int, default=64, help="images of a measurement")
     parser.add_argument("--runs", type=int, default=7)
@@ -57,7 +58,10 @@ def main() -> None:
     arguments = parser.parse_args()
     print(f"tensorflow {tf.__version__}, {arguments.threads} threads, load {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as folder:
-        dataset = _made(Path(folder), arguments.images) if arguments.data is None else _given(arguments.data)
+        if arguments.data is None:
+            dataset = _made(Path(folder), arguments.images, arguments.size)
+        else:
+            dataset = _given(arguments.data)
         stages = _stages(dataset, arguments.config, arguments.threads)
         seconds: dict[str, list[Taken]] = {name: [] for name in stages}
         for run in range(arguments.runs + 1):  # the first one warms up
@@ -72,9 +76,10 @@ def _given(folder: Path) -> Dataset:
     return read_coco_panoptic(folder / "images", folder / "panoptic.json", folder / "panoptic")
 
 
-def _made(folder: Path, images: int) -> Dataset:
+def _made(folder: Path, images: int, size: str) -> Dataset:
     """Scenes of shapes as JPEGs."""
-    config = ShapesConfig(height=480, width=640, train_images=images, val_images=1, folder=str(folder))
+    height, width = map(int, size.split("x"))
+    config = ShapesConfig(height=height, width=width, train_images=images, val_images=1, folder=str(folder))
     load_shapes(config, "train")
     scenes = next(folder.rglob("train"))
     for path in list((scenes / "images").glob("*.png")):
@@ -102,10 +107,13 @@ def _stages(dataset: Dataset, config: str, threads: int) -> dict[str, Callable[[
         photo = tf.io.decode_jpeg(tf.io.read_file(photos[number]), channels=3, dct_method="INTEGER_ACCURATE")
         return photo, tf.io.decode_png(tf.io.read_file(truths[number]), channels=3)
 
-    def view(number):
-        image, panoptic = read(number)
-        size = resized_size(*tf.unstack(tf.shape(panoptic)), experiment.input)
-        return augment(image, panoptic, tf.stack([0, number]), policy, size, grid.align_corners)
+    def views(augmentation):
+        def view(number):
+            image, panoptic = read(number)
+            size = resized_size(*tf.unstack(tf.shape(panoptic)), experiment.input)
+            return augment(image, panoptic, tf.stack([0, number]), augmentation, size, grid.align_corners)
+
+        return lambda: numbers.map(view, threads).prefetch(2)
 
     def targets(example):
         return architecture.targets(example, experiment.model, dataset.categories)
@@ -129,7 +137,8 @@ def _stages(dataset: Dataset, config: str, threads: int) -> dict[str, Callable[[
     return {
         "decoding alone": lambda: numbers.map(decode, threads).prefetch(2),
         "reader: + map of labels, checks": lambda: numbers.map(read, threads).prefetch(2),
-        "+ augmentation": lambda: numbers.map(view, threads).prefetch(2),
+        "+ scale, crop, flip": views(policy.model_copy(update={"color_policy": None})),
+        "+ colour policy": views(policy),
         "+ batches, without targets": batches(lambda example: {}),
         "+ targets: the whole pipeline": batches(targets),
     }

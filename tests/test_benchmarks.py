@@ -12,6 +12,7 @@ BRIEFLY = {
     "bottom_up.py": ["--runs", "1", "--cases", "65x129", "--models", "axial_deeplab_s", "--sizes", "65x97"],
     "batch_norm.py": ["--runs", "1", "--backbones", "resnet10"],
     "deployment.py": ["panoptic_fpn/resnet10_nuclei.yaml", "--runs", "1", "--size", "64x64", "--quantize", "none"],
+    "pipeline.py": ["--runs", "1", "--images", "8", "--size", "64x96"],
     "postprocess.py": ["--runs", "1"],
     "pq.py": ["--runs", "1", "--pairs", "4"],
     "segments.py": ["--runs", "1"],
