@@ -26,7 +26,7 @@ from tfpanoptic.data import pipeline
 from tfpanoptic.data.augment import augment
 from tfpanoptic.data.coco_panoptic import read_coco_panoptic
 from tfpanoptic.data.dataset import Dataset
-from tfpanoptic.data.examples import file_reader
+from tfpanoptic.data.examples import file_source
 from tfpanoptic.data.sets.shapes import ShapesConfig, load_shapes
 from tfpanoptic.experiment import Experiment
 from tfpanoptic.settings.sizes import resized_size
@@ -101,7 +101,7 @@ def _stages(dataset: Dataset, config: str, threads: int) -> dict[str, Callable[[
     grid, numbers = experiment.grid, tf.data.Dataset.range(len(dataset)).repeat()
     photos = tf.constant([str(record.image_path) for record in dataset.records])
     truths = tf.constant([str(record.panoptic_path) for record in dataset.records])
-    read = file_reader(dataset)
+    source = file_source(dataset)
 
     def decode(number):
         photo = tf.io.decode_jpeg(tf.io.read_file(photos[number]), channels=3, dct_method="INTEGER_ACCURATE")
@@ -109,9 +109,9 @@ def _stages(dataset: Dataset, config: str, threads: int) -> dict[str, Callable[[
 
     def views(augmentation):
         def view(number):
-            image, panoptic = read(number)
-            size = resized_size(*tf.unstack(tf.shape(panoptic)), experiment.input)
-            return augment(image, panoptic, tf.stack([0, number]), augmentation, size, grid.align_corners)
+            image, ids = source.read(number)
+            size = resized_size(*tf.unstack(tf.shape(ids)), experiment.input)
+            return augment(image, ids, tf.stack([0, number]), augmentation, size, grid.align_corners)
 
         return lambda: numbers.map(view, threads).prefetch(2)
 
@@ -136,10 +136,10 @@ def _stages(dataset: Dataset, config: str, threads: int) -> dict[str, Callable[[
 
     return {
         "decoding alone": lambda: numbers.map(decode, threads).prefetch(2),
-        "reader: + map of labels, checks": lambda: numbers.map(read, threads).prefetch(2),
+        "reader: + map of ids": lambda: numbers.map(source.read, threads).prefetch(2),
         "+ scale, crop, flip": views(policy.model_copy(update={"color_policy": None})),
         "+ colour policy": views(policy),
-        "+ batches, without targets": batches(lambda example: {}),
+        "+ labels, batches": batches(lambda example: {}),
         "+ targets: the whole pipeline": batches(targets),
     }
 

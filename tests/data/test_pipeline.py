@@ -7,7 +7,9 @@ from PIL import Image
 
 from tfpanoptic.data import pipeline
 from tfpanoptic.data.dataset import read_record_image, read_segment_map
+from tfpanoptic.data.examples import Source
 from tfpanoptic.data.input_size import prepare_batch
+from tfpanoptic.data.label_space import remapped
 from tfpanoptic.data.pipeline import record_number, records_of_batch, training_batches, validation_batches
 from tfpanoptic.errors import SettingError
 from tfpanoptic.ops.resize import nearest_to_size
@@ -15,6 +17,7 @@ from tfpanoptic.panoptic_map import category_of
 from tfpanoptic.segment_map import to_panoptic_map
 from tfpanoptic.settings.augmentation import AugmentConfig, CopyPasteConfig
 from tfpanoptic.settings.input_size import InputConfig
+from tfpanoptic.settings.label_space import RemapConfig
 from tfpanoptic.settings.sizes import Grid
 
 INPUT, GRID = InputConfig(long_side=33), Grid(16, plus_one=True, align_corners=True)
@@ -29,7 +32,7 @@ ALWAYS_PASTING = AUGMENT.model_copy(update={"copy_paste": CopyPasteConfig(probab
 
 
 def read_and_note(numbers: list[int]):
-    """A reader of one-coloured images that writes down which it was asked for."""
+    """A source of one-coloured images that writes down which it was asked for."""
 
     def note(number):
         numbers.append(int(number))
@@ -39,7 +42,7 @@ def read_and_note(numbers: list[int]):
         panoptic = tf.ensure_shape(tf.numpy_function(note, [number], tf.int32), (20, 24))
         return tf.zeros([20, 24, 3], tf.uint8), panoptic
 
-    return read
+    return Source(read, lambda labels, number: labels)
 
 
 def category_map(example):
@@ -112,7 +115,7 @@ def test_copy_paste_puts_another_image_over_the_view_that_would_be_there(several
 
 def test_the_records_of_a_batch_are_those_that_are_read(several, monkeypatch):
     read = []
-    monkeypatch.setattr(pipeline, "_reader", lambda *_: read_and_note(read))
+    monkeypatch.setattr(pipeline, "memory_source", lambda *_: read_and_note(read))
     data = training_batches(several.read(), INPUT, GRID, ALWAYS_PASTING, category_map, 4, 5, parallel_calls=1)
     next(iter(data))
     dataset = several.read()
@@ -216,3 +219,14 @@ def test_two_replicas_share_a_batch(several):
     data = training_batches(several.read(), INPUT, GRID, AUGMENT, lambda example: {}, 4, 5).rebatch(2)
     halves = [part["image"] for part in itertools.islice(data.as_numpy_iterator(), 2)]
     np.testing.assert_array_equal(np.concatenate(halves), batches(several, 1)[0]["image"])
+
+
+@pytest.mark.parametrize("memory_limit", [0, 1 << 20])
+def test_padding_is_void_where_what_is_void_in_the_files_is_a_category(several, memory_limit):
+    dataset = remapped(several.read(), RemapConfig(void="rest"))
+    rest = dataset.categories.by_name()["rest"].id * 10_000
+    wide = AugmentConfig(crop=(33, 33), flip_horizontal=False)
+    data = training_batches(dataset, INPUT, GRID, wide, category_map, 2, 5, memory_limit=memory_limit)
+    for panoptic, (height, width) in zip(*(next(iter(data))[key].numpy() for key in ("panoptic", "valid_size"))):
+        assert (panoptic[:height, :width] == rest).any() and (panoptic[:height, :width] > 0).all()
+        assert not panoptic[height:].any() and not panoptic[:, width:].any()

@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -31,6 +31,21 @@ from tfpanoptic.settings.sizes import DeepGrey
 
 # Image number int64 [] -> uint8 [H, W, 3] and panoptic map int32 [H, W].
 Reader = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+
+
+class Source(NamedTuple):
+    """A dataset as maps of ids, so that labels are looked up for those pixels alone that are needed.
+
+    Attributes:
+        read: image number, int64 [] -> uint8 `[H, W, 3]` and int32 `[H, W]`, the ids of the file.
+        labels: (any part of that map, int32 `[h, w]`, the number) -> panoptic map of it, int32 `[h, w]`. It fails,
+            naming the file, for an id that the annotation does not list.
+    """
+
+    read: Reader
+    labels: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
 # Decoded bytes a pixel: three of the image, four of the panoptic map.
 BYTES_PER_PIXEL = 7
 # A dataset of at most so many images has all headers read before its first example, so that a wrong file is told at
@@ -49,6 +64,22 @@ def file_reader(dataset: Dataset, deep_grey: DeepGrey = "high_byte") -> Reader:
     The image is that of `read_record_image`, to the pixel. The function fails, naming the file, where a map and its
     annotation do not hold the same segments.
 
+    Args and errors are those of `file_source`.
+    """
+    read, look_up = _ids_reader(dataset, deep_grey), _look_up_of(dataset)
+
+    def reader(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        image, ids = read(number)
+        return image, look_up(ids, number, True)
+
+    return reader
+
+
+def file_source(dataset: Dataset, deep_grey: DeepGrey = "high_byte") -> Source:
+    """Files, or records, that are read and decoded each time; for use inside `Dataset.map`.
+
+    The image is that of `read_record_image`, to the pixel.
+
     Args:
         dataset: the images.
         deep_grey: what becomes of grey values of more than 8 bits; `input.deep_grey`.
@@ -58,12 +89,15 @@ def file_reader(dataset: Dataset, deep_grey: DeepGrey = "high_byte") -> Reader:
             those of a large dataset when its images are), or an image holds more instances of a category than a
             panoptic map can.
     """
+    look_up = _look_up_of(dataset)
+    return Source(_ids_reader(dataset, deep_grey), lambda ids, number: look_up(ids, number, False))
+
+
+def _ids_reader(dataset: Dataset, deep_grey: DeepGrey) -> Reader:
     orientation_of = (_known_orientations if len(dataset) <= MOST_HEADERS_AT_ONCE else _later_orientations)(dataset)
     contents_of = _contents_reader(dataset)
     decode = dataset.records[0].storage.truth.decode
-    names = tf.constant([record.panoptic_name for record in dataset.records])
     sizes = tf.constant([(record.height, record.width) for record in dataset.records])
-    ids, labels = _label_tables(dataset)
     by_pillow = _pillow_reader(dataset, deep_grey)
 
     def read(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -73,8 +107,7 @@ def file_reader(dataset: Dataset, deep_grey: DeepGrey = "high_byte") -> Reader:
             image = tf.cond(
                 orientation == BY_PILLOW, lambda: by_pillow(number), lambda: upright(decoded(photo), orientation)
             )
-        pixel_ids = decode(truth, sizes[number])
-        return image, _labels_of(pixel_ids, ids[number], labels[number], names[number])
+        return image, decode(truth, sizes[number])
 
     return read
 
@@ -128,6 +161,11 @@ def _pillow_reader(dataset: Dataset, deep_grey: DeepGrey) -> Callable[[tf.Tensor
     return lambda number: tf.ensure_shape(tf.numpy_function(read, [number], tf.uint8, stateful=False), (None, None, 3))
 
 
+def memory_source(dataset: Dataset, deep_grey: DeepGrey = "high_byte") -> Source:
+    """Decoded images held in memory; their ids are labels already. Args and errors are those of `memory_reader`."""
+    return Source(memory_reader(dataset, deep_grey), lambda labels, number: labels)
+
+
 def memory_reader(dataset: Dataset, deep_grey: DeepGrey = "high_byte") -> Reader:
     """The same function as `file_reader`, from decoded images held in memory.
 
@@ -172,20 +210,25 @@ def _label_tables(dataset: Dataset) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
     return tuple(tf.RaggedTensor.from_row_lengths(column, lengths) for column in columns)  # type: ignore[return-value]
 
 
-def _labels_of(pixel_ids: tf.Tensor, ids: tf.Tensor, labels: tf.Tensor, name: tf.Tensor) -> tf.Tensor:
-    """Panoptic map of a map of segment ids, both int32 `[H, W]`."""
-    pixels = tf.size(pixel_ids)
-    # Of a few lengths, to be compiled for; void is in every table.
-    flat = tf.pad(tf.reshape(pixel_ids, [-1]), [[0, roomy(pixels) - pixels]])
-    found, rows, listed = with_tables(functools.partial(_look_up, flat), (ids, labels), (LAST, 0))
-    # Void, in row 0, may be absent.
-    present = tf.reduce_all(tf.math.bincount(rows, minlength=tf.size(ids))[1:] > 0)
-    checks = [
-        tf.debugging.Assert(listed, ["holds a segment that its annotation does not list:", name]),
-        tf.debugging.Assert(present, ["lacks a segment that its annotation lists:", name]),
-    ]
-    with tf.control_dependencies(checks):
-        return tf.reshape(found[:pixels], tf.shape(pixel_ids))
+def _look_up_of(dataset: Dataset) -> Callable[[tf.Tensor, tf.Tensor, bool], tf.Tensor]:
+    """A function: (map of ids, int32 `[h, w]`, image number, whether it is the whole map) -> panoptic map."""
+    names = tf.constant([record.panoptic_name for record in dataset.records])
+    all_ids, all_labels = _label_tables(dataset)
+
+    def look_up(pixel_ids: tf.Tensor, number: tf.Tensor, whole: bool) -> tf.Tensor:
+        ids, name, pixels = all_ids[number], names[number], tf.size(pixel_ids)
+        # Of a few lengths, to be compiled for. The first entry of a table is void, or stands for it.
+        flat = tf.pad(tf.reshape(pixel_ids, [-1]), [[0, roomy(pixels) - pixels]])
+        found, rows, listed = with_tables(functools.partial(_look_up, flat), (ids, all_labels[number]), (LAST, 0))
+        checks = [tf.debugging.Assert(listed, ["holds a segment that its annotation does not list:", name])]
+        if whole:
+            # Void, in row 0, may be absent.
+            present = tf.reduce_all(tf.math.bincount(rows, minlength=tf.size(ids))[1:] > 0)
+            checks += [tf.debugging.Assert(present, ["lacks a segment that its annotation lists:", name])]
+        with tf.control_dependencies(checks):
+            return tf.reshape(found[:pixels], tf.shape(pixel_ids))
+
+    return look_up
 
 
 @compiled

@@ -15,7 +15,7 @@ import tensorflow as tf
 from tfpanoptic.data.augment import augment
 from tfpanoptic.data.augmentation.copy_paste import View, copy_paste, pasted_number, second_config
 from tfpanoptic.data.dataset import Dataset, ImageRecord, require_segments
-from tfpanoptic.data.examples import Reader, decoded_bytes, file_reader, memory_reader
+from tfpanoptic.data.examples import decoded_bytes, file_reader, file_source, memory_reader, memory_source
 from tfpanoptic.data.input_size import prepare_batch, prepare_labels
 from tfpanoptic.settings.augmentation import AugmentConfig
 from tfpanoptic.settings.input_size import InputConfig
@@ -69,20 +69,25 @@ def training_batches(
 
     Raises:
         SettingError: a crop that the grid does not fit.
-        InputError: wrong files (as `file_reader`), or no image has a segment.
+        InputError: wrong files (as `file_source`), or no image has a segment.
         ValueError: `batch_size` is not a multiple of `workers`.
     """
     if batch_size % workers:
         raise ValueError(f"batch_size must be a multiple of the {workers} workers, got {batch_size}")
     require_fitting("augment.crop", augment_config.crop, grid)
     require_segments(dataset)
-    read = _reader(dataset, input_config, memory_limit)
+    sources = memory_source if decoded_bytes(dataset) <= memory_limit else file_source
+    source = sources(dataset, input_config.deep_grey)
 
     def view(number: tf.Tensor, own_seed: tf.Tensor, config: AugmentConfig) -> View:
-        image, panoptic = read(number)
-        height, width = tf.unstack(tf.shape(panoptic))
+        image, ids = source.read(number)
+        height, width = tf.unstack(tf.shape(ids))
         size = resized_size(height, width, input_config)
-        return augment(image, panoptic, own_seed, config, size, grid.align_corners)
+        image, ids, valid_size = augment(image, ids, own_seed, config, size, grid.align_corners)
+        panoptic = source.labels(ids[: valid_size[0], : valid_size[1]], number)
+        missing = tf.constant(config.crop) - valid_size
+        panoptic = tf.ensure_shape(tf.pad(panoptic, [[0, missing[0]], [0, missing[1]]]), config.crop)
+        return image, panoptic, valid_size
 
     def example(position: tf.Tensor) -> dict[str, Any]:
         own_seed = _own_seed(seed, position)
@@ -147,7 +152,8 @@ def validation_batches(
     Raises:
         InputError: wrong files (as `file_reader`).
     """
-    read = _reader(dataset, input_config, memory_limit)
+    reader = memory_reader if decoded_bytes(dataset) <= memory_limit else file_reader
+    read = reader(dataset, input_config.deep_grey)
     common = common_size([(record.height, record.width) for record in dataset.records], input_config, grid)
     padded = input_config.model_copy(update={"pad_to": common})
 
@@ -166,11 +172,6 @@ def common_size(sizes: Sequence[tuple[int, int]], input_config: InputConfig, gri
     """(height, width) of the smallest network input that holds each of the images of these sizes."""
     heights, widths = zip(*(network_size(*size, input_config, grid) for size in sizes), strict=True)
     return max(heights), max(widths)
-
-
-def _reader(dataset: Dataset, input_config: InputConfig, memory_limit: int) -> Reader:
-    reader = memory_reader if decoded_bytes(dataset) <= memory_limit else file_reader
-    return reader(dataset, input_config.deep_grey)
 
 
 def _with_targets(image, panoptic, valid_size, seed: tuple[int, tf.Tensor], step: tf.Tensor, targets: Targets) -> dict:
