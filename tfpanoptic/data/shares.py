@@ -57,17 +57,20 @@ def draw_parts(records: tuple[ImageRecord, ...], config: DatasetConfig) -> dict[
     names = _groups([record.file_name for record in records], config.share_group)
     groups = sorted({(_place(name, config.share_seed), name) for name in names})
     places = np.array([place for place, _ in groups])
-    ends, begin, limit = {}, 0, 0.0
-    for split, share in (("val", config.val_share or 0.0), ("select", config.select_part)):
-        limit += share
-        begin = max(int((places < limit).sum()), begin + 1) if share else begin
-        ends[split] = begin
-    if begin >= len(groups):
+    shares = {"val": config.val_share or 0.0, "select": config.select_part}
+    wanted = [split for split, share in shares.items() if share]
+    if len(groups) <= len(wanted):
         what = "images" if config.share_group is None else f"groups by data.share_group {config.share_group!r}"
         raise SettingError(
             "data.val_share" if config.val_share else "data.select_share",
             f"{len(groups)} {what} are too few to set some aside; none is left to train on",
         )
+    ends, begin, limit = {}, 0, 0.0
+    for number, split in enumerate(wanted, start=1):
+        limit += shares[split]
+        # However the hash falls, each part has a group, that to train on, too.
+        begin = min(max(int((places < limit).sum()), begin + 1), len(groups) - len(wanted) + number - 1)
+        ends[split] = begin
     rank = {name: number for number, (_, name) in enumerate(groups)}
     parts: dict[str, list[int]] = {split: [] for split in SPLITS}
     for number, name in enumerate(names):

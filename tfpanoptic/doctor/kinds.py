@@ -198,7 +198,7 @@ KINDS = {
     "no-stuff": Kind(
         "warning",
         "no stuff is labelled: what is no thing is void, which is neither learned nor measured",
-        "label it, or have it filled with a category `rest`: tfpanoptic data convert does so",
+        "label it, or make a category of the rest: data.remap.void=NAME in a configuration, --rest NAME of data convert",
     ),
     "category-ids": Kind("info", "category with another id in the other split", "nothing: names are what counts"),
     "image-ids": Kind(

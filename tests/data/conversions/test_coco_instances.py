@@ -272,6 +272,13 @@ def test_another_json_is_named(content, words, coco, convert):
         convert("coco-instances", coco.path)
 
 
+def test_a_folder_may_have_its_json_below_annotations(coco, convert):
+    path = coco.add([rectangle(0, 0, 4, 4)]).write()
+    (coco.path / "annotations").mkdir()
+    path.rename(coco.path / "annotations/instances_default.json")
+    assert len(convert("coco-instances", coco.path).segments("a.jpg")) == 1
+
+
 def test_another_kind_of_json_is_told_before_folders_are_missed(coco, convert, tmp_path):
     path = coco.path / "elsewhere/panoptic_val2017.json"
     path.parent.mkdir()

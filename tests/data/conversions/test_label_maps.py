@@ -138,3 +138,10 @@ def test_categories_may_be_a_json_and_stuff_a_list_of_names(folder, convert):
     save(folder, "a.png", SEMANTIC)
     found = convert("label-maps", folder, components=True, categories=path, stuff=("ground",), void=(9,))
     assert [(c["name"], c["isthing"]) for c in found.json["categories"]] == [("cell", 1), ("ground", 0)]
+
+
+def test_a_category_that_does_not_say_what_it_is_is_named(folder, options, convert):
+    save(folder, "a.png", SEMANTIC)
+    options["categories"].write_text("3: cell\n12: {name: ground, thing: false}\n")
+    with pytest.raises(InputError, match=r"categories\.yaml: category 'cell' does not say .* thing: true or false"):
+        convert("label-maps", folder, components=True, **options)

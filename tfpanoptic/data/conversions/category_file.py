@@ -86,6 +86,10 @@ def table_of(entries: list[Any], rest: str | None, origin: str) -> tuple[Categor
     Raises:
         InputError: an entry is wrong, ids or names repeat, `rest` is a thing, or there is no category.
     """
+    for entry in entries:
+        if isinstance(entry, dict) and "isthing" not in entry:
+            told = f"category {entry.get('name')!r} does not say whether it is a thing"
+            raise InputError(f"{origin}: {told}; expected thing: true or false (isthing in a JSON), or --stuff NAMES")
     table = CategoryTable.from_coco(entries, origin)
     if rest is not None and rest not in table.by_name():
         new = {"id": max(c.source_id for c in table) + 1, "name": rest, "isthing": 0}

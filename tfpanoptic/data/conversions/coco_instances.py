@@ -100,10 +100,10 @@ def open_coco_instances(source: Path, options: ConversionOptions) -> Source:
 
 
 def _json_of(source: Path) -> Path:
-    """The JSON that a path means."""
+    """The JSON that a path means; in a folder as CVAT exports it, it lies in `annotations/`."""
     if not source.is_dir():
         return source
-    found = sorted(source.glob("*.json"))
+    found = sorted(source.glob("*.json")) or sorted(source.glob("annotations/*.json"))
     named = [path for path in found if path.name == "instances.json"]
     if len(named or found) != 1:
         names = ", ".join(path.name for path in found[:4]) or "none"
