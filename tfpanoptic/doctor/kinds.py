@@ -198,7 +198,7 @@ KINDS = {
     "no-stuff": Kind(
         "warning",
         "no stuff is labelled: what is no thing is void, which is neither learned nor measured",
-        "label it, or make a category of the rest: data.remap.void=NAME in a configuration, --rest NAME of data convert",
+        "label it, or make the rest a category: data.remap.void=NAME in a configuration, data convert --rest NAME",
     ),
     "category-ids": Kind("info", "category with another id in the other split", "nothing: names are what counts"),
     "image-ids": Kind(

@@ -115,7 +115,7 @@ def _photos_of(source: Path, json_file: Path, images: Path | None) -> Path:
     """The folder of the photos."""
     if images is not None:
         return require_folder(images, "the folder of the photos, --images")
-    beside = json_file.parent / "images"
+    beside = (source if source.is_dir() else json_file.parent) / "images"
     if beside.is_dir():
         return beside
     if source.is_dir():
