@@ -207,7 +207,7 @@ def _with_void_counted(ids: np.ndarray, record: ImageRecord) -> np.ndarray:
         return record.segments
     segments = record.segments.copy()
     segments["area"][own] = np.count_nonzero(ids == segments["id"][own])
-    return segments[segments["area"] > 0]
+    return segments[~own | (segments["area"] > 0)]
 
 
 def label_table(record: ImageRecord, categories: CategoryTable) -> tuple[np.ndarray, np.ndarray]:
