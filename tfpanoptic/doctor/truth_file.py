@@ -199,7 +199,7 @@ def _check_boxes(case: Case, boxes: dict[int, list[int]], sink: Sink) -> None:
         try:
             box = np.array(said, np.float64)
             right = box.shape == (4,) and bool(np.all(np.abs(box - true) <= BOX_TOLERANCE))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             right = False
         if not right:
             difference = f"bbox {reprlib.repr(said)}, pixels {true}"
