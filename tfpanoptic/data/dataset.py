@@ -117,27 +117,27 @@ class Dataset:
         return [f"categories {what}: {', '.join(names)}" for names, what in told if names]
 
 
-def image_content(record: ImageRecord) -> Content:
-    """The photo: its path, or its bytes out of the shard.
+def contents(record: ImageRecord) -> list[Content]:
+    """The photo and the parts of the truth: their paths, or their bytes out of the shard, which is read once.
 
     Raises:
         InputError: there is no such record.
     """
     feature = record.storage.image_feature
     if feature is None:
-        return record.image_path
-    return BytesIO(read_features(record.image_path, record.offset, (feature,))[0])
+        return [record.image_path, record.panoptic_path]
+    names = (feature, *record.storage.truth_features)
+    return [BytesIO(content) for content in read_features(record.image_path, record.offset, names)]
+
+
+def image_content(record: ImageRecord) -> Content:
+    """The photo, as `contents` has it."""
+    return contents(record)[0]
 
 
 def truth_contents(record: ImageRecord) -> list[Content]:
-    """The parts of the truth: their paths, or their bytes out of the shard.
-
-    Raises:
-        InputError: there is no such record.
-    """
-    if record.storage.image_feature is None:
-        return [record.panoptic_path]
-    return [BytesIO(p) for p in read_features(record.panoptic_path, record.offset, record.storage.truth_features)]
+    """The parts of the truth, as `contents` has them."""
+    return contents(record)[1:]
 
 
 def read_record_image(record: ImageRecord, deep_grey: DeepGrey = "high_byte") -> np.ndarray:
@@ -236,13 +236,14 @@ def read_orientation(record: ImageRecord) -> int:
     Raises:
         InputError: the image or the PNG is missing, no image, or of another size than the annotation says.
     """
-    with open_image(image_content(record), record.image_name) as image:
+    photo, *truth = contents(record)
+    with open_image(photo, record.image_name) as image:
         orientation = exif_orientation(image)
         require_size(record.image_name, upright_size(image), record)
         alike = image.mode in DECODED_ALIKE.get(str(image.format), ())
     if record.storage.truth.png:
         name = record.panoptic_name
-        with open_image(truth_contents(record)[0], name) as panoptic:
+        with open_image(truth[0], name) as panoptic:
             if panoptic.format != "PNG":
                 raise InputError(f"{name}: expected PNG, found {panoptic.format}")
             require_size(name, panoptic.size[::-1], record)
