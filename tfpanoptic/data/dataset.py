@@ -90,6 +90,7 @@ class Dataset:
         records: the images, in the dataset's order.
         truth_only: names of the categories that the files have and a table given for matching lacks.
         table_only: names of the categories that the given table has and the files lack.
+        exact_areas: whether a segment's area is the number of its pixels; an official set may say otherwise.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Dataset:
     records: tuple[ImageRecord, ...]
     truth_only: tuple[str, ...] = ()
     table_only: tuple[str, ...] = ()
+    exact_areas: bool = True
 
     def __len__(self) -> int:
         """Number of images."""
