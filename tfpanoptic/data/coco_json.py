@@ -109,6 +109,23 @@ def read_lists(path: Path, sink: Sink) -> dict[str, list[Any]]:
     return {key: [] for key in LISTS}
 
 
+def read_category_list(path: Path, expected: str = "a JSON with a list of categories") -> list[Any]:
+    """The entries, unchecked, of a JSON that is a list of categories or has one under `categories`.
+
+    Args:
+        path: the JSON.
+        expected: what should be there, for the message.
+
+    Raises:
+        InputError: it cannot be read, or holds no such list.
+    """
+    content = parse_json(path, expected)
+    entries = content.get("categories") if isinstance(content, dict) else content
+    if not isinstance(entries, list):
+        raise InputError(f"{path}: expected a list of categories, or a JSON with one under categories")
+    return entries
+
+
 def read_images(lists: dict[str, list[Any]], category_ids: dict[int, int], sink: Sink) -> Iterator[ImageEntry]:
     """The images that have an annotation, in the order of the JSON.
 

@@ -10,14 +10,14 @@ import numpy as np
 
 from tfpanoptic.categories import Category
 from tfpanoptic.data.dataset import ImageRecord, truth_contents
-from tfpanoptic.data.storage import COCO_FILES
+from tfpanoptic.data.storage import BIT_DEPTH, COCO_FILES
 from tfpanoptic.doctor.kinds import MUCH_VOID, TINY_AREA
 from tfpanoptic.errors import InputError, Sink
 from tfpanoptic.segment_map import coco_boxes, extents, ids_to_rgb, relabel
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-# Bit depth and colour type lie here in the file. Source: PNG specification, section 11.2.1 (IHDR).
-BIT_DEPTH, COLOR_TYPE = 24, 25
+# The colour type follows the bit depth. Source: PNG specification, section 11.2.1 (IHDR).
+COLOR_TYPE = BIT_DEPTH + 1
 COLOR_TYPES = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGBA"}
 ID_KINDS = ("8-bit RGB", "8-bit RGBA", "1-bit palette", "2-bit palette", "4-bit palette", "8-bit palette")
 # How files of other formats begin that are given for PNGs.
