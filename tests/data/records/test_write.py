@@ -269,3 +269,10 @@ def test_a_remapped_set_without_void_in_an_image_is_read_back(coco, out):
         truth, written = read_segment_map(record), read_segment_map(other)
         np.testing.assert_array_equal(written.ids, truth.ids)
         np.testing.assert_array_equal(written.segments, truth.segments)
+
+
+def test_a_lock_that_another_process_has_just_removed_is_none(files, out, monkeypatch):
+    monkeypatch.setattr("fcntl.flock", lambda file, mode: (out / "writing.lock").unlink())
+    with pytest.raises(InputError, match="another process writes here"):
+        write_records(files, out, shards=3)
+    assert list(out.iterdir()) == []
