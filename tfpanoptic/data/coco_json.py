@@ -1,6 +1,6 @@
 """A COCO panoptic JSON, walked once and checked: its lists, its images with their annotations, their segments.
 
-What is wrong goes to a sink (`errors.Sink`) under one of the codes of `doctor.findings`, and the walk goes on past it;
+What is wrong goes to a sink (`errors.Sink`) under one of the codes of `doctor.kinds`, and the walk goes on past it;
 what can be used comes back. The dataset's sink raises the first problem, the evaluation's collects all of them, the
 doctor's counts them. Categories are read by `categories.read_coco_categories` in the same way.
 
