@@ -14,8 +14,8 @@ import numpy as np
 
 # 2**k and 3 * 2**k: at most half as much again as what is needed, and few enough to compile for each.
 SIZES = np.sort([f << k for f in (2, 3) for k in range(3, 28)]).astype(np.int32)
-# Lengths of padded tables: of most images, of crowded ones, and of whatever there may be.
-TABLES = np.array([1 << 5, 1 << 8, 1 << 12, 1 << 17], np.int32)
+# Lengths of padded tables: of most images, of crowded ones, and of as many segments as a map can hold.
+TABLES = np.array([1 << 5, 1 << 8, 1 << 12, 1 << 17, 1 << 25], np.int32)
 # Stands behind all labels of a table; no label is larger.
 LAST = np.iinfo(np.int32).max
 

@@ -48,6 +48,11 @@ def _whole(value: Any) -> int | None:
     return int(value) if isinstance(value, int) else None
 
 
+def is_finite(value: Any) -> bool:
+    """Whether a value of JSON is a number that a float can hold, and not true or false."""
+    return type(value) in (int, float) and -MOST <= value <= MOST
+
+
 def finite_number(entry: dict, key: str, low: float = -MOST, high: float = MOST) -> float:
     """The number `low..high` under a key of a JSON file's entry.
 

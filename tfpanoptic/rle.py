@@ -8,13 +8,13 @@ Source: pycocotools 2.0, `maskApi.c`, `rleToString` and `rleFrPoly`; https://coc
 
 from __future__ import annotations
 
-import math
 import reprlib
 from typing import Any
 
 import numpy as np
 
 from tfpanoptic.errors import InputError
+from tfpanoptic.json_entry import is_finite
 
 FIRST_CHARACTER = 48  # "0"
 MORE, SIGN, DIGIT = 32, 16, 31
@@ -108,7 +108,7 @@ def _of_polygons(polygons: list[Any], size: tuple[int, int]) -> dict[str, Any]:
             raise InputError(f"a polygon needs pairs of x and y, three or more, found {_short(polygon)}")
         for position, value in enumerate(polygon):
             low, high = limits[position % 2]
-            if type(value) not in (int, float) or not math.isfinite(value) or not low <= value <= high:
+            if not is_finite(value) or not low <= value <= high:
                 raise InputError(f"coordinates of a polygon must be numbers near the image, found {_short(value)}")
     if not polygons:
         raise InputError("segmentation must be polygons or RLE, found an empty list")

@@ -73,6 +73,14 @@ def test_the_data_of_a_configuration_are_checked(run, folder, tiny_settings, tmp
     assert code == 2 and "data-unreadable" in out and "lacks the categories" in out
 
 
+@pytest.mark.parametrize("verb", [("data", "check"), ("doctor",)])
+def test_a_setting_that_leads_nowhere_is_named_with_its_file(verb, run, tiny_settings, tmp_path):
+    tiny_settings["data"] = {"name": "coco", "root": str(tmp_path / "none")}
+    (tmp_path / "my.yaml").write_text(yaml.safe_dump(tiny_settings))
+    code, _, err = run(*verb, "--config", tmp_path / "my.yaml")
+    assert code == 2 and f"{tmp_path / 'my.yaml'}: data.root: {tmp_path / 'none'}: no such file or folder" in err
+
+
 def test_pictures_show_photo_and_truth_of_what_was_found(run, sets, folder, tmp_path):
     sets["train"].segments()[2]["area"] = 21
     sets["train"].source()

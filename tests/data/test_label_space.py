@@ -233,3 +233,10 @@ def test_matching_by_name_is_that_of_the_reader(street):
     stuff = remapped(street.read(), remap_of(categories={"car": {"thing": False}})).categories
     with pytest.raises(InputError, match=r"gt\.json: category car is a thing, the model has it as stuff"):
         matched(street.read(), stuff, "gt.json")
+
+
+def test_a_segment_whose_area_is_given_as_0_stays_beside_what_was_void(street):
+    street.content["annotations"][0]["segments_info"][0]["area"] = 0  # sky
+    dataset = remapped(street.read(), remap_of(void="rest"))
+    truth = read_segment_map(dataset.records[0])
+    assert set(np.unique(truth.ids).tolist()) == set(truth.segments["id"].tolist())

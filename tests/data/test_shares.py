@@ -84,8 +84,8 @@ def test_too_few_images_are_refused(photos):
         draw_parts(photos[:2], config_of(val_share=0.5))
 
 
-def test_a_set_without_validation_has_its_training_part():
-    assert len(split_of(config_of(), "train", nuclei)) == 120
+def test_without_shares_the_parts_are_those_of_the_reader():
+    assert [len(split_of(config_of(), split, nuclei)) for split in ("train", "val")] == [120, 40]
 
 
 def test_without_images_set_aside_there_is_no_select():

@@ -511,3 +511,9 @@ def test_a_json_in_another_encoding_is_told(data):
 def test_numbers_that_no_segment_has_are_invalid(value, data):
     data.segments()[2]["id"] = value
     assert data.codes() == {"segment-invalid": 1}
+
+
+@pytest.mark.parametrize("box", [[0, 0, 10**400, 4], "0 0 1 1", [1, 2], {}])
+def test_a_box_that_is_none_differs(box, data):
+    data.segments()[0].update(bbox=box)
+    assert data.codes() == {"bbox-differs": 1}

@@ -17,7 +17,7 @@ from tfpanoptic.cli.data_options import (
     read_arguments,
     require_output,
 )
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import InputError, settings_of
 
 
 def check(
@@ -52,7 +52,8 @@ def check(
     if json_file is not None:
         require_file_place(json_file)
     data, experiment = read_arguments(data, overrides, config)
-    sources = find_sources(data, experiment, images, panoptic, split)
+    with settings_of(config or "data"):
+        sources = find_sources(data, experiment, images, panoptic, split)
     if split is not None:
         checked = [chosen_split(sources, data, split)]
     else:

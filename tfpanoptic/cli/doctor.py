@@ -19,7 +19,7 @@ from tfpanoptic.cli.data_options import (
 )
 from tfpanoptic.cli.quiet_tensorflow import import_tensorflow
 from tfpanoptic.doctor.options import CEILING_IMAGES
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import InputError, settings_of
 
 
 def doctor(
@@ -49,7 +49,8 @@ def doctor(
     if json_file is not None:
         require_file_place(json_file)
     data, experiment = read_arguments(data, overrides, config)
-    sources = find_sources(data, experiment, images, panoptic, split)
+    with settings_of(config or "data"):
+        sources = find_sources(data, experiment, images, panoptic, split)
     split = chosen_split(sources, data, split)
     source = sources[split]
     require_output(json_file, (path for each in sources.values() for path in each.files()), config)

@@ -1,6 +1,6 @@
 """A COCO panoptic JSON, walked once and checked: its lists, its images with their annotations, their segments.
 
-What is wrong goes to a sink (`errors.Sink`) under one of the codes of `doctor.findings`, and the walk goes on past it;
+What is wrong goes to a sink (`errors.Sink`) under one of the codes of `doctor.kinds`, and the walk goes on past it;
 what can be used comes back. The dataset's sink raises the first problem, the evaluation's collects all of them, the
 doctor's counts them. Categories are read by `categories.read_coco_categories` in the same way.
 
@@ -107,6 +107,23 @@ def read_lists(path: Path, sink: Sink) -> dict[str, list[Any]]:
     else:
         return lists
     return {key: [] for key in LISTS}
+
+
+def read_category_list(path: Path, expected: str = "a JSON with a list of categories") -> list[Any]:
+    """The entries, unchecked, of a JSON that is a list of categories or has one under `categories`.
+
+    Args:
+        path: the JSON.
+        expected: what should be there, for the message.
+
+    Raises:
+        InputError: it cannot be read, or holds no such list.
+    """
+    content = parse_json(path, expected)
+    entries = content.get("categories") if isinstance(content, dict) else content
+    if not isinstance(entries, list):
+        raise InputError(f"{path}: expected a list of categories, or a JSON with one under categories")
+    return entries
 
 
 def read_images(lists: dict[str, list[Any]], category_ids: dict[int, int], sink: Sink) -> Iterator[ImageEntry]:

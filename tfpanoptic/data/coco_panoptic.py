@@ -16,7 +16,7 @@ from PIL import Image
 
 from tfpanoptic.categories import Category, CategoryTable
 from tfpanoptic.data.cityscapes_ids import cityscapes_categories
-from tfpanoptic.data.coco_json import ImageEntry, parse_json, read_images, read_lists
+from tfpanoptic.data.coco_json import ImageEntry, read_category_list, read_images, read_lists
 from tfpanoptic.data.dataset import Dataset, ImageRecord
 from tfpanoptic.data.folder_listing import FolderListing
 from tfpanoptic.data.layout import NO_VALIDATION, require_path, require_split
@@ -103,14 +103,13 @@ def load_coco_categories(config: CocoPanopticConfig) -> CategoryTable:
         SettingError: the file is missing.
         InputError: it holds no panoptic categories.
     """
-    if config.categories in OFFICIAL:
-        return OFFICIAL[config.categories]()
     if config.categories is None:
         expected = "a COCO panoptic JSON; data.categories=FILE gives another JSON with the categories"
         require_path("data.train.annotations", config.train.annotations, expected)
-    else:
+        return categories_of_file(Path(config.train.annotations))
+    if config.categories not in OFFICIAL:
         require_path("data.categories", config.categories, f"{', '.join(OFFICIAL)} or a JSON with the categories")
-    return categories_of_file(Path(config.categories or config.train.annotations))
+    return named_categories(config.categories)
 
 
 def coco_categories() -> CategoryTable:
@@ -125,17 +124,22 @@ def coco_categories() -> CategoryTable:
 OFFICIAL = {"coco": coco_categories, "cityscapes": cityscapes_categories}
 
 
+def named_categories(categories: str) -> CategoryTable:
+    """The table of a name in `OFFICIAL` or of a file.
+
+    Raises:
+        InputError: as `categories_of_file`.
+    """
+    return OFFICIAL[categories]() if categories in OFFICIAL else categories_of_file(Path(categories))
+
+
 def categories_of_file(path: Path) -> CategoryTable:
     """The table of a JSON that is a list of categories, or has one under `categories`.
 
     Raises:
         InputError: it holds no panoptic categories.
     """
-    content = parse_json(path)
-    entries = content.get("categories") if isinstance(content, dict) else content
-    if not isinstance(entries, list):
-        raise InputError(f"{path}: expected a list of categories, or a JSON with one under categories")
-    return CategoryTable.from_coco(entries, str(path)).require_panoptic_map(str(path))
+    return CategoryTable.from_coco(read_category_list(path), str(path)).require_panoptic_map(str(path))
 
 
 def read_coco_panoptic(

@@ -141,7 +141,7 @@ def _present(scenes: Sequence[Scene], skip: bool, tally: Tally) -> list[Scene]:
 
 
 def _png_names(scenes: Sequence[Scene]) -> list[str]:
-    """The name of each truth: the photo's with another ending, behind it where two photos differ by their endings.
+    """The name of each truth: the photo's with another ending; where two would be one, all have it behind their own.
 
     Raises:
         InputError: two photos of one name.
@@ -152,8 +152,7 @@ def _png_names(scenes: Sequence[Scene]) -> list[str]:
             problems.add(f"{name}: {count} images of this name; expected one")
     problems.check()
     names = [str(PurePosixPath(scene.file_name).with_suffix(".png")) for scene in scenes]
-    uses = Counter(names)
-    return [name if uses[name] == 1 else f"{scene.file_name}.png" for name, scene in zip(names, scenes, strict=True)]
+    return names if len(set(names)) == len(names) else [f"{scene.file_name}.png" for scene in scenes]
 
 
 def _in_order(

@@ -90,6 +90,7 @@ class Dataset:
         records: the images, in the dataset's order.
         truth_only: names of the categories that the files have and a table given for matching lacks.
         table_only: names of the categories that the given table has and the files lack.
+        exact_areas: whether a segment's area is the number of its pixels; an official set may say otherwise.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Dataset:
     records: tuple[ImageRecord, ...]
     truth_only: tuple[str, ...] = ()
     table_only: tuple[str, ...] = ()
+    exact_areas: bool = True
 
     def __len__(self) -> int:
         """Number of images."""
@@ -117,27 +119,27 @@ class Dataset:
         return [f"categories {what}: {', '.join(names)}" for names, what in told if names]
 
 
-def image_content(record: ImageRecord) -> Content:
-    """The photo: its path, or its bytes out of the shard.
+def contents(record: ImageRecord) -> list[Content]:
+    """The photo and the parts of the truth: their paths, or their bytes out of the shard, which is read once.
 
     Raises:
         InputError: there is no such record.
     """
     feature = record.storage.image_feature
     if feature is None:
-        return record.image_path
-    return BytesIO(read_features(record.image_path, record.offset, (feature,))[0])
+        return [record.image_path, record.panoptic_path]
+    names = (feature, *record.storage.truth_features)
+    return [BytesIO(content) for content in read_features(record.image_path, record.offset, names)]
+
+
+def image_content(record: ImageRecord) -> Content:
+    """The photo, as `contents` has it."""
+    return contents(record)[0]
 
 
 def truth_contents(record: ImageRecord) -> list[Content]:
-    """The parts of the truth: their paths, or their bytes out of the shard.
-
-    Raises:
-        InputError: there is no such record.
-    """
-    if record.storage.image_feature is None:
-        return [record.panoptic_path]
-    return [BytesIO(p) for p in read_features(record.panoptic_path, record.offset, record.storage.truth_features)]
+    """The parts of the truth, as `contents` has them."""
+    return contents(record)[1:]
 
 
 def read_record_image(record: ImageRecord, deep_grey: DeepGrey = "high_byte") -> np.ndarray:
@@ -207,7 +209,7 @@ def _with_void_counted(ids: np.ndarray, record: ImageRecord) -> np.ndarray:
         return record.segments
     segments = record.segments.copy()
     segments["area"][own] = np.count_nonzero(ids == segments["id"][own])
-    return segments[segments["area"] > 0]
+    return segments[~own | (segments["area"] > 0)]
 
 
 def label_table(record: ImageRecord, categories: CategoryTable) -> tuple[np.ndarray, np.ndarray]:
@@ -236,13 +238,14 @@ def read_orientation(record: ImageRecord) -> int:
     Raises:
         InputError: the image or the PNG is missing, no image, or of another size than the annotation says.
     """
-    with open_image(image_content(record), record.image_name) as image:
+    photo, *truth = contents(record)
+    with open_image(photo, record.image_name) as image:
         orientation = exif_orientation(image)
         require_size(record.image_name, upright_size(image), record)
         alike = image.mode in DECODED_ALIKE.get(str(image.format), ())
     if record.storage.truth.png:
         name = record.panoptic_name
-        with open_image(truth_contents(record)[0], name) as panoptic:
+        with open_image(truth[0], name) as panoptic:
             if panoptic.format != "PNG":
                 raise InputError(f"{name}: expected PNG, found {panoptic.format}")
             require_size(name, panoptic.size[::-1], record)

@@ -1,4 +1,4 @@
-"""Pixels of an image file's bytes in TensorFlow operators, equal to those of `dataset.read_image`."""
+"""Pixels of an image file's bytes in TensorFlow operators, equal to those of `photo.pixels.read_image`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def most_pixels(config: InputConfig) -> int:
 
 
 def decode_checked(content: tf.Tensor, number: tf.Tensor, config: InputConfig) -> tf.Tensor:
-    """The upright image of a JPEG or PNG of a batch, uint8 `[H, W, 3]`, as `dataset.read_image` gives it.
+    """The upright image of a JPEG or PNG of a batch, uint8 `[H, W, 3]`, as `photo.pixels.read_image` gives it.
 
     It fails with one sentence that names the image where that is no JPEG or PNG, a CMYK JPEG, cut short, or has more
     pixels than `most_pixels`: its header tells, before memory is taken. Of a PNG with other bytes than were written the

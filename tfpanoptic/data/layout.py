@@ -11,6 +11,9 @@ from tfpanoptic.errors import InputError, SettingError
 # So many names of a folder are told.
 MOST_NAMES = 8
 ROOT = "data.root"
+SPLITS = ("train", "val")
+# What a set without a validation part needs.
+NO_VALIDATION = "the set has no validation part; expected one, or data.val_share, a share of train such as 0.2"
 
 
 def require_path(setting: str, path: str, expected: str) -> None:
@@ -28,18 +31,14 @@ def require_path(setting: str, path: str, expected: str) -> None:
         pass  # whoever reads it says what is wrong
 
 
-# What a set without a validation part needs.
-NO_VALIDATION = "the set has no validation part; expected one, or data.val_share, a share of train such as 0.2"
-
-
 def require_split(name: str, split: str) -> None:
     """Checks the name of a split.
 
     Raises:
         InputError: it is neither "train" nor "val".
     """
-    if split not in ("train", "val"):
-        raise InputError(f"{name} has the splits train and val, not {split!r}")
+    if split not in SPLITS:
+        raise InputError(f"{name} has the splits {' and '.join(SPLITS)}, not {split!r}")
 
 
 def require_root(root: str, layout: str) -> Path:

@@ -96,7 +96,8 @@ def contents_of_dataset(load: Callable[[], Dataset], findings: Findings) -> Cont
             if area > pixels:  # of others the pixels tell
                 findings.add("area-differs", f"{name}: segment {number}: area {area:.12g} of {pixels} pixels", name)
         truth_name = record.panoptic_path.name if record.storage.image_feature is None else name
-        cases.append(Case(record, truth_name, [None] * len(record.segments), True, has_photo, has_truth))
+        boxes = [None] * len(record.segments)
+        cases.append(Case(record, truth_name, boxes, True, has_photo, has_truth, dataset.exact_areas))
         if not len(record.segments):
             findings.add("no-segment", name, name)
     return Contents(categories, cases)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 LAYOUT = "a folder with images/, panoptic/ and panoptic.json (or with one for each split), or a panoptic JSON"
-SPLITS = ("train", "val")
 # Datasets that need no files of a person's own.
 BUNDLED = ("nuclei", "shapes")
 # Images of which the ceiling is measured unless --limit says otherwise.

@@ -15,7 +15,8 @@ from tfpanoptic.data import DATASETS
 from tfpanoptic.data.coco_panoptic import CocoFiles, files_in, read_coco_panoptic
 from tfpanoptic.data.dataset import Dataset
 from tfpanoptic.data.folder_listing import images_below
-from tfpanoptic.doctor.options import BUNDLED, LAYOUT, SPLITS
+from tfpanoptic.data.layout import SPLITS
+from tfpanoptic.doctor.options import BUNDLED, LAYOUT
 from tfpanoptic.errors import InputError
 from tfpanoptic.settings.config import validate
 

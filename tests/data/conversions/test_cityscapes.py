@@ -43,6 +43,11 @@ def test_a_photo_without_truth_is_named(root, convert, photo):
     assert len(found.images) == 1 and found.changes == {"no-truth": 1}
 
 
+def test_files_of_other_systems_beside_the_truth_are_no_truth(root, convert):
+    (root / "gtFine/val/ulm/._ulm_000000_000019_gtFine_instanceIds.png").write_bytes(b"macOS")
+    assert len(convert("cityscapes", root, split="val").images) == 1
+
+
 def test_what_is_wrong_is_named(root, convert):
     with pytest.raises(InputError, match="has the splits train, val; expected one, found no --split"):
         convert("cityscapes", root)
@@ -52,6 +57,10 @@ def test_what_is_wrong_is_named(root, convert):
     Image.fromarray(np.full((3, 4), 77, np.uint8)).save(path)
     with pytest.raises(InputError, match="ulm_000000_000019_gtFine_instanceIds.png: value 77 is no Cityscapes label"):
         convert("cityscapes", root, split="val")
-    (root / "leftImg8bit/val/ulm/ulm_000000_000019_leftImg8bit.png").unlink()
+    photo = root / "leftImg8bit/val/ulm/ulm_000000_000019_leftImg8bit.png"
+    photo.rename(photo.with_name("ulm_000001_000019_leftImg8bit.png"))
     with pytest.raises(InputError, match="ulm_000000_000019_leftImg8bit.png: no such file; .* --skip-missing"):
+        convert("cityscapes", root, split="val")
+    photo.with_name("ulm_000001_000019_leftImg8bit.png").unlink()
+    with pytest.raises(InputError, match=r"leftImg8bit/val: no CITY/\*_leftImg8bit.png in it or below; found ulm"):
         convert("cityscapes", root, split="val")

@@ -240,6 +240,7 @@ RLE = {"size": [WIDTH, HEIGHT], "counts": [0, 1200]}
         (lambda c: c.add({"size": [30, 40], "counts": [0, 9]}), r"annotations\[0\].* do not add up to .* 1200 pixels"),
         (lambda c: c.add([[1, 2, 3]]), r"annotations\[0\].*polygon needs .*\[1, 2, 3\]"),
         (lambda c: c.add([["1", 2, 3, 4, 5, 6]]), r"annotations\[0\].*finite numbers.*\['1'"),
+        (lambda c: c.add([rectangle(5, 5, 10**400, 9)]), r"annotations\[0\].*finite numbers"),
         (lambda c: c.add([rectangle(5, 5, 900, 9)]), r"annotations\[0\].*near the image, found 900"),
         (lambda c: c.add([rectangle(5, 5, 9, 9)], 4), r"json: annotations\[0\]: unknown category_id 4, .*\[3, 90\]"),
         (lambda c: c.add([rectangle(5, 5, 9, 9)], -4), r"annotations\[0\]: category_id must be an integer 0\.\."),

@@ -138,7 +138,10 @@ def test_the_photo_is_the_file_or_what_the_json_holds(write, convert, photo, tmp
         ([shape("cat", [[1, 1], [2, "2"], [3, 1]])], {}, r"shapes\[0\]: points must be pairs of finite numbers"),
         ([shape("cat", [[1, 1], [9e9, 2], [3, 1]])], {}, r"shapes\[0\] .* must lie near the image of 30 x 40"),
         ([box("cat", 1, 1, 2, 2)], {"imageWidth": 41}, r"a.jpg: 30 x 40 .*its truth 30 x 41"),
-        ([box("cat", 1, 1, 2, 2)], {"imagePath": None}, "a.json: imagePath must be a text, found None"),
+        ([box("cat", 1, 1, 2, 2)], {"imagePath": None}, "a.json: imagePath must be a text of one line, found None"),
+        ([box("cat", 1, 1, 2, 2)], {"imagePath": "b\0.jpg"}, "a.json: imagePath must be a text of one line"),
+        ([shape("cat", [[1, 1], [10**400, 2], [3, 1]])], {}, r"shapes\[0\]: points must be pairs of finite numbers"),
+        ([shape("cat", [[1, 1], [2, 2], [3, 1]], ["polygon"])], {}, r"shapes\[0\]: shape_type must be a text"),
         ([box("cat", 1, 1, 2, 2)], {"imagePath": "b.jpg"}, "labelme/b.jpg: no such file"),
         ([box("cat", 1, 1, 2, 2)], {"imagePath": "b.jpg", "imageData": "%"}, "a.json: imageData is no base64"),
         ([], {}, "no shape has a label"),
@@ -159,3 +162,9 @@ def test_labels_outside_the_given_categories_are_named(write, convert, tmp_path)
     write(box("cow", 1, 1, 2, 2), name="b")
     with pytest.raises(InputError, match=r"b.json shapes\[0\] \(cow\): label 'cow' is not in .*c.yaml"):
         convert("labelme", folder, {"overwrite": True}, categories=tmp_path / "c.yaml")
+
+
+def test_names_of_given_categories_that_are_no_text_are_named(write, convert, tmp_path):
+    (tmp_path / "c.json").write_text('[{"id": 1, "name": "cat"}, {"id": 2, "name": ["dog"]}]')
+    with pytest.raises(InputError, match=r"c.json: .*name must be a text"):
+        convert("labelme", write(box("cat", 1, 1, 2, 2)), categories=tmp_path / "c.json")

@@ -187,6 +187,8 @@ def test_a_cache_that_cannot_be_written_is_named_once_a_shard(street, cache, cap
         ),
         ({"image/segmentation/class/format": b"png"}, "'png', semantic truth without instances; expected 'raw'"),
         ({"image/height": 4}, "the map has 48 bytes; expected 4 for each of 4 x 4 pixels"),
+        ({"image/height": -3, "image/width": -4}, "the image is -3 x -4; expected 1 pixel or more a side"),
+        ({"image/height": 0, "image/segmentation/class/encoded": b""}, "expected 1 pixel or more a side"),
         ({"image/width": None}, "expected 1 integers under image/width, found 0"),
         ({"image/segmentation/class/encoded": np.full(12, 2**31 - 1, "<i4").tobytes()}, "is negative or too large"),
         ({"image/segmentation/class/encoded": np.full(12, -1, "<i4").tobytes()}, "is negative or too large"),

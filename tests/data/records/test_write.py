@@ -14,12 +14,16 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tfpanoptic.data.dataset import read_segment_map
 from tfpanoptic.data.examples import file_reader
+from tfpanoptic.data.label_space import remapped
 from tfpanoptic.data.records import shard
 from tfpanoptic.data.records.dataset import read_records
 from tfpanoptic.data.records.manifest import read_manifest, require_checksums
 from tfpanoptic.data.records.write import write_records
 from tfpanoptic.errors import InputError, WorkFailed
+from tfpanoptic.settings.config import validate
+from tfpanoptic.settings.label_space import RemapConfig
 
 SHARD = "shard-00001-of-00003.tfrecord"
 
@@ -255,3 +259,20 @@ def test_another_version_is_named(files, out):
     (out / "manifest.json").write_text(json.dumps({**manifest, "tfpanoptic_records": 2}))
     with pytest.raises(InputError, match="records of version 2, this tfpanoptic reads version 1"):
         read_records(out)
+
+
+def test_a_remapped_set_without_void_in_an_image_is_read_back(coco, out):
+    coco.add(np.full((3, 5), 5), [(5, 3, 0, 15)])  # void nowhere
+    dataset = remapped(coco.read(), validate(RemapConfig, {"void": "rest"}, "remap"))
+    write_records(dataset, out)
+    for record, other in zip(dataset.records, read_records(out).records, strict=True):
+        truth, written = read_segment_map(record), read_segment_map(other)
+        np.testing.assert_array_equal(written.ids, truth.ids)
+        np.testing.assert_array_equal(written.segments, truth.segments)
+
+
+def test_a_lock_that_another_process_has_just_removed_is_none(files, out, monkeypatch):
+    monkeypatch.setattr("fcntl.flock", lambda file, mode: (out / "writing.lock").unlink())
+    with pytest.raises(InputError, match="another process writes here"):
+        write_records(files, out, shards=3)
+    assert list(out.iterdir()) == []

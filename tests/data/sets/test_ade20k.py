@@ -7,6 +7,8 @@ import pytest
 from tests.data.sets.panoptic_files import IDS, write_photos, write_truth
 from tfpanoptic.data.dataset import read_segment_map
 from tfpanoptic.data.sets.ade20k import Ade20kConfig, ade20k_categories, load_ade20k
+from tfpanoptic.doctor.check import check
+from tfpanoptic.doctor.sources import Source
 from tfpanoptic.errors import InputError, SettingError
 
 PHOTOS = {"train": ["ADE_train_00000001.jpg"], "val": ["ADE_val_00000001.jpg", "ADE_val_00000002.jpg"]}
@@ -66,6 +68,15 @@ def test_stuff_that_things_cover_wholly_is_left_out(root, capsys):
     assert dataset.records[1].segments["area"].tolist() == [6, 12, 4]
     np.testing.assert_array_equal(read_segment_map(dataset.records[1]).ids, IDS)
     assert f"{path}: 1 segments of 1 images have no pixel" in capsys.readouterr().err
+
+
+def test_areas_as_the_preparation_writes_them_are_no_finding(root):
+    path = root / "ade20k_panoptic_val.json"
+    content = json.loads(path.read_text())
+    content["annotations"][1]["segments_info"][1]["area"] += 1  # a thing was painted over a pixel
+    path.write_text(json.dumps(content))
+    findings = check({"val": Source("ade20k val", lambda: load(root))})["findings"]
+    assert not [finding["code"] for finding in findings if finding["level"] == "error"]
 
 
 def test_the_table_has_150_categories_with_ids_from_0():

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.data.coco_json import parse_json
+from tfpanoptic.data.coco_json import read_category_list
 from tfpanoptic.errors import InputError
 from tfpanoptic.settings.config import read_yaml
 
@@ -24,11 +24,7 @@ def read_category_file(path: Path) -> list[dict[str, Any]]:
         InputError: no such file, or another content.
     """
     if path.suffix.lower() not in (".yaml", ".yml"):
-        content = parse_json(path, "a JSON with a list of categories, or a .yaml")
-        entries = content.get("categories") if isinstance(content, dict) else content
-        if not isinstance(entries, list):
-            raise InputError(f"{path}: expected a list of categories, or a JSON with one under categories")
-        return [dict(entry) if isinstance(entry, dict) else entry for entry in entries]
+        return read_category_list(path, "a JSON with a list of categories, or a .yaml")
     return [_entry_of_yaml(path, key, value) for key, value in read_yaml(path).items()]
 
 

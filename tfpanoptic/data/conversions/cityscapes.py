@@ -9,14 +9,12 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from tfpanoptic.data.cityscapes_ids import cityscapes_categories, image_key, read_instance_ids
+from tfpanoptic.data.cityscapes_ids import cityscapes_categories, read_instance_ids
 from tfpanoptic.data.conversions.source import ConversionOptions, Scene, Source, require_folder
 from tfpanoptic.data.conversions.tally import Tally
-from tfpanoptic.data.folder_listing import files_below
+from tfpanoptic.data.sets.cityscapes import PHOTO, TRUTH, files_by_key
 from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import SegmentMap
-
-PHOTO, TRUTH = "_leftImg8bit.png", "_gtFine_instanceIds.png"
 
 
 def open_cityscapes(source: Path, options: ConversionOptions) -> Source:
@@ -27,7 +25,7 @@ def open_cityscapes(source: Path, options: ConversionOptions) -> Source:
         options: `split`, "train", "val" or "test".
 
     Raises:
-        InputError: no such folder, no split is named, or it has no truth.
+        InputError: no such folder, no split is named, or it has no truth or no photo.
     """
     truth_folder = require_folder(source / "gtFine", "the folder of Cityscapes, with leftImg8bit/ and gtFine/")
     photo_folder = require_folder(source / "leftImg8bit", "the folder of Cityscapes, with leftImg8bit/ and gtFine/")
@@ -35,20 +33,16 @@ def open_cityscapes(source: Path, options: ConversionOptions) -> Source:
     if options.split not in splits:
         found = "no --split" if options.split is None else f"--split {options.split}"
         raise InputError(f"{truth_folder}: has the splits {', '.join(splits) or '-'}; expected one, found {found}")
-    truths = files_below(truth_folder / options.split, f"*{TRUTH}")
-    if not truths:
-        raise InputError(f"{truth_folder / options.split}: no *{TRUTH} in it or below; expected the fine annotations")
+    truths, split_photos = files_by_key(truth_folder / options.split, TRUTH), photo_folder / options.split
+    photos = files_by_key(split_photos, PHOTO) if split_photos.is_dir() else {}
     tally, scenes = Tally(), []
-    for path in truths:
-        name = path.name.removesuffix(TRUTH) + PHOTO
-        key = image_key(path.name) or path.name.removesuffix(TRUTH)
-        photo = photo_folder / options.split / path.parent.relative_to(truth_folder / options.split) / name
-        scenes.append(Scene(name, photo, {"id": key, "city": path.name.split("_")[0]}, partial(_read, path=path)))
-    names = {scene.file_name for scene in scenes}
-    split_photos = photo_folder / options.split
-    for path in files_below(split_photos, f"*{PHOTO}") if split_photos.is_dir() else ():
-        if path.name not in names:
-            tally.add("no-truth", path.name)
+    for key, path in truths.items():
+        city = key.partition("_")[0]
+        photo = photos.get(key, split_photos / city / f"{key}{PHOTO}")
+        scenes.append(Scene(photo.name, photo, {"id": key, "city": city}, partial(_read, path=path)))
+    for key, photo in photos.items():
+        if key not in truths:
+            tally.add("no-truth", photo.name)
     return Source(cityscapes_categories(), scenes, tally, [source])
 
 

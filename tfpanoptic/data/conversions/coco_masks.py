@@ -5,7 +5,6 @@ Source: pycocotools 2.0, `coco.py`, `annToRLE`: the union of the polygons of an 
 
 from __future__ import annotations
 
-import math
 import reprlib
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from tfpanoptic.data.conversions.tally import Tally
 from tfpanoptic.errors import InputError
+from tfpanoptic.json_entry import is_finite
 from tfpanoptic.rle import FEWEST_COORDINATES, checked_rle, coco_masks
 
 # Tools round, and count the far edge in or out; own choice: what leaves the image by so few pixels is not named.
@@ -41,16 +41,12 @@ def coco_mask(segmentation: Any, size: tuple[int, int], place: str, tally: Tally
 
 def _is_drawn(polygon: Any, size: tuple[int, int], place: str, tally: Tally) -> bool:
     """Whether a polygon has an area in the image."""
-    if not isinstance(polygon, list) or len(polygon) % 2 or not all(map(_is_number, polygon)):
+    if not isinstance(polygon, list) or len(polygon) % 2 or not all(map(is_finite, polygon)):
         raise InputError(f"a polygon needs finite numbers x1, y1, x2, y2, .., found {reprlib.repr(polygon)}")
     if len(polygon) < FEWEST_COORDINATES:
         tally.add("few-points", f"{place}, {len(polygon) // 2} points")
         return False
     return is_inside(np.array(polygon, np.float64).reshape(-1, 2), size, place, tally)
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
 
 
 def is_inside(points: np.ndarray, size: tuple[int, int], place: str, tally: Tally) -> bool:

@@ -35,6 +35,9 @@ from tfpanoptic.segment_map import SegmentMap
 IGNORED, BACKGROUND = "__ignore__", "_background_"
 CROWD_FLAGS = ("crowd", "iscrowd")
 SHAPE_KEYS = frozenset(("label", "points"))
+PHOTO_KEYS = frozenset(("imagePath",))
+# Kinds of shapes, and how many points each has at least.
+FEWEST_POINTS = {"polygon": 3, "rectangle": 2, "circle": 2, "mask": 2, "oriented_rectangle": 3}
 
 
 class Shape(NamedTuple):
@@ -109,7 +112,7 @@ def _categories(
     else:
         origin = str(options.categories)
         given = read_category_file(options.categories)
-        names = {entry.get("name") for entry in given if isinstance(entry, dict)}
+        names = [entry.get("name") for entry in given if isinstance(entry, dict)]
         strange = [label for label in labels if label not in names]
         if strange:
             place = next(s.place for file in files for s in file.shapes if s.label == strange[0])
@@ -155,7 +158,9 @@ def _shape(entry: Any, place: str, number: int, tally: Tally) -> Shape | None:
     require_keys(entry, SHAPE_KEYS)
     label, kind = text(entry, "label"), entry.get("shape_type") or "polygon"
     points = read_points(entry["points"])
-    fewest = {"polygon": 3, "rectangle": 2, "circle": 2, "mask": 2, "oriented_rectangle": 3}.get(kind)
+    if not isinstance(kind, str):
+        raise InputError(f"shape_type must be a text, found {reprlib.repr(kind)}")
+    fewest = FEWEST_POINTS.get(kind)
     if fewest is None:
         tally.add("shape-kind", f"{place}: {kind} ({label})")
         return None
@@ -179,10 +184,8 @@ def _photo(
     content: dict[str, Any], path: Path, source: Path, images: Path | None, listing: FolderListing
 ) -> tuple[str, Path | Callable[[], bytes]]:
     """The photo's name to write, and where it is: the file, or else what the JSON holds of it."""
-    given = content.get("imagePath")
-    if not isinstance(given, str) or not given.strip():
-        raise InputError(f"imagePath must be a text, found {reprlib.repr(given)}")
-    relative = given.replace("\\", "/")
+    require_keys(content, PHOTO_KEYS)
+    relative = text(content, "imagePath").replace("\\", "/")
     base = relative.rsplit("/", 1)[-1]
     places = [path.parent / relative, path.parent / base, *([images / relative, images / base] if images else [])]
     folder = path.parent.relative_to(source)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import math
 import reprlib
 from io import BytesIO
 from typing import Any
@@ -19,6 +18,7 @@ from PIL import Image, ImageDraw
 from tfpanoptic.data.conversions.coco_masks import is_inside
 from tfpanoptic.data.conversions.tally import Tally
 from tfpanoptic.errors import InputError
+from tfpanoptic.json_entry import is_finite
 from tfpanoptic.photo.image_file import load_pixels, open_image
 
 # Points further from the image than so many of its sides are mistakes, and Pillow's integers end somewhere.
@@ -32,8 +32,7 @@ def read_points(points: Any) -> np.ndarray:
         InputError: no list of pairs of finite numbers.
     """
     pairs = isinstance(points, list) and all(
-        isinstance(pair, list) and len(pair) == 2 and all(type(v) in (int, float) and math.isfinite(v) for v in pair)
-        for pair in points
+        isinstance(pair, list) and len(pair) == 2 and all(map(is_finite, pair)) for pair in points
     )
     if not pairs:
         raise InputError(f"points must be pairs of finite numbers, found {reprlib.repr(points)}")

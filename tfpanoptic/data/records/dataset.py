@@ -14,9 +14,9 @@ from pydantic import Field, model_validator
 
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.coco_json import read_images, read_lists
-from tfpanoptic.data.coco_panoptic import OFFICIAL, categories_of_file, join_categories
+from tfpanoptic.data.coco_panoptic import OFFICIAL, join_categories, named_categories
 from tfpanoptic.data.dataset import Dataset, ImageRecord
-from tfpanoptic.data.layout import NO_VALIDATION
+from tfpanoptic.data.layout import NO_VALIDATION, require_split
 from tfpanoptic.data.records.manifest import read_manifest, require_whole
 from tfpanoptic.data.records.scan import scan
 from tfpanoptic.data.records.schema import STORAGE
@@ -83,8 +83,7 @@ def load_records(config: RecordsConfig, split: str) -> Dataset:
         InputError: another split; a shard is missing, cut short or of another version; or training records with
             categories that `categories` lacks.
     """
-    if split not in ("train", "val"):
-        raise InputError(f"records has the splits train and val, not {split!r}")
+    require_split("records", split)
     folder = config.train if split == "train" else config.val
     if folder is None:
         raise SettingError("data.val", NO_VALIDATION)
@@ -106,10 +105,8 @@ def records_categories(config: RecordsConfig) -> CategoryTable:
     Raises:
         InputError: the file with the categories, or the manifest, cannot be used.
     """
-    if config.categories in OFFICIAL:
-        return OFFICIAL[config.categories]()
     if config.categories is not None:
-        return categories_of_file(Path(config.categories))
+        return named_categories(config.categories)
     return read_manifest(Path(config.train)).categories.require_panoptic_map(config.train)
 
 

@@ -36,8 +36,8 @@ STORAGE = Storage(COCO_PNG, IMAGE, (PANOPTIC,))
 
 
 def entries_of(record: ImageRecord, truth: SegmentMap, categories: CategoryTable) -> tuple[dict, dict]:
-    """The entries of `images` and `annotations` in a COCO panoptic JSON for one image; areas are the dataset's."""
-    rows = record.segments
+    """The entries of `images` and `annotations` in a COCO panoptic JSON for one image; areas are those of the truth."""
+    rows = truth.segments
     boxes = coco_boxes(extents(truth.ids).of(rows["id"]).boxes).tolist()
     segments = [
         {

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.data.coco_panoptic import OFFICIAL, categories_of_file
+from tfpanoptic.data.coco_panoptic import OFFICIAL, named_categories
 from tfpanoptic.data.dataset import Dataset, ImageRecord
+from tfpanoptic.data.layout import require_split
 from tfpanoptic.data.records.dataset import require_unlike
 from tfpanoptic.data.records.scan import bytes_of, integers_of, scan, text_of
 from tfpanoptic.data.storage import COCO_PNG, Storage
@@ -52,9 +53,8 @@ def load_tfds(config: TfdsConfig, split: str) -> Dataset:
         SettingError: tensorflow-datasets is not installed, or the set is not prepared, of another form or file format.
         InputError: another split, or a shard is missing or damaged.
     """
-    part = {"train": config.train, "val": config.val}.get(split)
-    if part is None:
-        raise InputError(f"tfds has the splits train and val, not {split!r}")
+    require_split("tfds", split)
+    part = config.train if split == "train" else config.val
     info = _info(config)
     places = _places(config, info, split, part)
     table, names = tfds_categories(config), list(info.features[_OBJECTS]["label"].names)
@@ -80,9 +80,7 @@ def tfds_categories(config: TfdsConfig) -> CategoryTable:
     Raises:
         InputError: the file with the categories cannot be used.
     """
-    if config.categories in OFFICIAL:
-        return OFFICIAL[config.categories]()
-    return categories_of_file(Path(config.categories))
+    return named_categories(config.categories)
 
 
 def _info(config: TfdsConfig) -> Any:

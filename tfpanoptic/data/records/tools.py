@@ -103,6 +103,8 @@ def _describe_model_garden(example: Any) -> dict[str, Any]:
 
 def _size(example: Any) -> tuple[int, int]:
     height, width = (integers_of(example, f"image/{side}", 1)[0] for side in ("height", "width"))
+    if min(height, width) < 1:
+        raise InputError(f"the image is {height} x {width}; expected 1 pixel or more a side")
     return height, width
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import threading
 from collections.abc import Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 try:
     import fcntl
@@ -189,12 +191,21 @@ def alone_in(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise unwritten(folder, error) from None
     with file:
-        if fcntl is not None:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise InputError(f"{folder}: another process writes here; expected a folder of its own") from None
+        if not _is_locked(file, folder / LOCK):
+            raise InputError(f"{folder}: another process writes here; expected a folder of its own")
         try:
             yield
         finally:
             (folder / LOCK).unlink(missing_ok=True)
+
+
+def _is_locked(file: BinaryIO, path: Path) -> bool:
+    """Whether this process alone has the lock; where the system has none, it is taken for granted."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # One that ended in between has removed the file: the next process would lock another one.
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except (BlockingIOError, FileNotFoundError):
+        return False

@@ -80,7 +80,7 @@ def _without_covered(dataset: Dataset, annotations: Path) -> Dataset:
             file=sys.stderr,
         )
     records = (replace(r, segments=r.segments[each]) for r, each in zip(dataset.records, seen, strict=True))
-    return replace(dataset, records=tuple(records))
+    return replace(dataset, records=tuple(records), exact_areas=False)
 
 
 def ade20k_categories(config: Ade20kConfig) -> CategoryTable:

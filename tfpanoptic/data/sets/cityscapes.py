@@ -29,6 +29,7 @@ from tfpanoptic.errors import InputError
 from tfpanoptic.settings.dataset import DatasetConfig
 from tfpanoptic.settings.paths import FilePath
 
+PHOTO, TRUTH = "_leftImg8bit.png", "_gtFine_instanceIds.png"
 LAYOUT = "leftImg8bit/{train,val}/CITY/*_leftImg8bit.png and gtFine/{train,val}/CITY/*_gtFine_instanceIds.png"
 STORAGE = Storage(GREY_PNG)
 
@@ -54,7 +55,7 @@ def load_cityscapes(config: CityscapesConfig, split: str) -> Dataset:
     require_split("cityscapes", split)
     root = require_root(config.root, LAYOUT)
     images = require_part(root, [f"leftImg8bit/{split}"], LAYOUT)
-    photos = _by_key(images, "_leftImg8bit.png")
+    photos = files_by_key(images, PHOTO)
     made = _panoptic_names(root, split)
     if config.truth == "panoptic" or (config.truth is None and made):
         return _from_panoptic(root, split, images, photos, made)
@@ -67,7 +68,7 @@ def cityscapes_set_categories(config: CityscapesConfig) -> CategoryTable:
     return cityscapes_categories()
 
 
-def _by_key(folder: Path, suffix: str) -> dict[str, Path]:
+def files_by_key(folder: Path, suffix: str) -> dict[str, Path]:
     """The files of the cities below a folder by `city_sequence_frame`, sorted; folders may be links.
 
     Raises:
@@ -107,7 +108,7 @@ def _from_panoptic(root: Path, split: str, images: Path, photos: dict[str, Path]
 def _from_instance_ids(root: Path, split: str, images: Path, photos: dict[str, Path]) -> Dataset:
     coarse = "gtCoarse has no instances of all objects and is not used" if os.path.isdir(root / "gtCoarse") else ""
     folder = require_part(root, [f"gtFine/{split}"], LAYOUT, coarse)
-    truths = _by_key(folder, "_gtFine_instanceIds.png")
+    truths = files_by_key(folder, TRUTH)
     _require_all_of(photos, truths, folder, "truths", f"the photos in {images} need")
     _require_all_of(truths, photos, images, "photos", f"{folder} is the truth of")
     contents = scan_maps([truths[key] for key in photos], read_grey_values, f"cityscapes {split}: instanceIds")

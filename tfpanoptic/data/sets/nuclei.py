@@ -12,11 +12,10 @@ from typing import Literal
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.coco_panoptic import CocoFiles, files_in, read_coco_panoptic
 from tfpanoptic.data.dataset import Dataset
-from tfpanoptic.errors import InputError
+from tfpanoptic.data.layout import require_split
 from tfpanoptic.settings.dataset import DatasetConfig
 
 FOLDER = Path(__file__).parents[1] / "bundled" / "nuclei"
-SPLITS = ("train", "val")
 
 
 class NucleiConfig(DatasetConfig):
@@ -50,7 +49,6 @@ def nuclei(split: str) -> Dataset:
     Raises:
         InputError: `split` is neither "train" nor "val".
     """
-    if split not in SPLITS:
-        raise InputError(f"nuclei has the splits {' and '.join(SPLITS)}, not {split!r}")
+    require_split("nuclei", split)
     dataset = read_coco_panoptic(*files_in(FOLDER / split), name="nuclei")
     return replace(dataset, split=split)

@@ -21,13 +21,13 @@ from pydantic import Field
 from tfpanoptic.categories import Category, CategoryTable
 from tfpanoptic.data.coco_panoptic import CocoFiles, files_in, read_coco_panoptic, write_coco_panoptic
 from tfpanoptic.data.dataset import Dataset
+from tfpanoptic.data.layout import SPLITS, require_split
 from tfpanoptic.errors import InputError
 from tfpanoptic.segment_map import SegmentMap, extents, relabel, segment_rows
 from tfpanoptic.settings.cache_folder import cache_folder
 from tfpanoptic.settings.dataset import DatasetConfig
 from tfpanoptic.settings.paths import FilePath
 
-SPLITS = ("train", "val")
 THINGS = ("disc", "square", "triangle", "ring")
 STUFF = ("stripes", "checks", "grain")
 COLORS = (
@@ -72,8 +72,7 @@ def load_shapes(config: ShapesConfig, split: str) -> Dataset:
     Raises:
         InputError: `split` is neither "train" nor "val", or the folder cannot be written.
     """
-    if split not in SPLITS:
-        raise InputError(f"shapes has the splits {' and '.join(SPLITS)}, not {split!r}")
+    require_split("shapes", split)
     dataset = read_coco_panoptic(*shapes_files(config, split), name="shapes")
     return replace(dataset, split=split)
 

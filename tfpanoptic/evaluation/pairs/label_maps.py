@@ -3,7 +3,7 @@
 Images of the two sides belong together by their names without the endings. In a truth the pixels of a thing with
 instance number 0 are a crowd, in a prediction they are one segment.
 
-Source: for what a thing without a number is, `data.cityscapes`.
+Source: for what a thing without a number is, `data.cityscapes_ids`.
 """
 
 from __future__ import annotations
