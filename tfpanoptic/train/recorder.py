@@ -242,8 +242,9 @@ class Recorder:
         self.segmenter.load_weights_file(self.folder.weights())
         summary = self.segmenter.evaluate_panoptic(self.splits["val"])
         self.segmenter.load_weights_file(self.folder.last_weights)
-        self.folder.log({"step": step, "reported": summary})
-        self._say(f"val, which chose nothing: {_shown(summary)}, with the weights of step {step}")
+        self.folder.log({"step": self.settings.steps if step is None else step, "reported": summary})
+        told = "the last weights" if step is None else f"the weights of step {step}"
+        self._say(f"val, which chose nothing: {_shown(summary)}, with {told}")
 
     @_by_the_chief
     def _log(self, row: dict) -> None:
