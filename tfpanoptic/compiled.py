@@ -16,12 +16,17 @@ import numpy as np
 SIZES = np.sort([f << k for f in (2, 3) for k in range(3, 28)]).astype(np.int32)
 # Lengths of padded tables: of most images, of crowded ones, and of as many segments as a map can hold.
 TABLES = np.array([1 << 5, 1 << 8, 1 << 12, 1 << 17, 1 << 25], np.int32)
+# To compile takes 0.1 to 0.3 s a shape, which few small images never win back. Own choice: below 181 x 181.
+FEWEST = 1 << 15
 # Stands behind all labels of a table; no label is larger.
 LAST = np.iinfo(np.int32).max
 
 
 def compiled(function: Callable) -> Callable:
-    """The function of tensors, compiled when it is first called; TensorFlow is imported then, too."""
+    """The function of tensors, compiled when it is first called; TensorFlow is imported then, too.
+
+    Its argument `pixels` says how many there are, as far as that is known: below `FEWEST` TensorFlow runs the function.
+    """
 
     @functools.cache
     def made() -> Callable:
@@ -29,7 +34,11 @@ def compiled(function: Callable) -> Callable:
 
         return tf.function(function, jit_compile=True, autograph=False)
 
-    return functools.wraps(function)(lambda *arguments: made()(*arguments))
+    @functools.wraps(function)
+    def call(*arguments: Any, pixels: int | None = None) -> Any:
+        return function(*arguments) if pixels is not None and pixels < FEWEST else made()(*arguments)
+
+    return call
 
 
 def roomy(length: Any) -> Any:

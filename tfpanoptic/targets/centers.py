@@ -56,7 +56,7 @@ def panoptic_deeplab_targets(
     return {
         **targets,
         "center_heatmap": gaussian_peaks(tf.boolean_mask(segments.centers, segments.is_instance), height, width, sigma),
-        "center_offset": _offsets(y, x, targets["offset_weight"]),
+        "center_offset": _offsets(y, x, targets["offset_weight"], pixels=tf.TensorShape(panoptic.shape).num_elements()),
     }
 
 

@@ -73,7 +73,11 @@ def pixel_maps(panoptic: tf.Tensor, segments: MapSegments, *columns: tf.Tensor) 
     """
     order = tf.argsort(segments.labels)
     tables = [tf.gather(column, order) for column in (segments.labels, *columns)]
-    return with_tables(functools.partial(_gathered, panoptic), tables, [LAST] + [0] * len(columns))
+    return with_tables(
+        functools.partial(_gathered, panoptic, pixels=tf.TensorShape(panoptic.shape).num_elements()),
+        tables,
+        [LAST] + [0] * len(columns),
+    )
 
 
 @compiled

@@ -32,8 +32,9 @@ def view(
         tf.ensure_shape(tf.pad(part[0], [[0, size - tf.size(part[0])]]), (size,))
         for part, size in zip(axes, crop, strict=True)
     ]
-    pixels, labels = _sampled(*pieces, *places, length - 1, tf.stack([tf.size(rows), tf.size(columns)]))
-    return tf.ensure_shape(pixels, (*crop, 3)), tf.ensure_shape(labels, crop)
+    valid = tf.stack([tf.size(rows), tf.size(columns)])
+    colors, labels = _sampled(*pieces, *places, length - 1, valid, pixels=crop[0] * crop[1])
+    return tf.ensure_shape(colors, (*crop, 3)), tf.ensure_shape(labels, crop)
 
 
 def _part(coordinates: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
