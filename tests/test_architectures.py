@@ -181,7 +181,7 @@ def test_two_replicas_train_the_weights_of_one_device(name, folder, one_device, 
     assert_same_weights(mirrored / "last.safetensors", one_device(name) / "last.safetensors", atol=2e-5, rtol=2e-4)
 
 
-@pytest.mark.parametrize("name", LONG)
+@pytest.mark.parametrize("name", slow("panoptic_deeplab", "panoptic_fpn", "upsnet", "axial_deeplab", "deeperlab"))
 def test_two_replicas_fit_the_weights_and_the_history_of_one_device(name, folder, two_replicas):
     start, fitted, mirrored = (folder / name / f"{part}.safetensors" for part in ("start", "fitted", "mirrored"))
     alone = segmenter(name)
@@ -251,6 +251,7 @@ def test_a_training_step_compiled_by_xla_gives_the_numbers_of_the_plain_one(name
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4 * scale, err_msg=variable.path)
 
 
+@pytest.mark.parametrize("name", slow("upsnet", "axial_deeplab", "deeperlab"))
 def test_inference_compiled_by_xla_gives_the_segments_of_the_plain_one(name):
     model, _ = made(name)
     image = read_image(model.experiment.load_data("val").records[0].image_path)[None, :96, :80]
@@ -369,6 +370,7 @@ def results_on_tensorflow(model, batch) -> dict[str, np.ndarray]:
     return results | {f"segments/{key}": np.asarray(value) for key, value in segments._asdict().items()}
 
 
+@pytest.mark.slow
 def test_outputs_losses_and_segments_on_jax_are_those_on_tensorflow(name, jax_results):
     ours, theirs = jax_results[name]
     assert ours.keys() == theirs.keys()

@@ -24,6 +24,7 @@ def execute(name, folder, monkeypatch):
     return "".join(output["text"] for output in outputs if output.get("name") == "stdout")
 
 
+@pytest.mark.slow
 def test_the_quickstart_leaves_a_saved_model(tmp_path, monkeypatch):
     execute("01_quickstart.ipynb", tmp_path, monkeypatch)
     assert (tmp_path / "runs/quickstart/saved_model/saved_model.pb").is_file()
