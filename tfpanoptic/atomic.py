@@ -178,4 +178,4 @@ def require_free(path: str | Path, contents: Collection[str], overwrite: bool = 
     if foreign:
         raise InputError(f"{path}: exists and holds something else ({foreign[0]}); expected a new or empty folder")
     if found and not overwrite:
-        raise InputError(f"{path}: exists already; give --overwrite to replace it")
+        raise InputError(f"{path}: exists already; give --overwrite (overwrite=True) to replace it")

@@ -33,6 +33,11 @@ def mixed_up(s):
     s.val.json, s.val.images, s.val.panoptic = s.train.json, s.train.images, s.train.panoptic
 
 
+def copied_split(s):
+    for path in s.train.images.iterdir():
+        shutil.copy(path, s.val.images / path.name)
+
+
 def shared_photo(s):
     s.val.images = s.train.images
     for number, name in enumerate(("d.png", "e.png", "a.png")):
@@ -106,6 +111,12 @@ def test_every_difference_is_found_as_what_it_is(code, splits):
     assert found[code]["count"] == 1 and found[code]["examples"][0].startswith(example)
     assert found[code]["split"] == "train, val"
     assert set(found) - {code} <= also
+
+
+def test_a_val_of_copies_alone_is_that_of_train(splits):
+    copied_split(splits)
+    found = splits.check()["findings"]
+    assert [(finding["code"], finding["count"]) for finding in found] == [("split-same", 1), ("split-copy", 3)]
 
 
 def test_a_category_that_no_split_shows_is_told_once_a_split(splits):

@@ -47,7 +47,7 @@ def test_a_place_is_checked_before_the_work(of_file, tmp_path):
     (tmp_path / "a.file").touch()
     (tmp_path / "b.file.verify.md").mkdir()
     wrong = {
-        tmp_path / "a.file": "a.file: exists already; give --overwrite to replace it",
+        tmp_path / "a.file": "a.file: exists already; give --overwrite .overwrite=True. to replace it",
         tmp_path / "a.txt": "a.txt: expected a file that ends in .file",
         tmp_path / "b.file": "b.file.verify.md: is a folder",
         tmp_path / "a.file/c.file": "is a file; expected a folder",

@@ -84,7 +84,8 @@ def _run() -> int | str | None:
     try:
         app()
     except SystemExit as stop:
-        return stop.code
+        # typer's answer to Ctrl-C, which says nothing; `train` has said where it stopped.
+        return _fail("interrupted", 130) if stop.code == 130 else stop.code
     except InputError as error:
         return _fail(f"error: {error}", 2)
     except KeyboardInterrupt:

@@ -6,6 +6,7 @@ checksum of those. Source: https://www.tensorflow.org/tutorials/load_data/tfreco
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from tfpanoptic.errors import InputError
 
 # Bytes that TensorFlow reads at a time, of a photo and its truth as a rule all. Own choice.
 BUFFER = 1 << 18
+# What TensorFlow says of its operator in an error.
+_OPERATOR = re.compile(r"\{\{.*?\}\} *| *\[Op:.*?\]")
 # Bytes of a record beside its content: the length and two checksums.
 FRAME = 8 + 4 + 4
 
@@ -70,7 +73,8 @@ def read_features(path: Path, offset: int, features: Sequence[str]) -> list[byte
         record = first_record(tf.constant(str(path)), tf.constant(offset, tf.int64)).numpy()
         example = tf.train.Example.FromString(record)
     except (tf.errors.OpError, ValueError) as error:
-        raise InputError(f"{path}: no whole record at byte {offset} ({str(error).splitlines()[0]})") from None
+        reason = _OPERATOR.sub("", str(error).splitlines()[0])
+        raise InputError(f"{path}: no whole record at byte {offset} ({reason})") from None
     values = [example.features.feature[name].bytes_list.value for name in features]
     for name, value in zip(features, values, strict=True):
         if len(value) != 1:

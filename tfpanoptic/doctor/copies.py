@@ -14,13 +14,18 @@ from tfpanoptic.doctor.findings import Findings
 TAIL = 4096
 
 
-def find_copies(paths: list[Path], others: Iterable[Path], findings: Findings) -> None:
-    """Findings about images that equal an earlier one of `paths`, or one of `others`, byte by byte."""
+def find_copies(paths: list[Path], others: Iterable[Path], findings: Findings) -> int:
+    """Findings about images that equal an earlier one of `paths`, or one of `others`, byte by byte.
+
+    Returns:
+        How many of `paths` equal one of `others`.
+    """
     foreign = list(others)
     groups = [[(path, False) for path in paths] + [(path, True) for path in foreign]]
     # Most files differ in size or at their end, and need not be read.
     for key in (_size, _tail, _digest):
         groups = [part for group in groups for part in _split(group, key)]
+    shared = 0
     for group in groups:
         own = [path for path, is_foreign in group if not is_foreign]
         for path in own[1:]:
@@ -28,6 +33,8 @@ def find_copies(paths: list[Path], others: Iterable[Path], findings: Findings) -
         other = next((path for path, is_foreign in group if is_foreign), None)
         for path in own if other is not None else []:
             findings.add("split-copy", f"{path.name} equals {other}")
+            shared += 1
+    return shared
 
 
 def _split(group: list[tuple[Path, bool]], key: Callable[[Path], Hashable]) -> list[list[tuple[Path, bool]]]:

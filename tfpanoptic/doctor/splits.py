@@ -33,14 +33,15 @@ def seen_categories(contents: Contents) -> set[str]:
 def _compare_images(train: Contents, val: Contents, findings: Findings) -> None:
     places = {_place(record) for record in train.records}
     shared = [record for record in val.records if _place(record) in places]
-    if shared and len(shared) == len(val.cases):
-        findings.add("split-same", f"all {len(shared)}: {shared[0].file_name}, ...")
+    own = {*val.photos()} - {*train.photos()}
+    others = {*train.photos()} - {*val.photos()}
+    copies = find_copies([p for p in val.photos() if p in own], [p for p in train.photos() if p in others], findings)
+    if val.cases and len(shared) + copies == len(val.cases):
+        first = (shared or val.records)[0].file_name
+        findings.add("split-same", f"all {len(val.cases)}: {first}, ...")
     else:
         for record in shared:
             findings.add("split-shared", record.file_name, record.file_name)
-    own = {*val.photos()} - {*train.photos()}
-    others = {*train.photos()} - {*val.photos()}
-    find_copies([path for path in val.photos() if path in own], [p for p in train.photos() if p in others], findings)
     if not shared:
         _compare_ids(train.records, val.records, findings)
 

@@ -43,4 +43,4 @@ def require_new_file(out: Path, suffix: str, overwrite: bool) -> None:
         raise InputError(f"{out}: expected a file that ends in {suffix}")
     require_file_place(out)
     if out.exists() and not overwrite:
-        raise InputError(f"{out}: exists already; give --overwrite to replace it")
+        raise InputError(f"{out}: exists already; give --overwrite (overwrite=True) to replace it")
