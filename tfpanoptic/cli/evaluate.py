@@ -46,7 +46,7 @@ def evaluate(
         ),
     ] = Format.COCO,
     categories: Annotated[
-        Path | None, typer.Option(help="For label maps: JSON with a list of categories, id, name and isthing.")
+        Path | None, typer.Option(help="For label maps: a JSON list of categories, or YAML as for `data convert`.")
     ] = None,
     components: Annotated[
         bool,

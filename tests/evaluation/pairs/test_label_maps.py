@@ -76,6 +76,18 @@ def test_both_forms_hold_the_same_segments(folder, write):
     assert pq(files)["all"] == {"pq": 1.0, "sq": 1.0, "rq": 1.0, "n": 3}
 
 
+def test_categories_may_be_yaml_as_for_the_converter(folder):
+    for side in ("gt", "pred"):
+        two_images(folder / side, "a", CATEGORY, INSTANCE)
+    kinds = "".join(f"{e['id']}: {{name: {e['name']}, thing: {str(bool(e['isthing'])).lower()}}}\n" for e in ENTRIES)
+    (folder / "categories.yaml").write_text(kinds)
+    found, expected = (
+        read_label_maps(folder / f"categories.{end}", folder / "gt", folder / "pred").categories
+        for end in ("yaml", "json")
+    )
+    assert [(c.source_id, c.name, c.isthing) for c in found] == [(c.source_id, c.name, c.isthing) for c in expected]
+
+
 def test_the_numbers_are_those_of_the_official_rules(folder):
     """A cell moved by a pixel: 2 of 6 pixels, no match. The ground lacks two of six: IoU 4/6. The nucleus is right."""
     two_images(folder / "gt", "a", CATEGORY, INSTANCE)

@@ -11,9 +11,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from tfpanoptic.categories import CategoryTable
-from tfpanoptic.data.coco_json import parse_json
+from tfpanoptic.data.conversions.category_file import read_category_file
 from tfpanoptic.data.label_maps import LabelMapFile, label_map_files
-from tfpanoptic.errors import InputError, Problems
+from tfpanoptic.errors import Problems
 from tfpanoptic.evaluation.pairs.categories import evaluated_categories
 from tfpanoptic.evaluation.pairs.coco import FilePair, FileSet, beyond_truth, check_pairs, fingerprint
 
@@ -29,7 +29,7 @@ def read_label_maps(
     """The pairs of two folders of label maps, in the order of their names; no pixel is read yet.
 
     Args:
-        categories: a JSON with a list of `{"id", "name", "isthing"}`, alone or under `categories`.
+        categories: a file as `read_category_file` takes it.
         gt_dir: folder of the truth, in a form of the module's description.
         pred_dir: folder of the prediction; the form may be the other one.
         components: take connected components of things for instances, on both sides.
@@ -40,11 +40,7 @@ def read_label_maps(
         InputError: no such file or folder, no image in it, or, told together: images that lack their partner, or two
             of one name.
     """
-    content = parse_json(Path(categories))
-    entries = content.get("categories") if isinstance(content, dict) else content
-    if not isinstance(entries, list):
-        raise InputError(f"{categories}: expected a list of categories, or a JSON with one under categories")
-    table, notes = evaluated_categories(entries, str(categories))
+    table, notes = evaluated_categories(read_category_file(Path(categories)), str(categories))
     problems = Problems("in the files")
     truth = _label_maps(Path(gt_dir), table, components, True, problems)
     predicted = _label_maps(Path(pred_dir), table, components, False, problems)
