@@ -243,6 +243,10 @@ RLE = {"size": [WIDTH, HEIGHT], "counts": [0, 1200]}
         (lambda c: c.add([rectangle(5, 5, 10**400, 9)]), r"annotations\[0\].*finite numbers"),
         (lambda c: c.add([rectangle(5, 5, 900, 9)]), r"annotations\[0\].*near the image, found 900"),
         (lambda c: c.add([rectangle(5, 5, 9, 9)], 4), r"json: annotations\[0\]: unknown category_id 4, .*\[3, 90\]"),
+        (
+            lambda c: [c.add([rectangle(5, 5, 9, 9)], 4) for _ in range(3)],
+            r"annotations\[0\] and 2 more: unknown category_id 4",
+        ),
         (lambda c: c.add([rectangle(5, 5, 9, 9)], -4), r"annotations\[0\]: category_id must be an integer 0\.\."),
         (lambda c: c.add([rectangle(5, 5, 9, 9)], iscrowd=2), r"annotations\[0\]: iscrowd must be 0 or 1, found 2"),
         (lambda c: c.content["categories"].append(CATEGORIES[0]), r"instances.json: categories\[2\]: id used twice: 3"),

@@ -172,17 +172,19 @@ def _instances(
     names = {image["id"]: image["file_name"] for image in images}
     ids = {category.source_id: category.id for category in table}
     found: dict[int | str, list[Instance]] = defaultdict(list)
+    unknown: dict[int, list[str]] = defaultdict(list)
     for number, entry in enumerate(annotations):
         place = f"annotations[{number}]"
         try:
             require_keys(entry, ANNOTATION_KEYS)
             image_id = image_id_of(entry, "image_id")
             category_id = integer(entry, "category_id", 0, MAX_INT32)
-            if category_id not in ids:
-                raise InputError(f"unknown category_id {category_id}, not in categories {reprlib.repr(sorted(ids))}")
             iscrowd = entry.get("iscrowd") is not None and flag(entry, "iscrowd") and crowds
         except InputError as error:
             problems.add(f"{path}: {place}: {error}")
+            continue
+        if category_id not in ids:
+            unknown[category_id].append(place)
             continue
         if image_id not in names:
             tally.add("no-image", f"{place}, image_id {image_id!r}")
@@ -195,6 +197,10 @@ def _instances(
         found[image_id].append(
             Instance(entry["segmentation"], category.id, iscrowd and category.isthing, f"{place} ({category.name})")
         )
+    for category_id, places in unknown.items():
+        count = f" and {len(places) - 1} more" if len(places) > 1 else ""
+        listed = f"not in categories {reprlib.repr(sorted(ids))}"
+        problems.add(f"{path}: {places[0]}{count}: unknown category_id {category_id}, {listed}")
     objects = [instance for each in found.values() for instance in each]
     if sum(instance.iscrowd for instance in objects) * 2 > len(objects):
         tally.add("mostly-crowds", path.name)
