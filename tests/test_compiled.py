@@ -51,6 +51,21 @@ def test_targets_are_the_same_to_the_bit(scene, monkeypatch):
         np.testing.assert_array_equal(values, found[1][name], err_msg=name)
 
 
+def test_without_xla_operators_run_one_by_one(monkeypatch):
+    def refuse(function, jit_compile=None, **options):
+        if jit_compile:
+            raise tf.errors.InvalidArgumentError(None, None, "XLA_CPU_JIT is not registered")
+        return function
+
+    monkeypatch.setattr(tf, "function", refuse)
+    module.xla_is_there.cache_clear()
+    try:
+        assert not module.xla_is_there()
+        assert int(module.compiled(lambda x: x + 1)(tf.constant(2))) == 3
+    finally:
+        module.xla_is_there.cache_clear()
+
+
 @pytest.mark.parametrize("count", [1, 31, 32, 300])
 def test_rows_are_those_of_a_search_whatever_the_length_of_the_table(count):
     random = np.random.default_rng(count)

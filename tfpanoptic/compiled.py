@@ -32,13 +32,26 @@ def compiled(function: Callable) -> Callable:
     def made() -> Callable:
         import tensorflow as tf
 
-        return tf.function(function, jit_compile=True, autograph=False)
+        return tf.function(function, jit_compile=xla_is_there(), autograph=False)
 
     @functools.wraps(function)
     def call(*arguments: Any, pixels: int | None = None) -> Any:
         return function(*arguments) if pixels is not None and pixels < FEWEST else made()(*arguments)
 
     return call
+
+
+@functools.cache
+def xla_is_there() -> bool:
+    """Whether TensorFlow was built with XLA for the processor; without it, operators run one by one."""
+    import tensorflow as tf
+
+    with tf.init_scope(), tf.device("CPU:0"):
+        try:
+            tf.function(lambda: tf.constant(1) + 1, jit_compile=True)()
+        except tf.errors.OpError:
+            return False
+    return True
 
 
 def roomy(length: Any) -> Any:
