@@ -10,7 +10,18 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "tfpanoptic"
 
 # The ground, which anything may import, then every part with what it may import beside the ground and itself.
-GROUND = {"keras_objects", "errors", "version", "panoptic_map", "json_entry", "atomic", "progress", "rle", "compiled"}
+GROUND = {
+    "keras_objects",
+    "errors",
+    "version",
+    "panoptic_map",
+    "json_entry",
+    "atomic",
+    "progress",
+    "rle",
+    "compiled",
+    "threads",
+}
 STRUCTURES = {"categories", "segment_map"}
 MAY_IMPORT = {
     **{part: set() for part in GROUND},

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tfpanoptic.data.augmentation.color import changed_colors, changes_colors
 from tfpanoptic.data.augmentation.geometry import orientation, random_scale, random_size, source_coordinates, transposed
-from tfpanoptic.data.augmentation.resampling import view
+from tfpanoptic.data.augmentation.resampling import padded, view
 from tfpanoptic.settings.augmentation import AugmentConfig
 
 
@@ -62,10 +62,5 @@ def augment(
     image, panoptic = view(image, panoptic, rows, columns, config.crop)
     valid_size = tf.stack([tf.size(rows), tf.size(columns)])
     if changes_colors(config):
-        image = _padded(changed_colors(image[: valid_size[0], : valid_size[1]], seeds[4], config), config.crop)
+        image = padded(changed_colors(image[: valid_size[0], : valid_size[1]], seeds[4], config), config.crop)
     return image, panoptic, valid_size
-
-
-def _padded(image: tf.Tensor, crop: tuple[int, int]) -> tf.Tensor:
-    height, width = tf.unstack(tf.shape(image)[:2])
-    return tf.ensure_shape(tf.pad(image, [[0, crop[0] - height], [0, crop[1] - width], [0, 0]]), (*crop, 3))

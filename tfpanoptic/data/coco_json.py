@@ -95,6 +95,11 @@ def read_lists(path: Path, sink: Sink) -> dict[str, list[Any]]:
     except InputError as error:
         sink("json-unreadable", str(error).removeprefix(f"{path}: "))
         return {key: [] for key in LISTS}
+    return lists_of(content, sink)
+
+
+def lists_of(content: Any, sink: Sink) -> dict[str, list[Any]]:
+    """As `read_lists`, of what the JSON holds."""
     given = content if isinstance(content, dict) else {}
     lists = {key: given[key] for key in LISTS if isinstance(given.get(key), list)}
     annotations = [entry for entry in lists.get("annotations", ()) if isinstance(entry, dict)]

@@ -11,8 +11,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -33,6 +32,7 @@ from tfpanoptic.photo.image_file import load_pixels, open_image
 from tfpanoptic.photo.pixels import TRANSPOSITIONS, exif_orientation, upright_size
 from tfpanoptic.progress import progress
 from tfpanoptic.segment_map import SegmentMap, extents, ids_to_rgb, to_coco_segments
+from tfpanoptic.threads import in_order
 from tfpanoptic.version import __version__
 
 CONTENTS = ("images", "panoptic", "panoptic.json", "conversion.json")
@@ -103,7 +103,7 @@ def write_source(source: Source, out: Path, options: WriteOptions, origin: dict[
             write = partial(_write_scene, folder=folder, categories=source.categories, options=options)
             items = list(zip(scenes, names, strict=True))
             # Closed before the folder is: threads that are left would go on writing to it.
-            with closing(_in_order(write, items, options.workers)) as results, progress("images", len(scenes)) as track:
+            with closing(in_order(write, items, options.workers)) as results, progress("images", len(scenes)) as track:
                 written = []
                 for result in results:
                     track.advance()
@@ -153,17 +153,6 @@ def _png_names(scenes: Sequence[Scene]) -> list[str]:
     problems.check()
     names = [str(PurePosixPath(scene.file_name).with_suffix(".png")) for scene in scenes]
     return names if len(set(names)) == len(names) else [f"{scene.file_name}.png" for scene in scenes]
-
-
-def _in_order(
-    work: Callable[[tuple[Scene, str]], _Written | InputError], items: list[tuple[Scene, str]], workers: int
-) -> Generator[_Written | InputError]:
-    """The results of some threads: decoding, compressing and copying run beside each other."""
-    pool = ThreadPoolExecutor(workers or os.cpu_count() or 1)
-    try:
-        yield from pool.map(work, items)
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _write_scene(

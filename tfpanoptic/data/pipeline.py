@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tfpanoptic.data.augment import augment
 from tfpanoptic.data.augmentation.copy_paste import View, copy_paste, pasted_number, second_config
+from tfpanoptic.data.augmentation.resampling import padded
 from tfpanoptic.data.dataset import Dataset, ImageRecord, require_segments
 from tfpanoptic.data.examples import decoded_bytes, file_reader, file_source, memory_reader, memory_source
 from tfpanoptic.data.input_size import prepare_batch, prepare_labels
@@ -85,9 +86,7 @@ def training_batches(
         size = resized_size(height, width, input_config)
         image, ids, valid_size = augment(image, ids, own_seed, config, size, grid.align_corners)
         panoptic = source.labels(ids[: valid_size[0], : valid_size[1]], number)
-        missing = tf.constant(config.crop) - valid_size
-        panoptic = tf.ensure_shape(tf.pad(panoptic, [[0, missing[0]], [0, missing[1]]]), config.crop)
-        return image, panoptic, valid_size
+        return image, padded(panoptic, config.crop), valid_size
 
     def example(position: tf.Tensor) -> dict[str, Any]:
         own_seed = _own_seed(seed, position)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ import numpy as np
 from tfpanoptic.data.kept_scans import cached, file_key
 from tfpanoptic.progress import progress
 from tfpanoptic.segment_map import extents
+from tfpanoptic.threads import in_order
 
 # Part of the key: raise it whenever what is kept changes.
 VERSION = 1
@@ -64,9 +65,9 @@ def _read_all(paths: Sequence[Path], read: Callable[[Path], np.ndarray], what: s
         return [list(pixels.shape), values.tolist(), areas.tolist()]
 
     found = []
-    with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as threads, progress(what, len(paths)) as track:
-        # Where one fails, `map` cancels those that wait.
-        for each in threads.map(contents, paths):
+    workers = min(MOST_THREADS, os.cpu_count() or 1)
+    with closing(in_order(contents, paths, workers)) as results, progress(what, len(paths)) as track:
+        for each in results:
             found.append(each)
             track.advance()
     return found

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfpanoptic.errors import InputError
+from tfpanoptic.errors import InputError, first_line
 
 # Bytes that TensorFlow reads at a time, of a photo and its truth as a rule all. Own choice.
 BUFFER = 1 << 18
@@ -73,7 +73,7 @@ def read_features(path: Path, offset: int, features: Sequence[str]) -> list[byte
         record = first_record(tf.constant(str(path)), tf.constant(offset, tf.int64)).numpy()
         example = tf.train.Example.FromString(record)
     except (tf.errors.OpError, ValueError) as error:
-        reason = _OPERATOR.sub("", str(error).splitlines()[0])
+        reason = _OPERATOR.sub("", first_line(error))
         raise InputError(f"{path}: no whole record at byte {offset} ({reason})") from None
     values = [example.features.feature[name].bytes_list.value for name in features]
     for name, value in zip(features, values, strict=True):

@@ -6,9 +6,7 @@ records, and holds the annotations and one image a worker at a time.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from tfpanoptic.categories import Category
@@ -24,6 +22,7 @@ from tfpanoptic.doctor.truth_file import Case, check_truth
 from tfpanoptic.errors import InputError
 from tfpanoptic.progress import progress
 from tfpanoptic.settings.sizes import DeepGrey
+from tfpanoptic.threads import in_order
 
 # Images that the census names as those with the largest share of void.
 WORST = 5
@@ -143,10 +142,7 @@ def _check_split(
 def check_images(
     cases: Sequence[Case], categories: tuple[Category, ...], workers: int | None, deep_grey: DeepGrey
 ) -> Iterator[ImageCheck]:
-    """What the files of each image show, in their order.
-
-    Threads are enough: decoding, which takes most of the time, does not hold Python's lock.
-    """
+    """What the files of each image show, in their order."""
 
     def look(case: Case) -> ImageCheck:
         found: list[tuple[str, str]] = []
@@ -157,15 +153,7 @@ def check_images(
         photo = check_photo(case, deep_grey, sink) if case.has_photo else None
         return ImageCheck(found, check_truth(case, categories, photo, sink) if case.has_truth else None)
 
-    workers = workers or os.cpu_count() or 1
-    if workers == 1:
-        yield from map(look, cases)
-        return
-    pool = ThreadPoolExecutor(workers)
-    try:
-        yield from pool.map(look, cases)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return in_order(look, cases, workers)
 
 
 def _one_folder(contents: Contents, other: Contents) -> bool:

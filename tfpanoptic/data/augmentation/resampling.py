@@ -55,6 +55,14 @@ def _sampled(
     return tf.where(inside[..., None], pixels, 0.0), tf.where(inside, labels, 0)
 
 
+def padded(values: tf.Tensor, crop: tuple[int, int]) -> tf.Tensor:
+    """A view, `[h, w, ...]`, on a canvas of the crop's size; 0 below and to the right of it."""
+    height, width = tf.unstack(tf.shape(values)[:2])
+    rest = [[0, 0]] * (len(values.shape) - 2)
+    canvas = tf.pad(values, [[0, crop[0] - height], [0, crop[1] - width], *rest])
+    return tf.ensure_shape(canvas, (*crop, *values.shape[2:]))
+
+
 def nearest(coordinates: tf.Tensor) -> tf.Tensor:
     """Index of the nearest pixel, int32; of two equally near the later."""
     return tf.cast(tf.floor(coordinates + 0.5), tf.int32)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfpanoptic.data.coco_json import ImageEntry, parse_json, read_images, read_lists
+from tfpanoptic.data.coco_json import ImageEntry, lists_of, parse_json, read_images
 from tfpanoptic.data.conversions.category_file import table_of, with_isthing
 from tfpanoptic.data.conversions.coco_instances import KEPT
 from tfpanoptic.data.conversions.source import (
@@ -52,7 +52,8 @@ def open_coco_panoptic(source: Path, options: ConversionOptions) -> Source:
         elif passed is not None:
             problems.add(f"{json_file}: {message}")
 
-    lists = read_lists(json_file, sink)
+    content = parse_json(json_file)
+    lists = lists_of(content, sink)
     problems.check()
     beside = json_file.parent / "images"
     folder = require_folder(options.images or beside, "the folder of the photos, --images")
@@ -75,7 +76,6 @@ def open_coco_panoptic(source: Path, options: ConversionOptions) -> Source:
         )
         for image in images
     ]
-    content = parse_json(json_file)
     extra = {key: content[key] for key in KEPT if key in content}
     return Source(table, scenes, tally, [json_file, folder, pngs], entries, extra)
 

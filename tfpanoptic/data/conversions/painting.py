@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -35,7 +36,7 @@ class Layer:
     object: Hashable
     place: str
 
-    @property
+    @cached_property
     def area(self) -> int:
         """Pixels."""
         return int(np.count_nonzero(self.mask))
