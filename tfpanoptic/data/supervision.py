@@ -35,23 +35,24 @@ def images_json(splits: Mapping[str, Dataset]) -> str:
 def supervision_lines(splits: Mapping[str, Dataset]) -> list[str]:
     """Lines about what the images of a run are for, and what nothing teaches or measures."""
     counts = [f"{len(splits[split])} {use} ({split})" for split, use in uses(splits).items()]
-    lines = [f"images: {', '.join(counts)}", *_taught(splits["train"])]
+    rows = {split: _segments(dataset) for split, dataset in splits.items()}
+    lines = [f"images: {', '.join(counts)}", *_taught(splits["train"], rows["train"])]
     for split, dataset in splits.items():
-        void = _void_share(dataset)
+        void = _void_share(dataset, rows[split])
         if split != "train" and void >= MUCH_VOID:
             lines.append(f"{split}: {100 * void:.0f} % of the pixels are void: what is found there is not wrong")
         lines += dataset.void_images()
-        unseen = [name for name in _unseen(dataset) if name not in dataset.table_only]
+        unseen = [name for name in _unseen(dataset, rows[split]) if name not in dataset.table_only]
         if unseen:
             without = "nothing teaches them" if split == "train" else "their PQ is undefined"
             lines.append(f"{split}: no segment of {', '.join(unseen)}: {without}")
     return lines
 
 
-def _taught(dataset: Dataset) -> list[str]:
-    """Lines about void and about kinds that are missing as a whole."""
+def _taught(dataset: Dataset, rows: np.ndarray) -> list[str]:
+    """Lines about void and about kinds that are missing as a whole; `rows` are all segments."""
     lines = []
-    rows, void = _segments(dataset), _void_share(dataset)
+    void = _void_share(dataset, rows)
     things = dataset.categories.isthing[rows["category"]]
     told = f"{dataset.split}: {100 * void:.0f} % of the pixels are void"
     if things.all() and void >= SOME_VOID:
@@ -64,14 +65,14 @@ def _taught(dataset: Dataset) -> list[str]:
     return lines
 
 
-def _void_share(dataset: Dataset) -> float:
+def _void_share(dataset: Dataset, rows: np.ndarray) -> float:
     pixels = sum(record.height * record.width for record in dataset.records)
-    return max(0.0, 1.0 - float(_segments(dataset)["area"].sum()) / pixels)
+    return max(0.0, 1.0 - float(rows["area"].sum()) / pixels)
 
 
-def _unseen(dataset: Dataset) -> list[str]:
+def _unseen(dataset: Dataset, rows: np.ndarray) -> list[str]:
     """Names of the categories without a segment."""
-    seen = set(_segments(dataset)["category"].tolist())
+    seen = set(rows["category"].tolist())
     return [category.name for category in dataset.categories if category.id not in seen]
 
 
