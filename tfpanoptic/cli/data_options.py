@@ -23,6 +23,13 @@ Workers = Annotated[int | None, typer.Option(min=1, help="Threads that read file
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Write everything to this file, too.")]
 
 
+def split_overrides(data: str | None, overrides: list[str] | None) -> tuple[str | None, list[str]]:
+    """The data and the overrides, of which the first stands in the place of the data where these are left out."""
+    if data is not None and is_override(data):
+        return None, [data, *(overrides or ())]
+    return data, list(overrides or ())
+
+
 def read_arguments(
     data: str | None, overrides: list[str] | None, config: Path | None
 ) -> tuple[str | None, Experiment | None]:
@@ -31,9 +38,7 @@ def read_arguments(
     Raises:
         InputError: the configuration cannot be read, or overrides stand without one.
     """
-    overrides = list(overrides or ())
-    if data is not None and is_override(data):
-        overrides, data = [data, *overrides], None
+    data, overrides = split_overrides(data, overrides)
     if config is not None:
         from tfpanoptic.experiment import Experiment
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tfpanoptic.cli.data_options import Overrides, split_overrides
 from tfpanoptic.cli.quiet_tensorflow import import_tensorflow
 from tfpanoptic.errors import InputError, settings_of
-from tfpanoptic.settings.overrides import is_override
 
 if TYPE_CHECKING:
     from tfpanoptic.data.dataset import Dataset
@@ -21,7 +21,7 @@ def records(
         str | None,
         typer.Argument(help="Folder with images/, panoptic/ and panoptic.json, or with train/ and val/ of that."),
     ] = None,
-    overrides: Annotated[list[str] | None, typer.Argument(help="Settings to change, as key.path=value.")] = None,
+    overrides: Overrides = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write.")] = None,
     shards: Annotated[
         int | None,
@@ -42,11 +42,8 @@ def records(
     ] = None,
 ) -> None:
     """Write a panoptic set as TFRecord shards; a run that was killed is continued by the same command."""
-    if data is not None and is_override(data):
-        overrides, data = [data, *(overrides or [])], None
-    import_tensorflow()
+    data, settings = split_overrides(data, overrides)
     from tfpanoptic.data.records.manifest import read_manifest, require_checksums
-    from tfpanoptic.data.records.write import write_records
 
     if verify:
         for folder in _verified(data):
@@ -58,8 +55,12 @@ def records(
         raise InputError("--out: expected the folder to write")
     if beam and runner is None:
         raise InputError("--beam: expected --runner, whose options these are")
-    for part, place in _parts(data, config, split, out):
-        load = partial(_load, part, config, overrides or [])
+    parts = _parts(data, config, split, out)
+    import_tensorflow()
+    from tfpanoptic.data.records.write import write_records
+
+    for part, place in parts:
+        load = partial(_load, part, config, settings)
         if runner is None:
             manifest = write_records(load(), place, shards, workers, overwrite)
         else:
@@ -104,10 +105,9 @@ def _parts(data: str | None, config: Path | None, split: str | None, out: Path) 
 def _load(part: str, config: Path | None, overrides: list[str]) -> Dataset:
     """The dataset of a folder, or of a split of a configuration; workers of Beam call it as well."""
     if config is None:
-        from tfpanoptic.data.coco_panoptic import read_coco_panoptic
+        from tfpanoptic.data.coco_panoptic import files_in, read_coco_panoptic
 
-        folder = Path(part)
-        return read_coco_panoptic(folder / "images", folder / "panoptic.json", folder / "panoptic")
+        return read_coco_panoptic(*files_in(Path(part)))
     from tfpanoptic.experiment import Experiment
 
     with settings_of(config):
