@@ -168,27 +168,16 @@ def read_coco_panoptic(
     sink = raise_first(annotation_json)
     lists = read_lists(annotation_json, sink)
     own = CategoryTable.from_coco(lists["categories"], str(annotation_json))
-    table = own if categories is None else join_categories(categories, own, str(annotation_json))
-    table.require_panoptic_map(str(annotation_json))
-    by_name = table.by_name()
-    category_ids = {c.source_id: by_name[c.name].id for c in own}
+    matched = match_categories(own, categories, str(annotation_json))
     listing = FolderListing()
     records = image_records(
         annotation_json,
         lists,
-        category_ids,
+        matched.ids,
         lambda entry: listing.require(images_dir / entry.file_name, annotation_json),
         lambda entry: listing.require(panoptic_dir / entry.png_name, annotation_json),
     )
-    given, found = {c.name for c in categories or own}, {c.name for c in own}
-    return Dataset(
-        name=name,
-        split=annotation_json.stem,
-        categories=table,
-        records=records,
-        truth_only=tuple(c.name for c in own if c.name not in given),
-        table_only=tuple(c.name for c in categories or own if c.name not in found),
-    )
+    return Dataset(name, annotation_json.stem, matched.table, records, matched.truth_only, matched.table_only)
 
 
 def image_records(
@@ -213,10 +202,11 @@ def image_records(
     entries = list(read_images(lists, category_ids, raise_first(annotation_json)))
     if not entries:
         raise InputError(f"{annotation_json}: expected at least one image, found none")
-    return tuple(_record(entry, photo_of(entry), png_of(entry)) for entry in entries)
+    return tuple(image_record(entry, photo_of(entry), png_of(entry)) for entry in entries)
 
 
-def _record(entry: ImageEntry, photo: Path, png: Path) -> ImageRecord:
+def image_record(entry: ImageEntry, photo: Path, png: Path) -> ImageRecord:
+    """An image of a panoptic JSON with its files; segments of category 0 are void."""
     known, ids = entry.segments["category"] > 0, entry.segments["id"]
     return ImageRecord(
         image_path=photo,
@@ -228,6 +218,43 @@ def _record(entry: ImageEntry, photo: Path, png: Path) -> ImageRecord:
         segments=entry.segments[known],
         extra=entry.extra,
         id_map=None if known.all() else np.stack([ids, np.where(known, ids, 0)], axis=1),
+    )
+
+
+class MatchedCategories(NamedTuple):
+    """The categories of a truth and of a model, matched by name.
+
+    Attributes:
+        table: the model's, with what it lacks behind.
+        ids: the truth's source id -> the id in the table.
+        truth_only, table_only: as of `Dataset`.
+    """
+
+    table: CategoryTable
+    ids: dict[int, int]
+    truth_only: tuple[str, ...]
+    table_only: tuple[str, ...]
+
+
+def match_categories(truth: CategoryTable, categories: CategoryTable | None, origin: str) -> MatchedCategories:
+    """The categories of a truth, matched to those of a model, if there is one.
+
+    Args:
+        truth: the truth's.
+        categories: the model's; None for the truth's own.
+        origin: the truth's file, for messages.
+
+    Raises:
+        InputError: a category is a thing in one table and stuff in the other, or there are too many.
+    """
+    given = truth if categories is None else categories
+    table = join_categories(given, truth, origin).require_panoptic_map(origin)
+    joined, known, found = table.by_name(), given.by_name(), truth.by_name()
+    return MatchedCategories(
+        table,
+        {c.source_id: joined[c.name].id for c in truth},
+        tuple(name for name in found if name not in known),
+        tuple(name for name in known if name not in found),
     )
 
 

@@ -13,7 +13,7 @@ from itertools import count
 import numpy as np
 
 from tfpanoptic.categories import Category, CategoryTable
-from tfpanoptic.data.coco_panoptic import join_categories
+from tfpanoptic.data.coco_panoptic import join_categories, match_categories
 from tfpanoptic.data.dataset import Dataset, ImageRecord
 from tfpanoptic.errors import SettingError
 from tfpanoptic.segment_map import rows_of, segment_rows
@@ -175,15 +175,10 @@ def matched(dataset: Dataset, categories: CategoryTable, origin: str) -> Dataset
     Raises:
         InputError: a category is a thing in one table and stuff in the other.
     """
-    own = dataset.categories
-    table = join_categories(categories, own, origin)
-    by_name, names, known = table.by_name(), own.by_name(), categories.by_name()
-    becomes = np.array([0, *(by_name[category.name].id for category in own)], np.int32)
-    return replace(
-        in_label_space(dataset, LabelSpace(table, becomes, np.zeros(len(table) + 1, bool))),
-        truth_only=tuple(name for name in names if name not in known),
-        table_only=tuple(name for name in known if name not in names),
-    )
+    table, ids, truth_only, table_only = match_categories(dataset.categories, categories, origin)
+    becomes = np.array([0, *(ids[category.source_id] for category in dataset.categories)], np.int32)
+    space = LabelSpace(table, becomes, np.zeros(len(table) + 1, bool))
+    return replace(in_label_space(dataset, space), truth_only=truth_only, table_only=table_only)
 
 
 def in_label_space(dataset: Dataset, space: LabelSpace) -> Dataset:

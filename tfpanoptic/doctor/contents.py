@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfpanoptic.categories import Category
-from tfpanoptic.data.coco_panoptic import CocoFiles
+from tfpanoptic.data.coco_panoptic import CocoFiles, image_record
 from tfpanoptic.data.dataset import Dataset, ImageRecord
 from tfpanoptic.data.folder_listing import FolderListing
 from tfpanoptic.doctor.entries import check_kinds, read_entries
@@ -55,15 +55,7 @@ def contents_of_files(files: CocoFiles, findings: Findings) -> Contents | None:
     cases = []
     for entry in entries:
         check_kinds(entry, categories, findings)
-        record = ImageRecord(
-            image_path=files.images / entry.file_name,
-            panoptic_path=files.panoptic / entry.png_name,
-            file_name=entry.file_name,
-            image_id=entry.image_id,
-            height=entry.height,
-            width=entry.width,
-            segments=entry.segments,
-        )
+        record = image_record(entry, files.images / entry.file_name, files.panoptic / entry.png_name)
         has_photo, has_truth = entry.file_name in photos, entry.png_name in truths
         cases.append(Case(record, entry.png_name, entry.boxes, entry.complete, has_photo, has_truth))
         if entry.complete and not len(entry.segments):

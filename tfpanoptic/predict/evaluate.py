@@ -76,7 +76,6 @@ def matched_categories(
         print(f"{origin}: {told}", file=sys.stderr)
         dataset = dataset if changed is None else changed
     dataset = matched(dataset, categories, origin)
-    dataset.categories.require_panoptic_map(origin)
     if len(dataset.table_only) == len(categories):
         ours, theirs = (", ".join(names[:4]) for names in (dataset.table_only, dataset.truth_only))
         raise InputError(f"{origin}: no category in common: the truth has {theirs}, the model has {ours}")

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.coco_json import read_images, read_lists
-from tfpanoptic.data.coco_panoptic import OFFICIAL, join_categories, named_categories
+from tfpanoptic.data.coco_panoptic import OFFICIAL, image_record, match_categories, named_categories
 from tfpanoptic.data.dataset import Dataset, ImageRecord
 from tfpanoptic.data.layout import NO_VALIDATION, require_split
 from tfpanoptic.data.records.manifest import read_manifest, require_whole
@@ -125,12 +125,9 @@ def read_records(folder: Path, categories: CategoryTable | None = None) -> Datas
     path = folder / manifest.annotations.name
     sink = raise_first(path)
     lists = read_lists(path, sink)
-    own = manifest.categories
-    table = own if categories is None else join_categories(categories, own, str(path))
-    table.require_panoptic_map(str(path))
-    by_name = table.by_name()
+    matched = match_categories(manifest.categories, categories, str(path))
     records = []
-    for entry in read_images(lists, {c.source_id: by_name[c.name].id for c in own}, sink):
+    for entry in read_images(lists, matched.ids, sink):
         extra = dict(entry.extra)
         try:
             shard = manifest.shards[integer(extra, "shard", 0, len(manifest.shards) - 1)]
@@ -139,23 +136,11 @@ def read_records(folder: Path, categories: CategoryTable | None = None) -> Datas
             raise InputError(f"{path}: image {entry.file_name}: no place in a shard ({error})") from None
         place = folder / shard.name
         left = {key: value for key, value in extra.items() if key not in ("shard", "offset")}
-        records.append(
-            ImageRecord(
-                place, place, entry.file_name, entry.image_id, entry.height, entry.width, entry.segments, left,
-                storage=STORAGE, offset=offset,
-            )
-        )  # fmt: skip
+        records.append(replace(image_record(entry, place, place), extra=left, storage=STORAGE, offset=offset))
     if len(records) != manifest.images:
         raise InputError(f"{path}: {len(records)} images, but the manifest says {manifest.images}")
-    given = {c.name for c in categories or own}
-    return Dataset(
-        name="records",
-        split=folder.name,
-        categories=table,
-        records=tuple(records),
-        truth_only=tuple(c.name for c in own if c.name not in given),
-        table_only=tuple(c.name for c in categories or own if c.name not in own.by_name()),
-    )
+    table = matched.table
+    return Dataset("records", folder.name, table, tuple(records), matched.truth_only, matched.table_only)
 
 
 def _load_tool(config: RecordsConfig, folder: Path, split: str, table: CategoryTable) -> Dataset:
