@@ -27,7 +27,7 @@ class PatchTokens(keras.layers.Layer):
 
     def __init__(self, positions: tuple[int, int] | None = None, class_deviation: float = 1e-6, **kwargs):
         super().__init__(**kwargs)
-        self.grid = None if positions is None else tuple(positions)
+        self.grid: tuple[int, int] | None = None if positions is None else (positions[0], positions[1])
         self.class_deviation = class_deviation
 
     def build(self, patches_shape):
@@ -45,18 +45,18 @@ class PatchTokens(keras.layers.Layer):
         """The row of tokens."""
         batch, height, width, channels = ops.shape(patches)
         if self.grid is not None:
-            patches = patches + self._positions_on(height, width, patches.dtype)
+            patches = patches + ops.cast(self._positions_on(self.grid, (height, width)), patches.dtype)
         before = ops.cast(ops.concatenate([self.class_token, self.register_tokens], axis=1), patches.dtype)
         before = ops.tile(before, (batch, 1, 1))
         return ops.concatenate([before, ops.reshape(patches, (batch, height * width, channels))], axis=1)
 
-    def _positions_on(self, height, width, dtype):
-        """The table on another grid, [h, w, C]."""
-        table = ops.reshape(ops.cast(self.positions, "float32"), (*self.grid, -1))
-        if (height, width) != self.grid:
-            down, across = (bicubic_matrix(old, new) for old, new in zip(self.grid, (height, width), strict=True))
-            table = ops.einsum("yi,xj,ijc->yxc", down, across, table)
-        return ops.cast(table, dtype)
+    def _positions_on(self, grid, size):
+        """The table of a grid on another one, float32 [h, w, C]."""
+        table = ops.reshape(ops.cast(self.positions, "float32"), (*grid, -1))
+        if all(isinstance(side, int) for side in size) and grid == size:
+            return table
+        down, across = (bicubic_matrix(old, new) for old, new in zip(grid, size, strict=True))
+        return ops.einsum("yi,xj,ijc->yxc", down, across, table)
 
     def compute_output_spec(self, patches):
         """Height and width may be unknown."""

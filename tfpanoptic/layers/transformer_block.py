@@ -70,8 +70,8 @@ class TransformerBlock(keras.layers.Layer):
         Args:
             tokens: float [B, N, C]: queries if any, prefix, patches.
             rotary: float32 [B, 2, P, C / heads], cosines and sines of the last P tokens, the patches; None turns none.
-            visible: bool [B, Q, P]: which patches each of the first Q tokens, the queries, may attend to. They attend to
-                all other tokens, and all others to everything.
+            visible: bool [B, Q, P]: which patches each of the first Q tokens, the queries, may attend to. They attend
+                to all other tokens, and all others to everything.
         """
         tokens = tokens + self.scale1 * self.out(self._attention(self.norm1(tokens), rotary, visible))
         return tokens + self.scale2 * self.fc2(self.fc1(self.norm2(tokens)))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from pydantic import Field, model_validator
 
 from tfpanoptic.architecture import Architecture, CategoryLayer, Networks, Segments
-from tfpanoptic.backbones.vit import PATCH, ViT, ViTConfig, vit
+from tfpanoptic.backbones.vit import PATCH, ViTConfig, vit
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.settings.annealing import annealing_steps
 from tfpanoptic.settings.config import StrictConfig
@@ -71,8 +71,7 @@ class LossWeights(StrictConfig):
 
 
 class PostprocessConfig(StrictConfig):
-    """Merging; see `postprocess/mask_classification.py`. Defaults: EoMT, whose configuration calls the score
-    `mask_thresh`."""
+    """Merging; see `postprocess/mask_classification.py`. Defaults: EoMT, which calls the score `mask_thresh`."""
 
     score: float = Field(0.8, ge=0, lt=1)
     mask_threshold: float = Field(0.5, gt=0, lt=1)
@@ -214,7 +213,8 @@ def build(config: EoMTConfig, categories: CategoryTable) -> Networks:
     def network(seed) -> dict[str, Any]:
         """Outputs of the network; in training, which has a seed, those before each query block, too."""
         rotary = None if transformer.rotary is None else transformer.rotary(patches, seed)
-        tokens, outputs = transformer.tokens(patches), {}
+        tokens = transformer.tokens(patches)
+        outputs: dict[str, Any] = {}
         first = len(transformer.blocks) - config.query_blocks
         for number, block in enumerate(transformer.blocks):
             visible = None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from keras import ops
 
-# Source: Keys 1981, a = -0.5; Pillow, timm and `tf.image.resize(antialias=True)` take it, PyTorch without a filter -0.75.
+# Source: Keys 1981, a = -0.5, as in Pillow, timm and `tf.image.resize(antialias=True)`; PyTorch without a filter has
+# -0.75.
 _A = -0.5
 # Cells on each side of a point that have a share in it.
 _SUPPORT = 2.0
