@@ -92,6 +92,23 @@ class QueryTokens(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="tfpanoptic")
+class FirstTokens(keras.layers.Layer):
+    """The first tokens of a row [B, N, C], as many as there are queries, [B, Q, C].
+
+    Args:
+        count: Q, which the result's shape states even where N is unknown.
+    """
+
+    def __init__(self, count: int, **kwargs):
+        super().__init__(**kwargs)
+        self.count = count
+
+    def call(self, tokens):
+        """These tokens."""
+        return ops.reshape(tokens[:, : self.count], (ops.shape(tokens)[0], self.count, tokens.shape[-1]))
+
+
+@keras.saving.register_keras_serializable(package="tfpanoptic")
 class PatchGrid(keras.layers.Layer):
     """The last tokens of a row [B, N, C] as the grid of patches that they are, [B, h, w, C]."""
 

@@ -137,6 +137,7 @@ class Prediction(NamedTuple):
     """The layers that say masks and classes, the same after every block.
 
     Attributes:
+        queries: tokens -> queries.
         class_head: queries -> class logits.
         mask_head: queries -> vectors.
         patch_grid: tokens -> their patches as a grid.
@@ -144,15 +145,16 @@ class Prediction(NamedTuple):
         product: vectors and features -> mask logits.
     """
 
+    queries: keras.layers.Layer
     class_head: keras.layers.Layer
     mask_head: keras.layers.Layer
     patch_grid: keras.layers.Layer
     upscales: tuple[keras.layers.Layer, ...]
     product: keras.layers.Layer
 
-    def __call__(self, tokens, patches, queries: int) -> dict[str, Any]:
+    def __call__(self, tokens, patches) -> dict[str, Any]:
         """`class_logits` [B, Q, K + 1] and `mask_logits` [B, h, w, Q] of normalised tokens [B, Q + N, C]."""
-        query = tokens[:, :queries]
+        query = self.queries(tokens)
         features = self.patch_grid(tokens, patches)
         for upscale in self.upscales:
             features = upscale(features)
@@ -160,15 +162,16 @@ class Prediction(NamedTuple):
         return {"class_logits": self.class_head(query), "mask_logits": masks}
 
 
-def prediction(width: int, outputs: int) -> Prediction:
-    """These layers for tokens of `width` channels and so many classes, "no object" included."""
+def prediction(width: int, queries: int, outputs: int) -> Prediction:
+    """These layers for tokens of `width` channels, so many queries, and so many classes, "no object" included."""
     import keras
 
     from tfpanoptic.layers.mask_prediction import MaskEmbedding, MaskLogits, Upscale, pytorch_uniform
-    from tfpanoptic.layers.tokens import PatchGrid
+    from tfpanoptic.layers.tokens import FirstTokens, PatchGrid
 
     start = pytorch_uniform(width)
     return Prediction(
+        FirstTokens(queries, name="first_tokens"),
         keras.layers.Dense(
             outputs, kernel_initializer=start, bias_initializer=start, dtype="float32", name="class_head"
         ),
@@ -201,7 +204,7 @@ def build(config: EoMTConfig, categories: CategoryTable) -> Networks:
         "step": keras.Input((), dtype="int32", name="step"),
     }
     transformer = vit(config.backbone, ROTARY_DRAW)
-    says = prediction(config.backbone.size.width, len(channels(config, categories)["class_logits"]))
+    says = prediction(config.backbone.size.width, config.queries, len(channels(config, categories)["class_logits"]))
     masks = [
         QueryMask(start, end, FIRST_MASK_DRAW + block, name=f"query_mask{block}")
         for block, (start, end) in enumerate(config.annealing or ())
@@ -222,12 +225,12 @@ def build(config: EoMTConfig, categories: CategoryTable) -> Networks:
                 tokens = queries(tokens)
             if number >= first and seed is not None:
                 place = number - first
-                before = says(transformer.norm(tokens), patches, config.queries)
+                before = says(transformer.norm(tokens), patches)
                 outputs |= {f"{name}_{place}": value for name, value in before.items()}
                 if masks:
                     visible = masks[place](before["mask_logits"], patches, seed, drawn["step"])
             tokens = block(tokens, rotary, visible)
-        return outputs | says(transformer.norm(tokens), patches, config.queries)
+        return outputs | says(transformer.norm(tokens), patches)
 
     train = network(drawn["seed"])
     needed = {"seed": bool(masks) or transformer.rotary is not None, "step": bool(masks)}
