@@ -148,6 +148,10 @@ class Architecture:
         loss_weights: (config) -> dict: weight of each of these terms.
         postprocess: (outputs of the infer network, (height, width), valid_size int32 `[B, 2]`, config, categories) ->
             `Segments` at network size; in graph, fixed shapes, LiteRT built-in operators only.
+        own_size_postprocess: what runs in place of `postprocess` where `config.postprocess.merge_at` is "file":
+            (outputs of the infer network for images of one size, (height, width) of its input, valid_size int32
+            `[B, 2]`, (height, width) of the images, config, categories) -> `Segments` at the images' own size. Not on
+            devices, whose graphs end at network size. Without it finished maps are enlarged.
         counts: (outputs of the train network, targets, config) -> dict: term -> float32 `[B]`, what the sum of the
             term is divided by, over the global batch; terms without one are divided by the number of images.
         oracle: what the doctor needs; without one it says that it cannot tell the ceiling.
@@ -166,7 +170,12 @@ class Architecture:
     loss: Callable[..., dict[str, Any]]
     loss_weights: Callable[..., dict[str, float]]
     postprocess: Callable[..., Segments]
+    own_size_postprocess: Callable[..., Segments] | None = None
     counts: Callable[..., dict[str, Any]] | None = None
     oracle: Oracle | None = None
     views: Views | None = None
     tunable: Mapping[str, Tunable] = field(default_factory=dict)
+
+    def merges_at_own_size(self, config: Any) -> bool:
+        """Whether a configuration asks for `own_size_postprocess`."""
+        return self.own_size_postprocess is not None and config.postprocess.merge_at == "file"

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfpanoptic.architecture import Segments
+from tfpanoptic.architecture import Architecture, Segments
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.input_size import prepare_batch
 from tfpanoptic.experiment import Experiment
@@ -74,12 +74,29 @@ def segments_of_outputs(
         experiment: settings of the model's post-processing.
         categories: the model's.
     """
-    segments = experiment.architecture.postprocess(outputs, size, valid_size, experiment.model, categories)
+    model = experiment.model
+    return segments_at_own_size(experiment.architecture, model, outputs, size, valid_size, own_size, categories)
+
+
+def segments_at_own_size(
+    architecture: Architecture, model, outputs: dict, size, valid_size, own_size, categories: CategoryTable
+) -> Segments:
+    """What post-processing makes of outputs, at the size of the images: a finished map is enlarged by nearest index.
+
+    Args:
+        architecture: the record.
+        model: its configuration.
+        outputs, size, valid_size, own_size, categories: as in `segments_of_outputs`.
+    """
+    if architecture.merges_at_own_size(model):
+        merge: Any = architecture.own_size_postprocess
+        return merge(outputs, size, valid_size, own_size, model, categories)
+    segments = architecture.postprocess(outputs, size, valid_size, model, categories)
     resized = nearest_to_size(
         segments.segment_ids,
         (valid_size[0, 0], valid_size[0, 1]),
         own_size,
-        experiment.grid.align_corners,
+        architecture.grid(model).align_corners,
     )
     return segments._replace(segment_ids=resized)
 
