@@ -154,6 +154,10 @@ class Architecture:
             devices, whose graphs end at network size. Without it finished maps are enlarged.
         counts: (outputs of the train network, targets, config) -> dict: term -> float32 `[B]`, what the sum of the
             term is divided by, over the global batch; terms without one are divided by the number of images.
+        fates: (outputs of the infer network, (height, width), valid_size int32 `[B, 2]`, config, categories) -> dict:
+            rule -> int32 `[B]`, how many of an image's queries fall at which rule of post-processing, in the order of
+            the rules. They are named as their settings of the section `postprocess`, but for `no_object`, first, and
+            `kept`, last. It is told where a model predicts hardly anything.
         oracle: what the doctor needs; without one it says that it cannot tell the ceiling.
         views: what test-time augmentation needs; without it `test_time` is refused.
         tunable: setting of the section `postprocess` -> what `tfpanoptic tune` tries, in the order of their weight;
@@ -172,6 +176,7 @@ class Architecture:
     postprocess: Callable[..., Segments]
     own_size_postprocess: Callable[..., Segments] | None = None
     counts: Callable[..., dict[str, Any]] | None = None
+    fates: Callable[..., dict[str, Any]] | None = None
     oracle: Oracle | None = None
     views: Views | None = None
     tunable: Mapping[str, Tunable] = field(default_factory=dict)

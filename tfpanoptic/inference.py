@@ -157,8 +157,7 @@ def merging_function(
     """
     import tensorflow as tf
 
-    specs = tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), predicting.structured_outputs)
-    signature = [*specs, tf.TensorSpec([2], tf.int32)]
+    signature = [*_outputs_signature(predicting), tf.TensorSpec([2], tf.int32)]
 
     @tf.function(input_signature=signature, jit_compile=False, autograph=False)
     def merge(outputs, size, valid_size, own_size):
@@ -166,6 +165,31 @@ def merging_function(
         return segments_of_outputs(outputs, sizes[0], valid_size, sizes[1], experiment, categories)
 
     return merge.get_concrete_function()
+
+
+def fates_function(
+    predicting: Any, experiment: Experiment, categories: CategoryTable
+) -> Callable[[dict, Any, Any], dict[str, Any]]:
+    """The architecture's `fates` of one image as a compiled function of what `predicting` returns.
+
+    Args: as in `merging_function`.
+    """
+    import tensorflow as tf
+
+    count: Any = experiment.architecture.fates  # the caller asks where there are some
+
+    @tf.function(input_signature=_outputs_signature(predicting), jit_compile=False, autograph=False)
+    def fates(outputs, size, valid_size):
+        return count(outputs, tf.unstack(size), valid_size, experiment.model, categories)
+
+    return fates.get_concrete_function()
+
+
+def _outputs_signature(predicting: Any) -> list:
+    """TensorSpecs of what a function of `outputs_function` returns."""
+    import tensorflow as tf
+
+    return [*tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), predicting.structured_outputs)]
 
 
 def segment_table(segments: Segments, categories: CategoryTable):

@@ -22,15 +22,15 @@ def test_each_query_falls_at_one_rule():
         (3, 0.9),  # it has no mask
         (2, 0.85, ROWS, slice(0, 2)),  # the first wins all of it
     )
-    assert fates(made) == {"no_object": 1, "score": 1, "mask": 1, "overlap": 2, "kept": 1}
-    assert fates(made, overlap=0.5) == {"no_object": 1, "score": 1, "mask": 1, "overlap": 1, "kept": 2}
+    assert fates(made) == {"no_object": 1, "score": 1, "mask_threshold": 1, "overlap": 2, "kept": 1}
+    assert fates(made, overlap=0.5) == {"no_object": 1, "score": 1, "mask_threshold": 1, "overlap": 1, "kept": 2}
     # With the third the second wins two columns of five.
     assert fates(made, score=0.6, overlap=0.5)["score"] == 0
 
 
 def test_a_mask_in_the_padding_alone_is_empty():
     made = queries((1, 0.95, slice(2, 4), ROWS))
-    assert fates(made, valid=(2, 8)) == {"no_object": 5, "score": 0, "mask": 1, "overlap": 0, "kept": 0}
+    assert fates(made, valid=(2, 8)) == {"no_object": 5, "score": 0, "mask_threshold": 1, "overlap": 0, "kept": 0}
 
 
 def test_queries_of_joined_stuff_are_kept():
@@ -44,7 +44,7 @@ def test_candidates_of_the_stored_cases_are_those_of_the_original(case):
     arguments = (class_logits, masks, (told["network"],) * 2, np.array([told["scaled"]], "int32"), channels)
     made = {rule: int(count[0]) for rule, count in query_fates(*arguments, **OFFICIAL).items()}
     assert sum(made.values()) == class_logits.shape[1]
-    assert made["mask"] + made["overlap"] + made["kept"] == told["scores_kept"]
+    assert made["mask_threshold"] + made["overlap"] + made["kept"] == told["scores_kept"]
     labels = np.asarray(merge_queries(*arguments, things, **OFFICIAL).labels)
     assert made["kept"] >= (labels > 0).sum() == len(told["segments"]["network"])
 
@@ -52,5 +52,5 @@ def test_candidates_of_the_stored_cases_are_those_of_the_original(case):
 def test_all_queries_of_an_unsure_model_fall_at_the_score():
     """A model that has hardly learned: the best class of each has 0.4."""
     made = queries(*((place % 4 + 1, 0.4, ROWS, place) for place in range(6)))
-    assert fates(made) == {"no_object": 0, "score": 6, "mask": 0, "overlap": 0, "kept": 0}
+    assert fates(made) == {"no_object": 0, "score": 6, "mask_threshold": 0, "overlap": 0, "kept": 0}
     assert fates(made, score=0.3)["kept"] == 6

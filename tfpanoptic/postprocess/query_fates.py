@@ -27,10 +27,10 @@ def query_fates(
     Args: as in `merge_queries`.
 
     Returns:
-        By rule, in the order in which they are applied:
+        By rule, named as its setting, in the order in which they are applied:
             `no_object`: the most probable class is none
-            `score`: that of its category is too low
-            `mask`: no pixel's probability is high enough
+            `score`: the probability of the class is too low
+            `mask_threshold`: that of the mask is too low at every pixel
             `overlap`: others win too much of the mask, or all of it
             `kept`: it becomes a segment, or joins one
     """
@@ -42,7 +42,7 @@ def query_fates(
     fates = {
         "no_object": ops.logical_not(named),
         "score": ops.logical_and(named, ops.logical_not(queries.candidate)),
-        "mask": ops.logical_and(dropped, ops.logical_not(has_mask)),
+        "mask_threshold": ops.logical_and(dropped, ops.logical_not(has_mask)),
         "overlap": ops.logical_and(dropped, has_mask),
         "kept": kept,
     }
