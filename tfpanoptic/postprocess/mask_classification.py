@@ -164,24 +164,23 @@ def _contest(queries: Queries, mask_logits, enlarge: Callable, valid, mask_thres
     image = ops.expand_dims(ops.arange(ops.shape(queries.order)[0], dtype="int32") * count, 1)
     map_of_place = image + queries.order
     places = np.arange(count, dtype=np.int32)
+    # Of another image's candidates: no product with it is larger than anything.
+    weight = ops.where(queries.candidate, queries.score, -np.inf)
 
     def add_query(place, best, owner, area):
-        its_map, its_score, exists = (
-            ops.take(x, place, axis=1) for x in (map_of_place, queries.score, queries.candidate)
-        )
+        its_map, its_weight = ops.take(map_of_place, place, axis=1), ops.take(weight, place, axis=1)
         probability = ops.sigmoid(ops.squeeze(enlarge(ops.take(maps, its_map, axis=0)), -1))
         inside = probability >= mask_threshold
         its_area = ops.sum(ops.cast(ops.logical_and(inside, valid), "float32"), axis=(1, 2), keepdims=True)
-        here = ops.logical_and(ops.expand_dims(exists, 1), places == place)
-        value = probability * _on_maps(its_score)
-        better = ops.logical_and(value > best, _on_maps(exists))
+        value = probability * _on_maps(its_weight)
+        better = value > best
         # Of float32: TensorFlow keeps int32 of a loop on the host, even of tensors on a GPU.
         mark = ops.cast(2 * place + 1, "float32") + ops.cast(inside, "float32")
         return (
             place + 1,
             ops.where(better, value, best),
             ops.where(better, mark, owner),
-            ops.where(here, ops.squeeze(its_area, -1), area),
+            ops.where(places == place, ops.squeeze(its_area, -1), area),
         )
 
     candidates = ops.max(ops.sum(ops.cast(queries.candidate, "int32"), axis=1))
