@@ -148,8 +148,16 @@ class Architecture:
         loss_weights: (config) -> dict: weight of each of these terms.
         postprocess: (outputs of the infer network, (height, width), valid_size int32 `[B, 2]`, config, categories) ->
             `Segments` at network size; in graph, fixed shapes, LiteRT built-in operators only.
+        own_size_postprocess: what runs in place of `postprocess` where `config.postprocess.merge_at` is "file":
+            (outputs of the infer network for images of one size, (height, width) of its input, valid_size int32
+            `[B, 2]`, (height, width) of the images, config, categories) -> `Segments` at the images' own size. Not on
+            devices, whose graphs end at network size. Without it finished maps are enlarged.
         counts: (outputs of the train network, targets, config) -> dict: term -> float32 `[B]`, what the sum of the
             term is divided by, over the global batch; terms without one are divided by the number of images.
+        fates: (outputs of the infer network, (height, width), valid_size int32 `[B, 2]`, config, categories) -> dict:
+            rule -> int32 `[B]`, how many of an image's queries fall at which rule of post-processing, in the order of
+            the rules. They are named as their settings of the section `postprocess`, but for `no_object`, first, and
+            `kept`, last. It is told where a model predicts hardly anything.
         oracle: what the doctor needs; without one it says that it cannot tell the ceiling.
         views: what test-time augmentation needs; without it `test_time` is refused.
         tunable: setting of the section `postprocess` -> what `tfpanoptic tune` tries, in the order of their weight;
@@ -166,7 +174,13 @@ class Architecture:
     loss: Callable[..., dict[str, Any]]
     loss_weights: Callable[..., dict[str, float]]
     postprocess: Callable[..., Segments]
+    own_size_postprocess: Callable[..., Segments] | None = None
     counts: Callable[..., dict[str, Any]] | None = None
+    fates: Callable[..., dict[str, Any]] | None = None
     oracle: Oracle | None = None
     views: Views | None = None
     tunable: Mapping[str, Tunable] = field(default_factory=dict)
+
+    def merges_at_own_size(self, config: Any) -> bool:
+        """Whether a configuration asks for `own_size_postprocess`."""
+        return self.own_size_postprocess is not None and config.postprocess.merge_at == "file"

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfpanoptic.architecture import Segments
+from tfpanoptic.architecture import Architecture, Segments
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.data.input_size import prepare_batch
 from tfpanoptic.experiment import Experiment
@@ -74,12 +74,29 @@ def segments_of_outputs(
         experiment: settings of the model's post-processing.
         categories: the model's.
     """
-    segments = experiment.architecture.postprocess(outputs, size, valid_size, experiment.model, categories)
+    model = experiment.model
+    return segments_at_own_size(experiment.architecture, model, outputs, size, valid_size, own_size, categories)
+
+
+def segments_at_own_size(
+    architecture: Architecture, model, outputs: dict, size, valid_size, own_size, categories: CategoryTable
+) -> Segments:
+    """What post-processing makes of outputs, at the size of the images: a finished map is enlarged by nearest index.
+
+    Args:
+        architecture: the record.
+        model: its configuration.
+        outputs, size, valid_size, own_size, categories: as in `segments_of_outputs`.
+    """
+    if architecture.merges_at_own_size(model):
+        merge: Any = architecture.own_size_postprocess
+        return merge(outputs, size, valid_size, own_size, model, categories)
+    segments = architecture.postprocess(outputs, size, valid_size, model, categories)
     resized = nearest_to_size(
         segments.segment_ids,
         (valid_size[0, 0], valid_size[0, 1]),
         own_size,
-        experiment.grid.align_corners,
+        architecture.grid(model).align_corners,
     )
     return segments._replace(segment_ids=resized)
 
@@ -140,8 +157,7 @@ def merging_function(
     """
     import tensorflow as tf
 
-    specs = tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), predicting.structured_outputs)
-    signature = [*specs, tf.TensorSpec([2], tf.int32)]
+    signature = [*_outputs_signature(predicting), tf.TensorSpec([2], tf.int32)]
 
     @tf.function(input_signature=signature, jit_compile=False, autograph=False)
     def merge(outputs, size, valid_size, own_size):
@@ -149,6 +165,31 @@ def merging_function(
         return segments_of_outputs(outputs, sizes[0], valid_size, sizes[1], experiment, categories)
 
     return merge.get_concrete_function()
+
+
+def fates_function(
+    predicting: Any, experiment: Experiment, categories: CategoryTable
+) -> Callable[[dict, Any, Any], dict[str, Any]]:
+    """The architecture's `fates` of one image as a compiled function of what `predicting` returns.
+
+    Args: as in `merging_function`.
+    """
+    import tensorflow as tf
+
+    count: Any = experiment.architecture.fates  # the caller asks where there are some
+
+    @tf.function(input_signature=_outputs_signature(predicting), jit_compile=False, autograph=False)
+    def fates(outputs, size, valid_size):
+        return count(outputs, tf.unstack(size), valid_size, experiment.model, categories)
+
+    return fates.get_concrete_function()
+
+
+def _outputs_signature(predicting: Any) -> list:
+    """TensorSpecs of what a function of `outputs_function` returns."""
+    import tensorflow as tf
+
+    return [*tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), predicting.structured_outputs)]
 
 
 def segment_table(segments: Segments, categories: CategoryTable):

@@ -49,6 +49,7 @@ FORGETFUL = SimpleNamespace(
     name="forgetful",
     grid=lambda forgotten: Grid(8, align_corners=True),
     postprocess=postprocess,
+    merges_at_own_size=lambda forgotten: False,
     oracle=Oracle(perfect_outputs, settings),
 )
 

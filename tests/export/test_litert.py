@@ -7,6 +7,7 @@ from PIL import Image
 
 from tests.architectures import experiments
 from tests.test_architectures import LONG
+from tfpanoptic.architecture import Architecture
 from tfpanoptic.errors import InputError, WorkFailed
 from tfpanoptic.evaluation.measures.panoptic_quality import count, summarize
 from tfpanoptic.export.litert import export_litert
@@ -185,3 +186,10 @@ def test_views_are_refused(tiny_run, tmp_path):
     model = PanopticSegmenter.from_preset(tiny_run, ["test_time.flip=true"])
     with pytest.raises(InputError, match="test_time: 2 views: .* not possible on devices"):
         export_litert(model, tmp_path / "out.tflite")
+
+
+def test_merging_at_the_files_size_is_refused(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(Architecture, "merges_at_own_size", lambda *_: True)
+    with pytest.raises(InputError, match=r"model\.postprocess\.merge_at: file is not possible .* expected network$"):
+        export_litert(model, tmp_path / "out.tflite")
+    assert not list(tmp_path.iterdir())

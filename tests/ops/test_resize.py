@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpanoptic.ops.resize import nearest_to_size, resize_bilinear
+from tfpanoptic.ops.resize import nearest_to_size, resize_bilinear, resize_bilinear_part
 
 
 def row(values):
@@ -31,6 +31,12 @@ def test_sizes_may_be_known_only_at_run_time():
         return resize_bilinear(x, (size[0], size[1]), True)
 
     np.testing.assert_allclose(resize(row([0, 3]), [2, 4])[0, 1, :, 0], [0, 1, 2, 3], atol=1e-6)
+
+
+def test_a_part_is_resized_as_if_it_were_all():
+    x = np.random.default_rng(0).normal(size=(2, 5, 7, 3)).astype("float32")
+    expected = resize_bilinear(x[:, :3, :5], (6, 4), False)
+    np.testing.assert_array_equal(resize_bilinear_part(x, (3, 5), (6, 4)), expected)
 
 
 def test_bfloat16_maps_stay_bfloat16():

@@ -7,11 +7,14 @@ import pytest
 import tensorflow as tf
 
 from tests.fixtures.upsnet import scene
+from tests.postprocess.mask_scenes import CASES, OFFICIAL, found, stored, truth
+from tfpanoptic.architecture import Segments
 from tfpanoptic.ops.device_operators import for_devices
 from tfpanoptic.ops.view_cells import View, on_cells_of
 from tfpanoptic.postprocess.centers import group_and_merge, panoptic_deeplab_postprocess
 from tfpanoptic.postprocess.instance_logits import best_instance
 from tfpanoptic.postprocess.keypoints import deeperlab_postprocess
+from tfpanoptic.postprocess.mask_classification import merge_queries
 from tfpanoptic.postprocess.merge_instances import panoptic_fpn_postprocess
 from tfpanoptic.postprocess.panoptic_logits import upsnet_postprocess
 from tfpanoptic.postprocess.views import keypoint_outputs, keypoint_values
@@ -185,6 +188,37 @@ def test_keypoints_at_one_size_give_the_segments_of_the_graph():
     (ids,) = run_in_litert(postprocess, *maps)
     np.testing.assert_array_equal(ids, postprocess(*maps))
     assert len(np.unique(ids)) > 4
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_queries_at_one_size_give_the_segments_of_the_original(case):
+    class_logits, masks, told, channels, things = stored(case)
+    size, valid = (told["network"],) * 2, np.array([told["scaled"]], np.int32)
+
+    @tf.function(input_signature=[tf.TensorSpec(x.shape) for x in (class_logits, masks)], autograph=False)
+    def postprocess(class_logits, masks):
+        return merge_queries(class_logits, masks, size, valid, channels, things, **OFFICIAL)._asdict()
+
+    labels, scores, ids = run_in_litert(postprocess, class_logits, masks)
+    made = Segments(ids, labels, scores)
+    height, width = told["scaled"]
+    np.testing.assert_array_equal(found(made)[1][:height, :width], truth(case, "network")[1])
+    np.testing.assert_allclose(made.scores, postprocess(class_logits, masks)["scores"], atol=1e-6)
+
+
+def test_queries_of_any_size_give_the_segments_of_the_graph():
+    class_logits, masks, _, channels, things = stored("portrait")
+    maps = [tf.TensorSpec(class_logits.shape), tf.TensorSpec([1, None, None, masks.shape[3]])]
+
+    @tf.function(input_signature=[*maps, tf.TensorSpec([1, 2], tf.int32)], autograph=False)
+    def postprocess(class_logits, masks, valid):
+        size = tuple(4 * side for side in tf.unstack(tf.shape(masks)[1:3]))
+        return merge_queries(class_logits, masks, size, valid, channels, things, **OFFICIAL).segment_ids
+
+    inputs = (class_logits, masks[:, :24], np.array([[90, 80]], np.int32))
+    (ids,) = run_in_litert(postprocess, *inputs)
+    assert ids.shape == (1, 96, 128) and ids.any()
+    np.testing.assert_array_equal(ids, postprocess(*inputs))
 
 
 def test_a_mirrored_view_of_any_size_has_the_outputs_of_the_graph():

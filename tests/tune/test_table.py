@@ -20,6 +20,7 @@ def result(to=0.2, held_back=0.03, low=0.01, written="run/tuned.json", earlier=N
         "tuned_on": part,
         "held_back": {**part, "after": 0.5 + held_back, "gain": held_back, "interval": [low, 0.05]},
         "all": part,
+        "fates": None,
     }
 
 
@@ -51,3 +52,11 @@ def test_what_became_of_the_settings_is_told(changes, dry_run, words, capsys):
     print_tuning(result(**changes), dry_run)
     out = capsys.readouterr().out
     assert words in out and (": written" in out) == (changes.get("written", "") is not None)
+
+
+def test_what_became_of_the_queries_is_told_before_and_after(capsys):
+    before = {"no_object": 23_800, "score": 190, "overlap": 7, "kept": 3}
+    print_tuning({**result(), "fates": {"before": before, "after": {**before, "score": 0, "kept": 193}}}, dry_run=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert "before    24000 queries of 120 images: 23800 no_object, 190 score, 7 overlap, 3 kept" in lines
+    assert "after     24000 queries of 120 images: 23800 no_object, 0 score, 7 overlap, 193 kept" in lines

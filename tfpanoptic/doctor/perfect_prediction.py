@@ -40,16 +40,16 @@ def perfect_predictor(
     import tensorflow as tf
 
     from tfpanoptic.data.input_size import prepare_labels
-    from tfpanoptic.ops.resize import nearest_to_size
+    from tfpanoptic.inference import segments_at_own_size
 
     known = known or categories
     grid = architecture.grid(model)
     oracle = require_oracle(architecture)
 
     def group(outputs, size, valid_size, own_size):
-        segments = architecture.postprocess(outputs, tf.unstack(size), valid_size[None], model, known)
-        own = nearest_to_size(segments.segment_ids, tf.unstack(valid_size), tf.unstack(own_size), grid.align_corners)
-        return own[0], segments.labels[0]
+        sizes = (tf.unstack(size), valid_size[None], tf.unstack(own_size))
+        segments = segments_at_own_size(architecture, model, outputs, *sizes, known)
+        return segments.segment_ids[0], segments.labels[0]
 
     # Sides that differ between two inputs are left open, so that one trace, which takes as long as twenty images,
     # is enough.

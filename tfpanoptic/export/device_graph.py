@@ -35,11 +35,13 @@ def device_graph(segmenter, size: tuple[int, int] | None) -> tf.Module:
         size: (h, w) of the network's input; None leaves both to the call.
 
     Raises:
-        InputError: the grid does not allow the size, or the experiment averages views.
+        InputError: the grid does not allow the size, or the experiment averages views or merges at the file's size.
     """
     experiment = segmenter.experiment
     if experiment.test_time.augments:
         raise InputError(f"test_time: {experiment.test_time} are not possible on devices; expected the image itself")
+    if experiment.architecture.merges_at_own_size(experiment.model):
+        raise InputError("model.postprocess.merge_at: file is not possible on devices; expected network")
     if size is not None:
         require_fitting("size", size, experiment.grid)
     signature = [

@@ -38,6 +38,27 @@ def resize_bilinear(x, size, align_corners: bool):
     return ops.cast(resized, x.dtype)
 
 
+def resize_bilinear_part(x, part, size):
+    """The top-left part of maps, enlarged or shrunk to `size` with half-pixel centres; nothing outside is read.
+
+    Args:
+        x: float [B, h, w, C].
+        part: (height, width) of the part, the same for the whole batch.
+        size: (H, W), two integers or two scalar int32 tensors.
+
+    Returns:
+        [B, H, W, C] in the dtype of `x`; interpolated in float32.
+    """
+    if keras.backend.backend() == "tensorflow":
+        return resize_bilinear(x[:, : part[0], : part[1]], size, align_corners=False)
+    values = ops.cast(x, "float32")
+    for axis in (1, 2):
+        at = source_positions(size[axis - 1], part[axis - 1], align_corners=False)
+        # The slice of a part whose size is a tensor is no fixed shape: other backends read within it instead.
+        values = interpolate_lines(values, ops.clip(at, 0.0, ops.cast(part[axis - 1] - 1, "float32")), axis)
+    return ops.cast(values, x.dtype)
+
+
 def _interpolate(x, length, axis: int, align_corners: bool):
     """`x` [B, h, w, C] with `length` cells along `axis` (1 or 2), each between its two neighbours."""
     old = ops.shape(x)[axis]

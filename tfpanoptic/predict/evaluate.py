@@ -24,6 +24,7 @@ from tfpanoptic.evaluation.pairs.coco import fingerprint
 from tfpanoptic.evaluation.rules import OFFICIAL, Rules
 from tfpanoptic.evaluation.state import Evaluation, require_column
 from tfpanoptic.experiment import Experiment
+from tfpanoptic.predict.fates import why_so_few
 from tfpanoptic.presets.cache import read_settings, run_folder_of
 from tfpanoptic.report.scenes import Scenes
 from tfpanoptic.result import PanopticResult
@@ -86,7 +87,8 @@ def evaluate_run(options: EvaluateOptions) -> tuple[Evaluation, Scenes]:
     """The evaluation of a run's model, and what a report shows of its images.
 
     The images are those of `images`, `gt` and `gt_dir`, or the run's own validation images. Categories that only they
-    or only the model has are named on standard error; so are the views of an image, if there are several.
+    or only the model has are named on standard error; so are the views of an image, if there are several, and why a
+    model predicts hardly anything, if its architecture can tell.
 
     Args:
         options: after `evaluation.options.check_options`, with a `run`.
@@ -113,6 +115,8 @@ def evaluate_run(options: EvaluateOptions) -> tuple[Evaluation, Scenes]:
     segmenter = PanopticSegmenter.from_preset(run.path, options.overrides)
     source, measures = _source(segmenter, run, dataset), (*FAST, *options.measures)
     evaluation = evaluate_images(segmenter, part, measures, options.state, source, len(dataset), options.rules)
+    for line in why_so_few(segmenter, part, evaluation):
+        print(line, file=sys.stderr)
     return evaluation, scenes_of(segmenter, part, options.rules)
 
 

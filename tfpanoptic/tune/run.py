@@ -70,6 +70,8 @@ def tune_run(options: TuneOptions) -> dict[str, Any]:
         - `tuned_on`, `held_back`, `all`: `{"images", "before", "after", "gain", "interval"}`, PQ as fractions; the 95 %
           interval of the gain, as `evaluation.compare.compare` draws it, or None. `after` of `all` is the PQ that
           `evaluate` gives for these images.
+        - `fates`: `{"before", "after"}`, how many queries of all images fall at which rule of post-processing; None
+          where the architecture does not tell.
 
     Raises:
         InputError: the run, the images or a setting cannot be used.
@@ -88,6 +90,7 @@ def tune_run(options: TuneOptions) -> dict[str, Any]:
     network_done = time.monotonic()
     search = _search(run, trials, start, values, halves[0])
     result = _result(options, search, dataset, halves, start)
+    result["fates"] = _fates(run, trials, start, search.found) if trained.architecture.fates is not None else None
     result["seconds"] = {
         "network": round(network_done - started, 2),
         "trials": round(time.monotonic() - network_done, 2),
@@ -242,6 +245,12 @@ def _result(
         "held_back": gain(halves[1]),
         "all": gain(range(len(dataset))),
     }
+
+
+def _fates(run: RunFolder, trials: Trials, start: Settings, found: Settings) -> dict[str, Any]:
+    """What became of the queries of all images, before and after."""
+    experiments = (run.trained_experiment([override(*setting) for setting in each.items()]) for each in (start, found))
+    return dict(zip(("before", "after"), map(trials.fates, experiments), strict=True))
 
 
 def moved(result: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tfpanoptic.export.quantities import counted, percent
+from tfpanoptic.predict.fates import fates_line
 from tfpanoptic.settings.tuned import SECTION
 from tfpanoptic.tune.run import gains, moved
 
@@ -27,6 +28,8 @@ def print_tuning(result: dict[str, Any], dry_run: bool) -> None:
     print()
     for name, key in (("tuned on", "tuned_on"), ("held back", "held_back"), ("all", "all")):
         print(f"{name:<10}{_gain(result[key])}")
+    for name, fates in (result["fates"] or {}).items():
+        print(f"{name:<10}{fates_line(fates, result['images'])}")
     seconds, combinations = result["seconds"], counted(result["trials"], "combination")
     print(
         f"{combinations} of values in {seconds['trials']:.0f} s; the network, once for each image, "

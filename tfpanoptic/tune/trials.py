@@ -13,7 +13,8 @@ from tfpanoptic.evaluation.dataset import count_record
 from tfpanoptic.evaluation.measures.panoptic_quality import summarize_rows
 from tfpanoptic.evaluation.state import Evaluation
 from tfpanoptic.experiment import Experiment
-from tfpanoptic.inference import merging_function, outputs_function
+from tfpanoptic.inference import fates_function, merging_function, outputs_function
+from tfpanoptic.predict.fates import total
 from tfpanoptic.progress import progress
 from tfpanoptic.segment_map import SegmentMap, from_tables
 from tfpanoptic.segmenter import PanopticSegmenter
@@ -74,14 +75,35 @@ class Trials:
             advance()
         return Evaluation(self.dataset.categories, ("pq",), images=images, total=len(self.dataset))
 
+    def fates(self, experiment: Experiment) -> dict[str, int] | None:
+        """How many queries of all images fall at which rule; None where the architecture does not tell.
+
+        Args:
+            experiment: as in `evaluate`.
+        """
+        if experiment.architecture.fates is None:
+            return None
+        count = fates_function(self._predict, experiment, self._categories)
+        counts = []
+        with progress("queries", len(self._stored)) as track:
+            for place in range(len(self._stored)):
+                counts.append({rule: int(n[0]) for rule, n in count(*self._tensors(place)).items()})
+                track.advance()
+        return total(counts)
+
     def _merged(self, merge: Callable[..., Any], place: int, record: ImageRecord) -> SegmentMap:
+        import tensorflow as tf
+
+        segments = merge(*self._tensors(place), tf.constant([record.height, record.width], tf.int32))
+        return from_tables(*(part.numpy()[0] for part in segments))
+
+    def _tensors(self, place: int) -> tuple[dict, Any, Any]:
+        """What the network said of an image: outputs, the size of its input and `valid_size`."""
         import tensorflow as tf
 
         tensors = {name: tf.constant(array) for name, array in self._stored[place].items()}
         size, valid_size = tensors.pop("size"), tensors.pop("valid_size")
-        outputs = {name.removeprefix("output:"): value for name, value in tensors.items()}
-        segments = merge(outputs, size, valid_size, tf.constant([record.height, record.width], tf.int32))
-        return from_tables(*(part.numpy()[0] for part in segments))
+        return {name.removeprefix("output:"): value for name, value in tensors.items()}, size, valid_size
 
 
 def pq_of(evaluation: Evaluation) -> float | None:

@@ -1,0 +1,74 @@
+"""Why a model predicts hardly anything: at which rule of post-processing its queries fall."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tfpanoptic.data.dataset import Dataset, read_record_image
+from tfpanoptic.data.spread import spread
+from tfpanoptic.evaluation.state import Evaluation
+from tfpanoptic.export.quantities import counted
+from tfpanoptic.inference import fates_function, outputs_function
+from tfpanoptic.progress import progress
+from tfpanoptic.segmenter import PanopticSegmenter
+from tfpanoptic.settings.tuned import SECTION
+
+# Images that are looked at.
+IMAGES = 20
+KEPT, NO_OBJECT = "kept", "no_object"
+
+
+def why_so_few(segmenter: PanopticSegmenter, dataset: Dataset, evaluation: Evaluation) -> list[str]:
+    """Lines about the queries of a model that predicts less than a segment an image.
+
+    None for others, and where the architecture has no queries.
+
+    Args:
+        segmenter: the model.
+        dataset: the images of the evaluation.
+        evaluation: with PQ.
+    """
+    predicted = int(evaluation.rows("pq")[:, 2:4].sum())
+    if segmenter.experiment.architecture.fates is None or predicted >= len(evaluation):
+        return []
+    records = spread(dataset.records, IMAGES)
+    predict: Any = outputs_function(segmenter.infer_network, segmenter.experiment)
+    count = fates_function(predict, segmenter.experiment, segmenter.categories)
+    counts = []
+    with progress("why so few segments", len(records)) as track:
+        for record in records:
+            image = read_record_image(record, segmenter.experiment.input.deep_grey)
+            counts.append({rule: int(n[0]) for rule, n in count(*predict(image[None])).items()})
+            track.advance()
+    fates = total(counts)
+    few = f"{counted(predicted, 'segment')} in {counted(len(evaluation), 'image')}"
+    return [f"{few}: {advice(fates)}", fates_line(fates, len(records))]
+
+
+def total(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """The sums over images, by rule, in the order of the rules."""
+    sums: dict[str, int] = {}
+    for fates in counts:
+        sums = {rule: sums.get(rule, 0) + count for rule, count in fates.items()}
+    return sums
+
+
+def fates_line(fates: Mapping[str, int], images: int) -> str:
+    """How many queries of some images fell at which rule."""
+    parts = ", ".join(f"{count} {rule}" for rule, count in fates.items())
+    return (
+        f"{counted(sum(fates.values()), 'query').replace('querys', 'queries')} of {counted(images, 'image')}: {parts}"
+    )
+
+
+def advice(fates: Mapping[str, int]) -> str:
+    """What to do about the rule at which most queries with a category fell."""
+    fell = {rule: count for rule, count in fates.items() if rule not in (NO_OBJECT, KEPT)}
+    worst = max(fell, key=fell.__getitem__)
+    if not fell[worst]:
+        return "the model sees no object; train it longer"
+    return (
+        f"most queries with a category fall at {SECTION}{worst}; lower it, let tfpanoptic tune find a value, or train "
+        "longer"
+    )
