@@ -154,6 +154,8 @@ class Architecture:
             outputs, such as regions that the network samples.
         oracle: what the doctor needs; without one it says that it cannot tell the ceiling.
         views: what test-time augmentation needs; without it `test_time` is refused.
+        last_steps: (config) -> dict: setting of `model` that lets the network change with `step` -> the step from which
+            on it does no more; a run must not be shorter. None: nothing does, or without an end.
         tunable: setting of the section `postprocess` -> what `tfpanoptic tune` tries, in the order of their weight;
             without any it says so.
     """
@@ -172,6 +174,7 @@ class Architecture:
     counts: Callable[..., dict[str, Any]] | None = None
     oracle: Oracle | None = None
     views: Views | None = None
+    last_steps: Callable[..., dict[str, int]] | None = None
     tunable: Mapping[str, Tunable] = field(default_factory=dict)
 
     def counts_of_targets(self, targets: dict[str, Any], config: Any) -> dict[str, Any]:
