@@ -198,8 +198,8 @@ def eomt_rate(name, path, step):
     return rate(eomt(name).training, path, step, (*TRANSFORMER, *blocks))
 
 
-# Worked out in float64; at 44,346, half of the run, of 88,192 steps from 500 on, of 87,192 from 1,500 on, of 86,692 from
-# 2,000 on and of 83,692 from 5,000 on.
+# Worked out in float64; at 44,346, half of the run, of 88,192 steps from 500 on, of 87,192 from 1,500 on, of 86,692
+# from 2,000 on and of 83,692 from 5,000 on.
 @pytest.mark.parametrize(
     "name, path, step, expected",
     [

@@ -29,7 +29,7 @@ def reason(error: BaseException) -> str:
     if isinstance(error, MemoryError) or (
         isinstance(error, tf.errors.ResourceExhaustedError) and " space " not in text
     ):
-        less = "a larger training.accumulate, or a smaller training.batch_size, augment.crop or input, needs less"
+        less = "a smaller training.batch_size, augment.crop or input, or a larger training.accumulate, needs less"
         return f"out of memory ({text}); {less}"
     return text
 
