@@ -139,6 +139,7 @@ def _fetch(preset: Preset, cache: Path, make: Callable[..., Any]) -> None:
         run = RunFolder(made)
         replace_file(run.config, experiment.to_yaml())
         replace_file(run.categories, model.categories.to_json())
+        model.licence = preset.licence
         model.save_weights_file(run.best_weights)
         replace_file(run.origin, json.dumps(origin, indent=2) + "\n")
     # Not before: a login page in place of the file must not become the one that all others are compared with.
