@@ -14,23 +14,26 @@ DEVIATION_FLOOR = 1.0
 # Red, green and blue of ImageNet's photos. Source: Detectron2's `MODEL.PIXEL_MEAN` (103.53, 116.28, 123.675), which
 # is in the order blue, green, red; its `MODEL.PIXEL_STD` is 1.
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
+# Source: the same photos as fractions of 255, as torchvision, timm and EoMT have them.
+IMAGENET_DEVIATION = (0.229 * 255, 0.224 * 255, 0.225 * 255)
 
 
 @keras.saving.register_keras_serializable(package="tfpanoptic")
 class NormalizeImage(keras.layers.Layer):
-    """Images ready for the first convolution, in float32 under any policy; 0 outside the valid part.
+    """Images ready for the first convolution, in float32 under any policy; outside the valid part 0, or black.
 
     Args:
         mode: "symmetric": x / 127.5 - 1 (DeepLab2, which pads with 127.5 beforehand).
             "per_image": minus the mean, divided by the deviation, of each image's valid pixels; one mean and
             one deviation for the three channels, so that colours keep their ratios.
             "imagenet_mean": minus `IMAGENET_MEAN`, not divided (Detectron2, whose padding comes after it).
+            "imagenet": minus `IMAGENET_MEAN`, divided by `IMAGENET_DEVIATION`; the padding is black before that (EoMT).
 
     Raises:
         ValueError: another mode.
     """
 
-    MODES = ("symmetric", "per_image", "imagenet_mean")
+    MODES = ("symmetric", "per_image", "imagenet_mean", "imagenet")
 
     def __init__(self, mode: str, **kwargs):
         kwargs.setdefault("dtype", "float32")
@@ -51,6 +54,9 @@ class NormalizeImage(keras.layers.Layer):
             return ops.where(valid, image / 127.5 - 1.0, 0.0)
         if self.mode == "imagenet_mean":
             return ops.where(valid, image - ops.convert_to_tensor(IMAGENET_MEAN, image.dtype), 0.0)
+        if self.mode == "imagenet":
+            mean, deviation = (ops.convert_to_tensor(v, image.dtype) for v in (IMAGENET_MEAN, IMAGENET_DEVIATION))
+            return (ops.where(valid, image, 0.0) - mean) / deviation
         count = 3.0 * ops.maximum(_sum(ops.cast(valid, image.dtype)), 1.0)
         mean = _sum(ops.where(valid, image, 0.0)) / count
         centered = ops.where(valid, image - mean, 0.0)
