@@ -25,7 +25,10 @@ def test_what_the_padding_holds_does_not_matter(mode, padding):
     padded = images.copy()
     padded[0, :, 4:] = padded[1, 3:] = padding
     result = np.asarray(NormalizeImage(mode)(padded, sizes))
-    assert not result[0, :, 4:].any() and not result[1, 3:].any()
+    # Black: -123.675 / 58.395 of the red channel and so on.
+    expected = [-2.117904, -2.035714, -1.804444] if mode == "imagenet" else [0, 0, 0]
+    np.testing.assert_allclose(result[0, :, 4:], np.broadcast_to(expected, (5, 3, 3)), atol=1e-5)
+    np.testing.assert_allclose(result[1, 3:], np.broadcast_to(expected, (2, 7, 3)), atol=1e-5)
     for i, (height, width) in enumerate(sizes):
         alone = NormalizeImage(mode)(images[i : i + 1, :height, :width], sizes[i : i + 1])[0]
         np.testing.assert_allclose(result[i, :height, :width], alone, atol=1e-6)
@@ -90,6 +93,7 @@ def test_images_stay_float32_under_any_policy(mode):
         ("per_image", [-1, 1, 0]),  # mean 20, deviation 10
         ("symmetric", [-0.921569, -0.764706, 0]),  # 10 / 127.5 - 1
         ("imagenet_mean", [-113.675, -93.675, 0]),  # red
+        ("imagenet", [-1.946656, -1.604161, -2.117904]),  # divided by 58.395, black at the end
     ],
 )
 def test_sizes_may_be_known_only_at_run_time(mode, expected):
@@ -99,5 +103,5 @@ def test_sizes_may_be_known_only_at_run_time(mode, expected):
 
 
 def test_an_unknown_mode_is_refused():
-    with pytest.raises(ValueError, match="imagenet"):
-        NormalizeImage("imagenet")
+    with pytest.raises(ValueError, match="imagenet_mean"):
+        NormalizeImage("caffe")
