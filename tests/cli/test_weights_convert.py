@@ -11,9 +11,10 @@ import yaml
 from safetensors.numpy import save_file
 
 from tests.architectures.experiments import MODELS
-from tests.convert.eomt_files import backbone_of, hub_arrays, hub_backbone, noise
+from tests.convert.eomt_files import backbone_of, hub_arrays, hub_backbone
 from tests.convert.test_detectron2 import original_shape
 from tests.convert.torch_files import tensor_of, write_zip
+from tests.models.eomt_reference import recipe
 from tfpanoptic.cli import main
 from tfpanoptic.convert.deeplab2 import deeplab2_name
 from tfpanoptic.convert.detectron2 import detectron2_name
@@ -252,7 +253,7 @@ def test_an_eomt_of_another_grid_becomes_a_weight_file_and_says_what_changed(con
 
 def test_differences_from_dinov3_need_it_and_carry_its_licence(config, tmp_path, monkeypatch, capsys):
     base = hub_arrays("dinov3", classes=2)
-    whole = {name: array + 0.1 * noise(f"{name} moved", array.shape) for name, array in base.items()}
+    whole = {name: array + 0.1 * recipe.noise(f"{name} moved", array.shape) for name, array in base.items()}
     moved = {name: array - base[name] if name in backbone_of(base) else array for name, array in whole.items()}
     save_file(moved, str(tmp_path / "difference.safetensors"))
     save_file(hub_backbone(base, "dinov3"), str(tmp_path / "dinov3.safetensors"))

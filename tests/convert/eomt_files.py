@@ -1,39 +1,18 @@
 """Arrays of small EoMTs and of their backbones under the names of other projects, from names and shapes alone.
 
-Source: `weight` is the recipe of the stored outputs of `transformers` in `fixtures/eomt`; the names are those of the
-published files, and of the converters of `transformers` (`models/eomt`, `eomt_dinov3`, `dinov2_with_registers`,
-`dinov3_vit`), which name both sides.
+Source: the names are those of the published files, and of the converters of `transformers` (`models/eomt`,
+`eomt_dinov3`, `dinov2_with_registers`, `dinov3_vit`), which name both sides.
 """
 
 import re
-import zlib
 from types import SimpleNamespace
 
 import numpy as np
 
+from tests.models.eomt_reference import recipe
+
 WIDTH, DEPTH, QUERIES, CLASSES = 8, 3, 5, 4
 PARTS = ("q_proj", "k_proj", "v_proj")
-
-
-def noise(name, shape):
-    return np.random.Generator(np.random.PCG64(zlib.crc32(name.encode()))).standard_normal(shape).astype("float32")
-
-
-def weight(name, shape):
-    """The array of a variable of `transformers`, fixed by its name."""
-    leaf = name.split(".")[-1]
-    if leaf == "lambda1":
-        return (0.3 + 0.1 * noise(name, shape)).astype("float32")
-    if leaf in ("cls_token", "register_tokens") or name == "embeddings.position_embeddings.weight":
-        return 0.5 * noise(name, shape)
-    if name == "query.weight":
-        return noise(name, shape)
-    if name == "class_predictor.weight":
-        return (6 * noise(name, shape) / np.sqrt(shape[1])).astype("float32")
-    if len(shape) < 2:
-        return ((1 if leaf == "weight" else 0) + 0.1 * noise(name, shape)).astype("float32")
-    gain = 1.4 if "predictor" not in name else 30.0
-    return (noise(name, shape) * np.sqrt(gain / np.prod(shape[1:]))).astype("float32")
 
 
 def hub_shapes(form, width=WIDTH, depth=DEPTH, queries=QUERIES, classes=CLASSES, grid=(4, 4)):
@@ -73,7 +52,7 @@ def hub_shapes(form, width=WIDTH, depth=DEPTH, queries=QUERIES, classes=CLASSES,
 
 def hub_arrays(form, **sizes):
     """An EoMT in the names of `transformers`."""
-    return {name: weight(name, shape) for name, shape in hub_shapes(form, **sizes).items()}
+    return {name: recipe.weight(name, shape) for name, shape in hub_shapes(form, **sizes).items()}
 
 
 def renamed(arrays, *rules):
@@ -228,11 +207,3 @@ def eomt_weights(form, width=WIDTH, depth=DEPTH, queries=QUERIES, classes=CLASSE
         layer(f"mask_head/fc{number}", width, width)
     layer("class_head", width, classes + 1)
     return SimpleNamespace(weights=[Weight(path, shape) for path, shape in shapes.items()])
-
-
-def image(seed, height, width):
-    """float32 [1, H, W, 3], RGB 0..255: squares of 32 pixels with a little noise, as of the stored outputs."""
-    random = np.random.Generator(np.random.PCG64(seed))
-    coarse = random.integers(0, 256, (1, height // 32, width // 32, 3))
-    fine = random.integers(-24, 25, (1, height, width, 3))
-    return np.clip(coarse.repeat(32, 1).repeat(32, 2) + fine, 0, 255).astype("float32")

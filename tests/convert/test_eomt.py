@@ -15,20 +15,18 @@ from tests.convert.eomt_files import (
     hub_arrays,
     hub_backbone,
     hub_shapes,
-    image,
     meta_backbone,
-    noise,
     renamed,
 )
 from tests.convert.torch_files import tensor_of, write_zip
-from tfpanoptic.categories import Category, CategoryTable
+from tests.models import eomt_reference as reference
+from tests.models.eomt_reference import recipe
 from tfpanoptic.convert.eomt import add_backbone, licence, load_backbone, load_variables, notes, read_checkpoint
 from tfpanoptic.convert.resampled import resampled_kernel, resampled_positions
 from tfpanoptic.errors import InputError
+from tfpanoptic.models.eomt import build
 
 FORMS = ("dinov2", "dinov3")
-# `transformers`' logits of the tiny networks for images of 128 x 192, masks of every fourth query.
-STORED = np.load(Path(__file__).parents[1] / "fixtures" / "eomt" / "inference_wide.npz")
 
 
 def value(model, path):
@@ -58,22 +56,23 @@ def with_settings(model, **settings):
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("of_file", [lambda arrays, form: arrays, authors_arrays])
-def test_a_converted_network_gives_the_originals_logits(form, of_file):
-    from tfpanoptic.models.eomt import ARCHITECTURE, EoMTConfig
-
-    sizes = {"width": 64, "depth": 6, "queries": 20, "classes": 12, "grid": (8, 12)}
-    backbone = {"name": "vit_tiny", "form": form, "positions": (8, 12), "width": 64, "depth": 6, "heads": 4}
-    categories = CategoryTable(tuple(Category(i, f"c{i}", True, (0, 0, 0), i) for i in range(1, 13)))
-    network = ARCHITECTURE.build(EoMTConfig(backbone=backbone, queries=20), categories).infer
-    load_variables(network, of_file(hub_arrays(form, **sizes), form))
-    pixels = image(int(STORED[f"{form}/image_seed"]), 128, 192)
-    outputs = network({"image": pixels, "valid_size": np.array([[128, 192]], "int32")})
-    for name, stride in (("class_logits", 1), ("mask_logits", 4)):
-        expected = STORED[f"{form}/{name}"]
-        ours = np.asarray(outputs[name])[..., ::stride] if name == "mask_logits" else np.asarray(outputs[name])
+def test_a_network_of_the_authors_file_gives_the_originals_logits(form, tmp_path):
+    name = f"tiny_{form}"
+    tensors = {key: tensor_of(array) for key, array in authors_arrays(reference.variables(name), form).items()}
+    write_zip(tmp_path / "pytorch_model.bin", tensors)
+    network = build(reference.config(name), reference.categories(name)).infer
+    load_variables(network, read_checkpoint(tmp_path / "pytorch_model.bin"))
+    outputs = network(reference.inputs(name))
+    for key, axes in (("class_logits", (0, 1, 2)), ("mask_logits", (0, 3, 1, 2))):
+        expected = reference.outputs(name)[f"inference/{key}"]
         # Both work in float32, in another order.
-        np.testing.assert_allclose(ours, expected, atol=5e-5 * expected.std())
+        np.testing.assert_allclose(np.transpose(outputs[key], axes), expected, atol=5e-5 * expected.std())
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_names_of_these_tests_are_those_of_the_stored_networks(form):
+    shapes = {name: np.shape(array) for name, array in reference.variables(f"tiny_{form}_wide").items()}
+    assert hub_shapes(form, width=64, depth=6, queries=20, classes=12, grid=(8, 12)) == shapes
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -323,7 +322,7 @@ def differences():
     """A whole EoMT near a DINOv3, this DINOv3 and the difference, in the names of `transformers`."""
     base = hub_arrays("dinov3")
     own = backbone_of(base)
-    whole = {name: array + 0.1 * noise(f"{name} moved", array.shape) for name, array in base.items()}
+    whole = {name: array + 0.1 * recipe.noise(f"{name} moved", array.shape) for name, array in base.items()}
     return whole, base, {name: array - base[name] if name in own else array for name, array in whole.items()}
 
 
@@ -419,8 +418,8 @@ def published_dinov2(of_backbone):
     arrays = of_backbone(hub_arrays("dinov2", grid=(6, 6)), "dinov2")
     (kernel,) = (name for name in arrays if "patch_embed" in name and name.endswith("weight"))
     (positions,) = (name for name in arrays if "pos" in name)
-    arrays[kernel] = noise("kernel", (WIDTH, 3, 14, 14))
-    arrays[positions] = np.concatenate([noise("class position", (1, WIDTH)), arrays[positions]])[None]
+    arrays[kernel] = recipe.noise("kernel", (WIDTH, 3, 14, 14))
+    arrays[positions] = np.concatenate([recipe.noise("class position", (1, WIDTH)), arrays[positions]])[None]
     return arrays, kernel, positions
 
 
@@ -430,7 +429,7 @@ def test_dinov2_is_resampled_and_the_class_tokens_position_added_to_it(of_backbo
     model = eomt_weights("dinov2")
     load_backbone(model, arrays)
     token = arrays[next(name for name in arrays if name.endswith("cls_token"))]
-    np.testing.assert_allclose(value(model, "tokens/class_token"), token + noise("class position", (1, WIDTH)))
+    np.testing.assert_allclose(value(model, "tokens/class_token"), token + recipe.noise("class position", (1, WIDTH)))
     table = resampled_positions(arrays[positions][0, 1:].reshape(6, 6, WIDTH), (4, 4))
     np.testing.assert_allclose(value(model, "tokens/positions"), table.reshape(16, WIDTH), atol=1e-6)
     resampled = resampled_kernel(arrays[kernel].transpose(2, 3, 1, 0), 16)

@@ -1,40 +1,33 @@
-import zlib
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+from tests.models.eomt_reference import FOLDER, recipe
 from tfpanoptic.convert.resampled import bicubic_matrix, resampled_kernel, resampled_positions
 
 # Positions of 37 x 37 and kernels of 14 x 14, as timm resampled them.
-TIMM = np.load(Path(__file__).parents[1] / "fixtures" / "eomt" / "resample.npz")
-
-
-def noise(name, shape):
-    """The random arrays that timm was given."""
-    return np.random.Generator(np.random.PCG64(zlib.crc32(name.encode()))).standard_normal(shape).astype("float32")
+TIMM = np.load(FOLDER / "resample.npz")
 
 
 @pytest.mark.parametrize("size", [(40, 40), (20, 30)])
 def test_positions_are_resampled_as_timm_does(size):
-    positions = noise("resample.pos", (1, 1369, 6)).reshape(37, 37, 6)
+    positions = recipe.noise("resample.pos", (1, 1369, 6)).reshape(37, 37, 6)
     ours = resampled_positions(positions, size)
     # timm works in float32.
     np.testing.assert_allclose(ours, TIMM[f"position/37x37/{size[0]}x{size[1]}"], atol=2e-5)
 
 
 def test_a_patch_kernel_is_resampled_as_timm_does():
-    kernel = noise("resample.kernel", (5, 3, 14, 14)).transpose(2, 3, 1, 0)
+    kernel = recipe.noise("resample.kernel", (5, 3, 14, 14)).transpose(2, 3, 1, 0)
     np.testing.assert_allclose(resampled_kernel(kernel, 16).transpose(3, 2, 0, 1), TIMM["kernel/14/16"], atol=5e-5)
 
 
 def test_positions_of_the_same_grid_stay():
-    positions = noise("positions", (5, 7, 2))
+    positions = recipe.noise("positions", (5, 7, 2))
     np.testing.assert_allclose(resampled_positions(positions, (5, 7)), positions, rtol=1e-12)
 
 
 def test_outputs_of_a_resampled_kernel_on_enlarged_patches_are_the_old_ones():
-    kernel, patch = noise("kernel", (14, 14, 1, 1)), noise("patch", (14, 14)).astype("float64")
+    kernel, patch = recipe.noise("kernel", (14, 14, 1, 1)), recipe.noise("patch", (14, 14)).astype("float64")
     axis = bicubic_matrix(14, 16)
     before = np.sum(patch * kernel[:, :, 0, 0])
     after = np.sum((axis @ patch @ axis.T) * resampled_kernel(kernel, 16)[:, :, 0, 0])
