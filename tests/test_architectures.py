@@ -147,7 +147,7 @@ def test_terms_weights_and_counts_have_the_same_names(name):
     outputs = model(batch, training=True)
     terms = architecture.loss(outputs, batch["targets"], config, model.categories)
     assert set(terms) == set(architecture.loss_weights(config))
-    counts = architecture.counts(outputs, batch["targets"], config) if architecture.counts else {}
+    counts = architecture.all_counts(outputs, batch["targets"], config)
     assert set(counts) <= set(terms)
     for values in (*terms.values(), *counts.values()):
         assert values.shape == (2,) and values.dtype == "float32" and np.isfinite(values).all()
@@ -360,7 +360,7 @@ def results_on_tensorflow(model, batch) -> dict[str, np.ndarray]:
         for variable, value in zip(model.non_trainable_variables, statistics, strict=True):
             variable.assign(value)
         terms = architecture.loss(outputs, batch["targets"], config, model.categories)
-        counts = architecture.counts(outputs, batch["targets"], config) if architecture.counts else {}
+        counts = architecture.all_counts(outputs, batch["targets"], config)
         shares = model.loss_shares(outputs, batch["targets"])
         for kind, part in (("output", outputs), ("loss", terms), ("count", counts), ("share", shares)):
             results |= {f"{training}/{kind}/{key}": value.numpy() for key, value in part.items()}

@@ -9,6 +9,7 @@ from tfpanoptic.experiment import Experiment
 
 FOLDER = Path(__file__).parents[1] / "configs"
 FILES = sorted(FOLDER.rglob("*.yaml"))
+OFFICIAL = ("cityscapes", "coco", "ade20k")
 
 
 def name_of(path: Path) -> str:
@@ -32,7 +33,9 @@ def test_every_configuration_opens_with_its_paper_numbers_and_command(path):
     assert f"tfpanoptic train configs/{name_of(path)} --out " in header[4]
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if path.stem.endswith(("cityscapes", "coco"))], ids=name_of)
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if path.stem.endswith(("cityscapes", "coco", "ade20k"))], ids=name_of
+)
 def test_a_configuration_of_an_official_set_names_its_folder(path):
     data = Experiment.from_yaml(path).to_dict()["data"]
     assert (data["name"], data["root"]) == (path.stem.split("_")[-1],) * 2
@@ -49,7 +52,7 @@ def test_cityscapes_is_found_in_the_working_directory(tmp_path, monkeypatch):
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_a_configuration_names_its_trainable_parameters(path, no_random_weights):
     experiment = Experiment.from_yaml(path)
-    if "own_photos" in path.name:
+    if experiment.data.name == "custom":
         categories = CategoryTable(tuple(Category(i, f"c{i}", i > 3, (0, 0, 0), i) for i in range(1, 13)))
     else:
         categories = experiment.load_categories()

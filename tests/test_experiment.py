@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import yaml
 
 from tfpanoptic.errors import InputError
 from tfpanoptic.experiment import Experiment
+from tfpanoptic.models import ARCHITECTURES
 
 
 def test_the_resolved_yaml_gives_the_experiment_back(tiny_experiment, tmp_path):
@@ -61,6 +63,19 @@ def test_a_run_from_before_there_were_views_has_none(tiny_experiment):
     settings = tiny_experiment.to_dict()
     del settings["test_time"]
     assert Experiment.from_dict(settings) == tiny_experiment
+
+
+@pytest.mark.parametrize("steps", [6, 7])
+def test_a_run_that_ends_before_its_network_is_that_of_inference_is_refused(tiny_settings, monkeypatch, steps):
+    record = replace(ARCHITECTURES["panoptic_deeplab"], last_steps=lambda config: {"masked_attention": 7})
+    monkeypatch.setitem(ARCHITECTURES, "panoptic_deeplab", record)
+    tiny_settings["training"]["steps"] = steps
+    if steps == 7:
+        assert Experiment.from_dict(tiny_settings).training.steps == 7
+        return
+    words = "run.yaml: training.steps: expected at least 7, where model.masked_attention ends, found 6"
+    with pytest.raises(InputError, match=f"^{words}$"):
+        Experiment.from_dict(tiny_settings, "run.yaml")
 
 
 def test_a_missing_section_is_named(tiny_settings):

@@ -148,10 +148,14 @@ class Architecture:
         loss_weights: (config) -> dict: weight of each of these terms.
         postprocess: (outputs of the infer network, (height, width), valid_size int32 `[B, 2]`, config, categories) ->
             `Segments` at network size; in graph, fixed shapes, LiteRT built-in operators only.
-        counts: (outputs of the train network, targets, config) -> dict: term -> float32 `[B]`, what the sum of the
-            term is divided by, over the global batch; terms without one are divided by the number of images.
+        target_counts: (targets, config) -> dict: term -> float32 `[B]`, what the sum of the term is divided by, over
+            the global batch; terms without one are divided by the number of images.
+        counts: (outputs of the train network, targets, config) -> dict: the same for terms whose counts depend on
+            outputs, such as regions that the network samples.
         oracle: what the doctor needs; without one it says that it cannot tell the ceiling.
         views: what test-time augmentation needs; without it `test_time` is refused.
+        last_steps: (config) -> dict: setting of `model` that lets the network change with `step` -> the step from which
+            on it does no more; a run must not be shorter. None: nothing does, or without an end.
         tunable: setting of the section `postprocess` -> what `tfpanoptic tune` tries, in the order of their weight;
             without any it says so.
     """
@@ -166,7 +170,21 @@ class Architecture:
     loss: Callable[..., dict[str, Any]]
     loss_weights: Callable[..., dict[str, float]]
     postprocess: Callable[..., Segments]
+    target_counts: Callable[..., dict[str, Any]] | None = None
     counts: Callable[..., dict[str, Any]] | None = None
     oracle: Oracle | None = None
     views: Views | None = None
+    last_steps: Callable[..., dict[str, int]] | None = None
     tunable: Mapping[str, Tunable] = field(default_factory=dict)
+
+    def counts_of_targets(self, targets: dict[str, Any], config: Any) -> dict[str, Any]:
+        """`target_counts`, none where the record has none."""
+        return self.target_counts(targets, config) if self.target_counts else {}
+
+    def counts_of_outputs(self, outputs: dict[str, Any], targets: dict[str, Any], config: Any) -> dict[str, Any]:
+        """`counts`, none where the record has none."""
+        return self.counts(outputs, targets, config) if self.counts else {}
+
+    def all_counts(self, outputs: dict[str, Any], targets: dict[str, Any], config: Any) -> dict[str, Any]:
+        """The counts of every term that has some."""
+        return {**self.counts_of_targets(targets, config), **self.counts_of_outputs(outputs, targets, config)}

@@ -61,6 +61,15 @@ class Experiment(StrictConfig):
             raise SettingError("test_time", f"flips and scales are for {able}; {self.model.name} has no use for them")
         return self
 
+    @model_validator(mode="after")
+    def _training_reaches_the_network_of_inference(self) -> Experiment:
+        last_steps = self.architecture.last_steps
+        for setting, last in (last_steps(self.model) if last_steps else {}).items():
+            if self.training.steps < last:
+                message = f"expected at least {last}, where model.{setting} ends, found {self.training.steps}"
+                raise SettingError("training.steps", message)
+        return self
+
     @classmethod
     def from_yaml(cls, path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
         """The experiment of a YAML file, after `key.path=value` overrides.

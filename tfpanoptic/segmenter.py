@@ -294,7 +294,7 @@ class PanopticSegmenter(keras.Model):
         """
         architecture, model = self.experiment.architecture, self.experiment.model
         terms = architecture.loss(outputs, targets, model, self.categories)
-        counts = architecture.counts(outputs, targets, model) if architecture.counts else {}
+        counts = architecture.all_counts(outputs, targets, model)
         terms, counts = ({name: part[:images] for name, part in parts.items()} for parts in (terms, counts))
         return weighted_shares(terms, architecture.loss_weights(model), counts)
 

@@ -44,7 +44,7 @@ def results(experiment, categories: CategoryTable, stored) -> dict[str, np.ndarr
         values = ([variable.value for variable in group] for group in variables)
         outputs, _ = train.stateless_call(*values, {k: given[k] for k in train.input}, training=training)
         terms = architecture.loss(outputs, targets, config, categories)
-        counts = architecture.counts(outputs, targets, config) if architecture.counts else {}
+        counts = architecture.all_counts(outputs, targets, config)
         shares = weighted_shares(terms, architecture.loss_weights(config), counts)
         return {"output": outputs, "loss": terms, "count": counts, "share": shares}
 

@@ -27,6 +27,14 @@ def test_a_term_without_anything_to_count_is_0():
     assert values(shares) == {"a": 0.0}
 
 
+def test_the_shares_of_parts_add_up_where_counts_and_images_are_those_of_the_batch():
+    # (1 + 3) / 2 by images and (6 + 4) / (1 + 4) by counts, in two parts of an image.
+    counts, images = {"b": tf.constant([1.0, 4.0])}, tf.ones(2)
+    parts = [{name: term[i : i + 1] for name, term in TERMS.items()} for i in (0, 1)]
+    first, second = (values(weighted_shares(part, {"a": 1.0, "b": 1.0}, counts, images)) for part in parts)
+    assert first == pytest.approx({"a": 0.5, "b": 1.2}) and second == pytest.approx({"a": 1.5, "b": 0.8})
+
+
 def test_counts_have_no_gradient():
     x = tf.constant([1.0, 2.0])
     with tf.GradientTape() as tape:

@@ -154,7 +154,7 @@ def losses(model, variant):
         **region_terms(found, box_channels, CATEGORIES.thing_ids),
         "mask": mask_term(found["mask_logits"], true_masks(variant), found["region_category"][:, :FOREGROUND]),
     }
-    counts = panoptic_fpn.counts(found, targets, CONFIG)
+    counts = panoptic_fpn.ARCHITECTURE.all_counts(found, targets, CONFIG)
     return weighted_shares(terms, panoptic_fpn.loss_weights(CONFIG), counts)
 
 

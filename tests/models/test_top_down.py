@@ -61,7 +61,7 @@ def shares_of(architecture, config, categories, panoptic):
     with tf.GradientTape() as tape:
         outputs = network(inputs, training=True)
         terms = architecture.loss(outputs, targets, config, categories)
-        counts = architecture.counts(outputs, targets, config)
+        counts = architecture.all_counts(outputs, targets, config)
         shares = weighted_shares(terms, architecture.loss_weights(config), counts)
         total = sum(shares.values())
     gradients = tape.gradient(total, [weight.value for weight in network.trainable_weights])

@@ -47,6 +47,7 @@ def settings(training):
         ({"schedule": {"name": "step", "drop_steps": [9, 3]}}, "expected rising steps, found (9, 3)"),
         ({"schedule": {"name": "step", "drop_steps": [3, 100]}}, "schedule.drop_steps 100 must be below steps 100"),
         ({"schedule": {"warmup_steps": 100}}, "schedule.warmup_steps 100 must be below steps 100"),
+        ({"batch_size": 6, "accumulate": 4}, "batch_size must be a multiple of accumulate 4, found 6"),
         (
             {"optimizer": {"groups": [{"match": "a", "start_step": 60}]}, "schedule": {"warmup_steps": 40}},
             "optimizer.groups.0: its warm-up ends at 100, must be below steps 100",

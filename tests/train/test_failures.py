@@ -88,7 +88,7 @@ def test_a_file_damaged_in_the_middle_is_named_and_nothing_is_lost(on_disk, tmp_
     settings, folder = on_disk
     settings["training"]["steps"] = 200  # long enough to come to the photo again after what was read ahead
     monkeypatch.setattr(loop, "training_batches", partial(training_batches, memory_limit=0))
-    seen, step_function = [], loop._step_function
+    seen, step_function = [], loop.make_step
     photo = folder / "images" / "3.png"
 
     def damaging(*arguments):
@@ -105,7 +105,7 @@ def test_a_file_damaged_in_the_middle_is_named_and_nothing_is_lost(on_disk, tmp_
         seen.extend(record.file_name for record in dataset.records)
         return check_records(dataset, *options)
 
-    monkeypatch.setattr(loop, "_step_function", damaging)
+    monkeypatch.setattr(loop, "make_step", damaging)
     monkeypatch.setattr(loop, "check_records", check)
     with pytest.raises(
         InputError, match=r"3\.png: .*; stopped, the latest checkpoint is of step \d+; --resume"
@@ -154,8 +154,8 @@ def test_out_of_memory_in_a_step_is_told_at_once(tiny_settings, tmp_path, monkey
 
         return third
 
-    step_function = loop._step_function
-    monkeypatch.setattr(loop, "_step_function", failing)
+    step_function = loop.make_step
+    monkeypatch.setattr(loop, "make_step", failing)
     monkeypatch.setattr(loop, "check_records", None)
     with pytest.raises(WorkFailed, match=r"^step 4: out of memory .*; stopped, the latest checkpoint is of step 2$"):
         run(tiny_settings, tmp_path / "run")

@@ -1,13 +1,18 @@
 """The published recipes as settings, and their learning rates at steps worked out by hand."""
 
+import re
 from contextlib import ExitStack
+from pathlib import Path
 
 import keras
 import pytest
 import yaml
 
 from tfpanoptic.backbones import BACKBONES
+from tfpanoptic.categories import Category, CategoryTable
+from tfpanoptic.experiment import Experiment
 from tfpanoptic.layers.norm import Norm
+from tfpanoptic.settings.sizes import resized_size
 from tfpanoptic.settings.training import TrainingConfig
 from tfpanoptic.train.groups import variable_rules
 from tfpanoptic.train.updates import Updates
@@ -62,29 +67,6 @@ optimizer: {name: adam, learning_rate: 1.0e-3, arithmetic: pytorch, epsilon: 1.0
 schedule: {name: poly, power: 0.9, warmup_steps: 1000, warmup_fraction: 0.001, warmup: multiplies}
 """
 
-# EoMT-L with DINOv2, 12 epochs of COCO: everything decays, and the backbone starts when the rest has warmed up.
-EOMT = """
-steps: 88692
-batch_size: 16
-optimizer:
-  name: adamw
-  learning_rate: 1.0e-4
-  weight_decay: 0.05
-  betas: [0.9, 0.999]
-  epsilon: 1.0e-8
-  arithmetic: pytorch
-  clip_norm: 0.01
-  groups:
-    - {match: ".", weight_decay: true}
-    - {match: "^(patch_embedding|position|class_token|register|block[0-9]+_|norm)", start_step: 500, warmup_steps: 1000}
-  layer_decay:
-    factor: 0.8
-    layers: 24
-    match: "^block([0-9]+)_"
-    first: "^(patch_embedding|position|class_token|register)"
-schedule: {name: poly, power: 0.9, warmup_steps: 500, warmup: precedes}
-"""
-
 # Paths of our ResNet-50 and of a head: the stem, res2, then what is trained.
 CONVOLUTIONS = [
     "stem/conv/kernel",
@@ -94,7 +76,19 @@ CONVOLUTIONS = [
     "head/kernel",
     "head/bias",
 ]
-TRANSFORMER = ["patch_embedding/kernel", "block0_mlp/bias", "block22_mlp/kernel", "norm/gamma", "queries", "head/bias"]
+# Some of EoMT's.
+TRANSFORMER = [
+    "patch_embedding/kernel",
+    "tokens/class_token",
+    *(f"block{number}/fc1/bias" for number in range(12)),
+    "final_norm/gamma",
+    "queries/table",
+    "class_head/bias",
+]
+EOMT = Path(__file__).parents[2] / "configs" / "eomt"
+# Those of the published ones, by their sizes and form: blocks, query blocks, and the paths of the transformer.
+DEPTHS = {"small": (12, 3), "base": (12, 3), "large": (24, 4)}
+PUBLISHED = [path.stem for path in sorted(EOMT.glob("*_*0_*.yaml")) if path.stem.startswith(tuple(DEPTHS))]
 
 
 def config_of(text):
@@ -109,11 +103,10 @@ def variable(path):
         return keras.Variable([0.0], name=name)
 
 
-def rate(text, path, step):
-    paths = TRANSFORMER if text is EOMT else CONVOLUTIONS
+def rate(text, path, step, paths=tuple(CONVOLUTIONS)):
     variables = [variable(other) for other in paths]
-    assert [other.path for other in variables] == paths
-    updates = Updates(config_of(text), variables)
+    assert [other.path for other in variables] == list(paths)
+    updates = Updates(config_of(text) if isinstance(text, str) else text, variables)
     updates.iterations.assign(step)
     return updates.learning_rates[path]
 
@@ -194,25 +187,143 @@ def test_detectron2_multiplies_warm_up_and_poly(step, expected):
     assert rate(DETECTRON2_DEEPLAB, "head/kernel", step) == pytest.approx(expected, rel=1e-5)
 
 
+def eomt(name) -> Experiment:
+    return Experiment.from_yaml(EOMT / f"{name}.yaml")
+
+
+def eomt_rate(name, path, step):
+    """The rate by the file's recipe, of a variable among those of its transformer."""
+    depth, _ = DEPTHS[name.split("_")[0]]
+    blocks = [f"block{number}/fc1/bias" for number in range(12, depth)]
+    return rate(eomt(name).training, path, step, (*TRANSFORMER, *blocks))
+
+
+# Worked out in float64; at 44,346, half of the run, of 88,192 steps from 500 on, of 87,192 from 1,500 on, of 86,692 from
+# 2,000 on and of 83,692 from 5,000 on.
 @pytest.mark.parametrize(
-    "path, step, expected",
+    "name, path, step, expected",
     [
-        ("head/bias", 250, 5e-5),
-        ("head/bias", 500, 1e-4),
-        ("queries", 44_596, 5.358867e-5),  # half of the 88,192 steps from 500 on: 1e-4 * 0.5 ** 0.9
-        ("norm/gamma", 499, 0.0),
-        ("norm/gamma", 500, 0.0),
-        ("norm/gamma", 1000, 5e-5),  # half of its warm-up
-        ("norm/gamma", 1500, 1e-4),
-        ("norm/gamma", 45_096, 5.358867e-5),  # half of the 87,192 steps from 1,500 on
-        ("block22_mlp/kernel", 1500, 8e-5),  # 0.8 ** (24 - 1 - 22)
-        ("block0_mlp/bias", 1500, 5.902958e-7),  # 0.8 ** 23 = 0.005902958
-        ("patch_embedding/kernel", 1500, 5.902958e-7),
+        ("large_640_coco", "class_head/bias", 250, 5e-5),
+        ("large_640_coco", "class_head/bias", 500, 1e-4),
+        ("large_640_coco", "queries/table", 1000, 9.94896e-5),  # 1e-4 * (1 - 500 / 88,192) ** 0.9
+        ("large_640_coco", "queries/table", 44_346, 5.38620e-5),
+        ("large_640_coco", "final_norm/gamma", 499, 0.0),
+        ("large_640_coco", "final_norm/gamma", 500, 0.0),
+        ("large_640_coco", "final_norm/gamma", 1000, 5e-5),  # half of its warm-up
+        ("large_640_coco", "final_norm/gamma", 1500, 1e-4),
+        ("large_640_coco", "final_norm/gamma", 44_346, 5.44177e-5),
+        ("large_640_dinov3_coco", "queries/table", 1000, 1e-4),
+        ("large_640_dinov3_coco", "queries/table", 2000, 2e-4),
+        ("large_640_dinov3_coco", "final_norm/gamma", 3500, 1e-4),
+        ("large_640_dinov3_coco", "final_norm/gamma", 5000, 2e-4),
+        ("large_640_dinov3_coco", "queries/table", 44_346, 1.09400e-4),
+        ("large_640_dinov3_coco", "final_norm/gamma", 44_346, 1.12923e-4),
     ],
 )
-def test_eomt_starts_its_backbone_when_the_rest_has_warmed_up(path, step, expected):
-    assert rate(EOMT, path, step) == pytest.approx(expected, rel=1e-5)
+def test_eomt_starts_its_transformer_when_the_rest_has_warmed_up(name, path, step, expected):
+    assert eomt_rate(name, path, step) == pytest.approx(expected, rel=1e-5)
 
 
-def test_eomt_decays_everything():
-    assert {rule.weight_decay for rule in variable_rules(config_of(EOMT), TRANSFORMER)} == {0.05}
+@pytest.mark.parametrize(
+    "name, path, expected",
+    [
+        ("small_640_coco", "patch_embedding/kernel", 8.590e-6),  # 0.8 ** 11
+        ("small_640_coco", "tokens/class_token", 8.590e-6),
+        ("small_640_coco", "block0/fc1/bias", 8.590e-6),
+        ("small_640_coco", "block1/fc1/bias", 1.0737e-5),
+        ("small_640_coco", "block6/fc1/bias", 3.2768e-5),
+        ("small_640_coco", "block10/fc1/bias", 8.0e-5),
+        ("base_640_coco", "block11/fc1/bias", 1.0e-4),
+        ("large_640_coco", "block0/fc1/bias", 5.903e-7),  # 0.8 ** 23
+        ("large_1280_ade20k", "tokens/class_token", 5.903e-7),
+    ],
+)
+def test_the_rates_of_eomt_fall_from_block_to_block(name, path, expected):
+    """At the end of the warm-up."""
+    assert eomt_rate(name, path, 1500) == pytest.approx(expected, rel=2e-4)
+
+
+@pytest.mark.parametrize("name", ["small_640_dinov3_coco", "base_640_dinov3_coco", "large_640_dinov3_coco"])
+def test_with_dinov3_the_query_blocks_have_the_whole_rate(name):
+    depth, query_blocks = DEPTHS[name.split("_")[0]]
+    for number in (0, 1, depth - query_blocks - 1, depth - query_blocks, depth - 1):
+        factor = 1.0 if number >= depth - query_blocks else 0.8 ** (depth - 1 - number)
+        assert eomt_rate(name, f"block{number}/fc1/bias", 5000) == pytest.approx(2e-4 * factor, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["small_640_coco", "large_640_dinov3_coco"])
+def test_the_recipe_of_eomt_knows_every_variable(name):
+    """Of a narrow network: each is the transformer's or new, and all of them decay."""
+    experiment = eomt(name)
+    narrow = experiment.model.backbone.model_copy(update={"width": 8, "heads": 2})
+    categories = CategoryTable(tuple(Category(i, f"c{i}", i < 3, (0, 0, 0), i) for i in range(1, 5)))
+    network = experiment.architecture.build(experiment.model.model_copy(update={"backbone": narrow}), categories).train
+    paths = [weight.path for weight in network.trainable_weights]
+    new = {path for path in paths if re.match("(queries|class_head|mask_head|upscale[12])/", path)}
+    before = {"patch_embedding/kernel", "patch_embedding/bias", "tokens/class_token", "tokens/register_tokens"}
+    before |= {"tokens/positions"} if "dinov3" not in name else set()
+    depth, query_blocks = DEPTHS[name.split("_")[0]]
+    start = 2000 if "dinov3" in name else 500
+    for path, rule in zip(paths, variable_rules(experiment.training, paths)):
+        block = re.match("block([0-9]+)/", path)
+        assert (path in new) + (path in before) + bool(block) + path.startswith("final_norm/") == 1, path
+        layer = int(block.group(1)) if block else 0 if path in before else depth - 1
+        whole = "dinov3" in name and layer >= depth - query_blocks
+        assert rule.learning_rate_factor == pytest.approx(1.0 if whole else 0.8 ** (depth - 1 - layer)), path
+        assert (rule.start_step, rule.weight_decay) == (0 if path in new else start, 0.05), path
+    assert before < set(paths) and len(new) == 19
+
+
+def test_the_published_recipes_of_eomt_are_here():
+    assert len(PUBLISHED) == 10
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_recipe_of_eomt_has_the_common_settings(name):
+    """AdamW in PyTorch's arithmetic, clipped at 0.01, a batch of 16, jitter of 0.1 to 2, and square inputs."""
+    experiment, side = eomt(name), int(name.split("_")[1])
+    depth, query_blocks = DEPTHS[name.split("_")[0]]
+    training, optimizer = experiment.training, experiment.training.optimizer
+    assert (optimizer.name, optimizer.arithmetic, optimizer.epsilon) == ("adamw", "pytorch", 1e-8)
+    assert (optimizer.clip_norm, training.batch_size) == (0.01, 16)
+    assert (experiment.augment.crop, experiment.augment.min_scale, experiment.augment.max_scale) == (
+        (side, side),
+        0.1,
+        2.0,
+    )
+    assert (experiment.input.long_side, experiment.input.pad_to) == (side, (side, side))
+    model = experiment.model
+    assert (model.backbone.size.depth, model.query_blocks, model.queries) == (depth, query_blocks, 200)
+    assert model.backbone.form == ("dinov3" if "dinov3" in name else "dinov2")
+    if model.backbone.form == "dinov2":
+        assert model.backbone.positions == (side // 16, side // 16)
+
+
+@pytest.mark.parametrize(
+    "name, steps, annealing",
+    [
+        ("small_640_coco", 177_384, [(29_564, 59_128), (73_910, 103_474), (118_256, 147_820)]),
+        ("base_640_dinov3_coco", 177_384, [(0, 3000), (73_910, 103_474), (118_256, 147_820)]),
+        ("large_1280_coco", 88_692, [(14_782, 29_564), (29_564, 44_346), (44_346, 59_128), (59_128, 73_910)]),
+        ("large_640_dinov3_coco", 88_692, [(0, 3000), (29_564, 44_346), (44_346, 59_128), (59_128, 73_910)]),
+    ],
+)
+def test_the_masks_of_eomt_go_at_the_published_steps(name, steps, annealing):
+    """12 or 24 epochs of 7,391 batches."""
+    experiment = eomt(name)
+    assert experiment.training.steps == steps == 7391 * (12 if "large" in name else 24)
+    assert experiment.model.annealing == tuple(annealing)
+
+
+@pytest.mark.parametrize("path", sorted(EOMT.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_run_of_eomt_goes_on_without_masks(path):
+    experiment = Experiment.from_yaml(path)
+    assert max(end for _, end in experiment.model.annealing) < experiment.training.steps
+
+
+@pytest.mark.parametrize(
+    "size, expected", [((480, 640), (480, 640)), ((500, 375), (640, 480)), ((267, 612), (279, 640))]
+)
+def test_photos_have_the_size_of_the_original(size, expected):
+    """612 * 640 / 612 and 267 * 640 / 612 = 279.2; Transformers' rule would give 639."""
+    assert resized_size(*size, eomt("small_640_coco").input) == expected

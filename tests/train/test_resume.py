@@ -55,7 +55,7 @@ def test_a_schedule_that_depends_on_the_steps_cannot_be_lengthened(tiny_settings
         run(tiny_settings, tmp_path / "run", resume=True)
 
 
-@pytest.mark.parametrize("key, value", [("seed", 1), ("evaluate_images", 2), ("ema", 0.5)])
+@pytest.mark.parametrize("key, value", [("seed", 1), ("evaluate_images", 2), ("ema", 0.5), ("accumulate", 2)])
 def test_settings_that_change_the_outcome_are_refused(tiny_settings, tmp_path, key, value):
     RunFolder(tmp_path / "run").create(Experiment.from_dict(tiny_settings))
     tiny_settings["training"] |= {key: value, "log_every": 1}

@@ -210,7 +210,7 @@ def loss(outputs, targets, config: DeeperLabConfig, categories: CategoryTable) -
     )
 
 
-def counts(outputs, targets, config: DeeperLabConfig) -> dict[str, Any]:
+def target_counts(targets, config: DeeperLabConfig) -> dict[str, Any]:
     """Pixels that each term learns from; the semantic term is divided by the number of images."""
     from tfpanoptic.losses.keypoints import deeperlab_counts
 
@@ -279,7 +279,7 @@ ARCHITECTURE = Architecture(
     loss=loss,
     loss_weights=loss_weights,
     postprocess=postprocess,
-    counts=counts,
+    target_counts=target_counts,
     oracle=Oracle(perfect_outputs, relaxations),
     views=Views(view_values, view_outputs),
     tunable=TUNABLE,

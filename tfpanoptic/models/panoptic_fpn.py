@@ -153,11 +153,16 @@ def loss(outputs, targets, config: PanopticFPNConfig, categories: CategoryTable)
     return {"semantic": semantic, **mask_rcnn.loss(outputs, targets, config.instance, categories)}
 
 
-def counts(outputs, targets, config: PanopticFPNConfig) -> dict[str, Any]:
-    """Labelled pixels, sampled regions, foreground regions; the RPN's terms are divided by the number of images."""
+def target_counts(targets, config: PanopticFPNConfig) -> dict[str, Any]:
+    """Labelled pixels; the RPN's terms are divided by the number of images."""
     from tfpanoptic.losses.detection import number_of
 
-    return {"semantic": number_of(targets["semantic"] >= 0), **mask_rcnn.counts(outputs)}
+    return {"semantic": number_of(targets["semantic"] >= 0)}
+
+
+def counts(outputs, targets, config: PanopticFPNConfig) -> dict[str, Any]:
+    """Sampled regions, foreground regions."""
+    return mask_rcnn.counts(outputs)
 
 
 def loss_weights(config: PanopticFPNConfig) -> dict[str, float]:
@@ -214,6 +219,7 @@ ARCHITECTURE = Architecture(
     loss=loss,
     loss_weights=loss_weights,
     postprocess=postprocess,
+    target_counts=target_counts,
     counts=counts,
     oracle=Oracle(perfect_outputs, relaxations),
     tunable=TUNABLE,

@@ -228,8 +228,8 @@ def loss(outputs, targets, config: UPSNetConfig, categories: CategoryTable) -> d
     return terms
 
 
-def counts(outputs, targets, config: UPSNetConfig) -> dict[str, Any]:
-    """Labelled pixels, cells of the true boxes, cells of the image, and those of `mask_rcnn`."""
+def target_counts(targets, config: UPSNetConfig) -> dict[str, Any]:
+    """Labelled pixels, cells of the image and cells of the true boxes; the RPN's terms are divided by the images."""
     from tfpanoptic.losses.detection import number_of
     from tfpanoptic.losses.panoptic_logits import panoptic_logits_count
     from tfpanoptic.losses.roi_semantic import roi_semantic_count
@@ -237,11 +237,15 @@ def counts(outputs, targets, config: UPSNetConfig) -> dict[str, Any]:
     found = {
         "semantic": number_of(targets["semantic"] > 0),
         "panoptic": panoptic_logits_count(targets["image_size"], STRIDE),
-        **mask_rcnn.counts(outputs),
     }
     if config.loss_weights.roi_semantic:
         found["roi_semantic"] = roi_semantic_count(targets["box_category"] > 0, ROI_SIZE)
     return found
+
+
+def counts(outputs, targets, config: UPSNetConfig) -> dict[str, Any]:
+    """Sampled regions, foreground regions."""
+    return mask_rcnn.counts(outputs)
 
 
 def loss_weights(config: UPSNetConfig) -> dict[str, float]:
@@ -307,6 +311,7 @@ ARCHITECTURE = Architecture(
     loss=loss,
     loss_weights=loss_weights,
     postprocess=postprocess,
+    target_counts=target_counts,
     counts=counts,
     oracle=Oracle(perfect_outputs, relaxations),
     tunable=TUNABLE,

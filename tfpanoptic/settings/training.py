@@ -138,6 +138,9 @@ class TrainingConfig(StrictConfig):
 
     steps: int = Field(60_000, ge=1)
     batch_size: int = Field(8, ge=1)
+    # A batch is worked on in so many equal parts, one after the other, with the memory of one, and makes one update.
+    # Order of the data, steps and schedule stay; batch normalisation sees the parts. For the loop; `fit` takes Keras'.
+    accumulate: int = Field(1, ge=1)
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     # Decay of the moving average of the weights that is evaluated and kept; null keeps the weights themselves.
@@ -154,6 +157,12 @@ class TrainingConfig(StrictConfig):
     initial_weights: FilePath | None = None
     # False leaves weights of other shapes or names as initialised, and the outputs of categories that the file lacks.
     initial_weights_strict: bool = True
+
+    @model_validator(mode="after")
+    def _parts_are_equal(self) -> TrainingConfig:
+        if self.batch_size % self.accumulate:
+            raise ValueError(f"batch_size must be a multiple of accumulate {self.accumulate}, found {self.batch_size}")
+        return self
 
     @model_validator(mode="after")
     def _schedule_fits_the_steps(self) -> TrainingConfig:

@@ -29,7 +29,8 @@ def reason(error: BaseException) -> str:
     if isinstance(error, MemoryError) or (
         isinstance(error, tf.errors.ResourceExhaustedError) and " space " not in text
     ):
-        return f"out of memory ({text}); a smaller training.batch_size, augment.crop or input needs less"
+        less = "a larger training.accumulate, or a smaller training.batch_size, augment.crop or input, needs less"
+        return f"out of memory ({text}); {less}"
     return text
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -24,9 +23,11 @@ from tfpanoptic.experiment import Experiment
 from tfpanoptic.ops.tensorflow_only import require_tensorflow
 from tfpanoptic.run_folder import LENGTHENED, RunFolder
 from tfpanoptic.segmenter import PanopticSegmenter
+from tfpanoptic.settings.training import TrainingConfig
 from tfpanoptic.train.checkpoints import Checkpoints
 from tfpanoptic.train.failures import FAILURES, told
 from tfpanoptic.train.recorder import Recorder
+from tfpanoptic.train.step import make_step
 from tfpanoptic.train.strategy import is_chief
 from tfpanoptic.train.updates import Updates
 
@@ -60,7 +61,7 @@ def train(
     require_tensorflow("training")
     strategy = strategy or tf.distribute.get_strategy()
     settings = experiment.training
-    _require_equal_shares(strategy, settings.batch_size)
+    _require_equal_shares(strategy, settings)
     folder = RunFolder(out)
     changes = folder.require_usable(experiment, resume, overwrite)
     splits = experiment.load_splits()
@@ -89,7 +90,7 @@ def train(
         return segmenter
     with told("before the first step"):
         batches = iter(_distributed_batches(strategy, experiment, dataset, segmenter, start))
-    step_function = _step_function(strategy, segmenter, updates, experiment)
+    step_function = make_step(strategy, segmenter, updates, settings.accumulate)
     # Whatever may be wrong with the input has been found by now: an older run stays until here.
     recorder = Recorder(experiment, folder, segmenter, updates, splits, chief=is_chief(strategy))
     with recorder.recording(start, resume, strategy, loaded, fingerprints, notes):
@@ -142,10 +143,13 @@ def _next_batch(batches, dataset: Dataset, experiment: Experiment, step: int):
         raise
 
 
-def _require_equal_shares(strategy: tf.distribute.Strategy, batch_size: int) -> None:
-    replicas = strategy.num_replicas_in_sync
-    if batch_size % replicas:
-        raise SettingError("training.batch_size", f"expected a multiple of the {replicas} replicas, found {batch_size}")
+def _require_equal_shares(strategy: tf.distribute.Strategy, settings: TrainingConfig) -> None:
+    replicas, parts = strategy.num_replicas_in_sync, settings.accumulate
+    if settings.batch_size % (replicas * parts):
+        expected = f"a multiple of the {replicas} replicas"
+        if parts > 1:
+            expected += f" times the {parts} parts of training.accumulate"
+        raise SettingError("training.batch_size", f"expected {expected}, found {settings.batch_size}")
 
 
 def _distributed_batches(strategy, experiment: Experiment, dataset, segmenter, start: int):
@@ -170,23 +174,3 @@ def _distributed_batches(strategy, experiment: Experiment, dataset, segmenter, s
     if strategy.num_replicas_in_sync == 1:
         return part(tf.distribute.InputContext())
     return strategy.distribute_datasets_from_function(part)
-
-
-def _step_function(strategy, segmenter: PanopticSegmenter, updates: Updates, experiment: Experiment):
-    """Compiled function: global batch -> dict of weighted, averaged loss terms and their sum `loss`."""
-
-    def replica_step(batch: dict[str, Any]) -> dict[str, tf.Tensor]:
-        with tf.GradientTape() as tape:
-            shares = segmenter.loss_shares(segmenter(batch, training=True), batch["targets"])
-            loss = tf.add_n(list(shares.values()))
-        updates.apply(tape.gradient(loss, updates.trained))
-        return {**shares, "loss": loss}
-
-    # XLA on the CPU was four times slower here, and cannot run several logical CPUs.
-    # Nothing in a step is a Python condition on tensors; AutoGraph would only warn about what it cannot convert.
-    @tf.function(jit_compile=False, reduce_retracing=True, autograph=False)
-    def step(batch):
-        shares = strategy.run(replica_step, args=(batch,))
-        return {name: strategy.reduce("SUM", value, axis=None) for name, value in shares.items()}
-
-    return step
