@@ -100,6 +100,8 @@ def test_the_licence_is_what_the_publisher_tells_or_unknown(tmp_path):
     folder.initial_weights.write_text(json.dumps(reports))
     started = "ImageNet weights of resnet50 and some_preset/best.safetensors"
     assert folder.licence() == f"unknown; training started from {started}"
+    folder.initial_weights.write_text(json.dumps([{"path": "/home/me/w.safetensors", "licence": "DINOv3 License"}]))
+    assert folder.licence() == "unknown; training started from me/w.safetensors (DINOv3 License)"
     folder.origin.write_text(json.dumps({"licence": "CC BY-SA 3.0"}))
     assert folder.licence() == "CC BY-SA 3.0"
     folder.origin.write_text("{")

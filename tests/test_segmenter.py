@@ -284,6 +284,16 @@ def test_a_variable_stays_frozen_alone(segmenter, tmp_path):
     assert [layer for layer in loaded._flatten_layers() if not layer.trainable] == []
 
 
+def test_a_licence_stays_with_the_weights(segmenter, tmp_path):
+    segmenter.licence = "made for a test"
+    segmenter.save_weights_file(tmp_path / "w.safetensors")
+    segmenter.save_preset(tmp_path / "run")
+    segmenter.licence = "unknown"
+    report = segmenter.load_weights_file(tmp_path / "w.safetensors")
+    assert segmenter.licence == report.licence == "made for a test"
+    assert PanopticSegmenter.from_preset(tmp_path / "run").licence == "made for a test"
+
+
 def test_a_saved_preset_is_the_model_for_everything_that_takes_a_run(segmenter, photo, tmp_path):
     segmenter.save_preset(tmp_path / "run")
     again = PanopticSegmenter.from_preset(tmp_path / "run")

@@ -55,6 +55,7 @@ def test_the_header_says_what_the_weights_mean(tmp_path):
     assert CategoryTable.from_json(header["categories"]) == TABLE
     assert json.loads(header["channels"]) == {"head": [0, 1, 2]}
     assert (header["format_version"], header["config"]) == ("1", "steps: 1\n")
+    assert "licence" not in header
 
 
 @pytest.mark.parametrize(

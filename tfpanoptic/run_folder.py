@@ -318,23 +318,34 @@ class RunFolder:
                 return path
         raise InputError(f"{self.path}: no weights yet; expected best.safetensors or last.safetensors")
 
-    def licence(self) -> str:
+    def licence(self, header: str | None = None) -> str:
         """The licence of the weights as their publisher tells it; of a training, "unknown" and what it started from.
+
+        What it started from is named with its own licence, where that is known.
+
+        Args:
+            header: what the weights' own header says, for a folder that says nothing.
 
         Raises:
             InputError: the file that tells it is damaged.
         """
         path = next((path for path in (self.origin, self.initial_weights) if path.is_file()), None)
         if path is None:
-            return UNKNOWN_LICENCE
+            return header or UNKNOWN_LICENCE
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             if path == self.origin:
                 return str(content["licence"])
-            names = ["/".join(Path(report["path"]).parts[-2:]) for report in content]
+            names = [_start(report["path"], report.get("licence")) for report in content]
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path}: damaged ({error})") from None
         return f"{UNKNOWN_LICENCE}; training started from {' and '.join(names)}"
+
+
+def _start(path: str, licence: str | None) -> str:
+    """The file that a training started from, in short, with its licence where that is known."""
+    name = "/".join(Path(path).parts[-2:])
+    return name if licence in (None, UNKNOWN_LICENCE) else f"{name} ({licence})"
 
 
 def _rank(score: float | None) -> float:

@@ -144,8 +144,9 @@ class PanopticSegmenter(keras.Model):
         }
 
     def save_weights_file(self, path: str | Path) -> None:
-        """Writes the weights as safetensors, with categories, channels and configuration in the header."""
-        save_weights(path, self, self.categories, self.channels, yaml.safe_dump(self.experiment.to_dict()))
+        """Writes the weights as safetensors, with categories, channels, configuration and licence in the header."""
+        config = yaml.safe_dump(self.experiment.to_dict())
+        save_weights(path, self, self.categories, self.channels, config, self.licence)
 
     def save(self, filepath: str | Path, overwrite: bool = True, zipped: bool | None = None, **kwargs) -> None:
         """Writes a `.keras` file, for `keras.models.load_model`; InputError for another kind of file."""
@@ -168,8 +169,9 @@ class PanopticSegmenter(keras.Model):
         See `weights.load_weights` for what is taken if it is not strict.
         """
         outputs = Outputs(self.categories, self.channels)
-        self.licence = RunFolder(Path(path).parent).licence()
-        return load_weights(path, self, outputs, self.experiment.architecture.category_layers, strict)
+        report = load_weights(path, self, outputs, self.experiment.architecture.category_layers, strict)
+        self.licence = RunFolder(Path(path).parent).licence(report.licence)
+        return report._replace(licence=self.licence)
 
     def load_initial_weights(self) -> tuple[LoadReport, ...]:
         """Sets the weights that training starts from, and says of each source what was taken; none if it names none.

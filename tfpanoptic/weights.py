@@ -43,6 +43,7 @@ class LoadReport(NamedTuple):
         unused: names of the file that no weight fits.
         partly: paths of which the outputs of some categories were set.
         categories: how the file's categories and the model's match; None where they were not looked at.
+        licence: of the weights; None where nothing tells it.
     """
 
     path: str
@@ -51,6 +52,7 @@ class LoadReport(NamedTuple):
     unused: tuple[str, ...]
     partly: tuple[str, ...] = ()
     categories: CategoryMatch | None = None
+    licence: str | None = None
 
     @property
     def complete(self) -> bool:
@@ -85,6 +87,7 @@ def save_weights(
     categories: CategoryTable,
     channels: Mapping[str, tuple[int, ...]],
     config: str = "",
+    licence: str | None = None,
 ) -> None:
     """Writes all weights of `model`, to a temporary name first.
 
@@ -92,6 +95,7 @@ def save_weights(
         categories: the category table, kept in the header.
         channels: head -> category id of each channel, kept in the header.
         config: the experiment's YAML text, kept in the header.
+        licence: of the weights, kept in the header.
 
     Raises:
         InputError: the place cannot be written to.
@@ -104,6 +108,7 @@ def save_weights(
         "categories": categories.to_json(),
         "channels": json.dumps({head: list(ids) for head, ids in channels.items()}),
         "config": config,
+        **({} if licence is None else {"licence": licence}),
     }
     arrays = {variable.path: np.ascontiguousarray(ops.convert_to_numpy(variable)) for variable in model.weights}
     temporary = temporary_of(path)
@@ -176,7 +181,8 @@ def load_weights(
         ours[name].assign(_by_category(ours[name], array, *places[name]) if name in places else array)
     if match is not None and not any(name in places for name in arrays):
         match = match.without_layers()
-    return LoadReport(str(path), tuple(fits), tuple(left), tuple(unused), tuple(partly), match)
+    licence = header.get("licence")
+    return LoadReport(str(path), tuple(fits), tuple(left), tuple(unused), tuple(partly), match, licence)
 
 
 def _fits(shapes: tuple[tuple, tuple], places: tuple[np.ndarray, np.ndarray] | None) -> bool:

@@ -132,6 +132,9 @@ def test_models_lists_what_can_be_built(run):
     # A published model, with its number, licence and address.
     for words in ("panoptic_fpn_resnet50_coco", "41.5 PQ", "CC BY-SA 3.0", "model_final_c10459.pkl"):
         assert words in out
+    # One to be converted by hand.
+    for words in ("eomt_small_640_dinov3_coco", "--backbone model.safetensors", "dinov3-vits16-pretrain-lvd1689m"):
+        assert words in out
 
 
 def test_env_prints_versions_and_the_devices_when_asked(run):

@@ -8,14 +8,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import yaml
+from safetensors.numpy import save_file
 
 from tests.architectures.experiments import MODELS
+from tests.convert.eomt_files import backbone_of, hub_arrays, hub_backbone
 from tests.convert.test_detectron2 import original_shape
 from tests.convert.torch_files import tensor_of, write_zip
+from tests.models.eomt_reference import recipe
 from tfpanoptic.cli import main
 from tfpanoptic.convert.deeplab2 import deeplab2_name
 from tfpanoptic.convert.detectron2 import detectron2_name
 from tfpanoptic.segmenter import PanopticSegmenter
+from tfpanoptic.weights import read_header
 
 CATEGORIES = [{"id": 7, "name": "road", "isthing": 0}, {"id": 26, "name": "car", "isthing": 1}]
 
@@ -221,3 +225,67 @@ def test_a_model_that_would_compute_something_else_is_refused(
     arguments = [tmp_path / "model.pkl", setting, "--from", "detectron2", "--config", panoptic_fpn_config, "--out", out]
     assert convert(monkeypatch, *arguments) == 2
     assert re.search(message, " ".join(capsys.readouterr().err.split())) and not out.exists()
+
+
+def eomt_config(config, tmp_path, form):
+    """A narrow EoMT for a thing and a stuff category."""
+    settings = yaml.safe_load(config.read_text())
+    backbone = {"name": "vit_tiny", "form": form, "positions": [4, 4], "width": 8, "depth": 3, "heads": 2}
+    settings["model"] = {"name": "eomt", "backbone": backbone, "queries": 5, "targets": {"points": 16}}
+    settings["augment"]["crop"] = [64, 64]
+    path = tmp_path / "eomt.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    return path
+
+
+def test_an_eomt_of_another_grid_becomes_a_weight_file_and_says_what_changed(config, tmp_path, monkeypatch, capsys):
+    arrays = hub_arrays("dinov2", classes=2, grid=(6, 6))
+    save_file(arrays, str(tmp_path / "model.safetensors"))
+    out, config = tmp_path / "w.safetensors", eomt_config(config, tmp_path, "dinov2")
+    arguments = [tmp_path / "model.safetensors", "--from", "eomt", "--config", config, "--out", out]
+    assert convert(monkeypatch, *arguments) == 0
+    printed = capsys.readouterr().out
+    assert "positions: resampled from 6 x 6 to 4 x 4 patches" in printed
+    loaded = PanopticSegmenter.from_yaml(config, [f"training.initial_weights={out}"])
+    values = {weight.path: np.asarray(weight) for weight in loaded.weights}
+    np.testing.assert_array_equal(values["queries/table"], arrays["query.weight"])
+
+
+def test_differences_from_dinov3_need_it_and_carry_its_licence(config, tmp_path, monkeypatch, capsys):
+    base = hub_arrays("dinov3", classes=2)
+    whole = {name: array + 0.1 * recipe.noise(f"{name} moved", array.shape) for name, array in base.items()}
+    moved = {name: array - base[name] if name in backbone_of(base) else array for name, array in whole.items()}
+    save_file(moved, str(tmp_path / "difference.safetensors"))
+    save_file(hub_backbone(base, "dinov3"), str(tmp_path / "dinov3.safetensors"))
+    out, config = tmp_path / "w.safetensors", eomt_config(config, tmp_path, "dinov3")
+    arguments = [tmp_path / "difference.safetensors", "--from", "eomt", "--config", config, "--out", out]
+    assert convert(monkeypatch, *arguments) == 2
+    assert "difference.safetensors: the backbone's weights are differences from DINOv3" in capsys.readouterr().err
+    assert convert(monkeypatch, *arguments, "--backbone", tmp_path / "dinov3.safetensors") == 0
+    assert "licence: DINOv3 License (Meta)" in capsys.readouterr().out
+    assert read_header(out)["licence"].startswith("DINOv3 License (Meta)")
+    loaded = PanopticSegmenter.from_yaml(config, [f"training.initial_weights={out}"])
+    values = {weight.path: np.asarray(weight) for weight in loaded.weights}
+    np.testing.assert_allclose(values["block1/fc1/kernel"], whole["layers.1.mlp.up_proj.weight"].T, atol=1e-6)
+    assert loaded.licence.startswith("DINOv3 License (Meta)")
+
+
+def test_a_transformer_alone_is_converted_for_training(config, tmp_path, monkeypatch, capsys):
+    save_file(hub_backbone(hub_arrays("dinov3"), "dinov3"), str(tmp_path / "dinov3.safetensors"))
+    out, config = tmp_path / "w.safetensors", eomt_config(config, tmp_path, "dinov3")
+    arguments = [tmp_path / "dinov3.safetensors", "--from", "eomt", "--config", config, "--out", out]
+    assert convert(monkeypatch, *arguments, "--backbone-only") == 0
+    assert "left as initialised: queries/table" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--from", "detectron2"], "--backbone: not possible with --from detectron2"),
+        (["--from", "eomt", "--backbone-only"], "--backbone and --backbone-only exclude each other"),
+    ],
+)
+def test_a_backbone_is_only_given_where_one_is_added(config, tmp_path, monkeypatch, capsys, options, words):
+    arguments = [*options, "--backbone", "b.pth", "--config", config, "--out", tmp_path / "w.safetensors"]
+    assert convert(monkeypatch, tmp_path / "model.pth", *arguments) == 2
+    assert words in capsys.readouterr().err

@@ -6,9 +6,9 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from tfpanoptic.convert.eomt import load_variables
 
 from tfpanoptic.categories import Category, CategoryTable
+from tfpanoptic.convert.eomt import load_variables
 from tfpanoptic.models.eomt import EoMTConfig, build
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "eomt"

@@ -10,6 +10,8 @@ import tensorflow as tf
 from PIL import Image
 from typer.testing import CliRunner
 
+from tests.convert.eomt_files import authors_arrays, hub_arrays
+from tests.convert.torch_files import tensor_of, write_zip
 from tests.presets.test_download import Server, closed_address, no_pauses  # noqa: F401
 from tfpanoptic import presets
 from tfpanoptic.cli import app
@@ -18,7 +20,7 @@ from tfpanoptic.errors import InputError, WorkFailed
 from tfpanoptic.evaluation.options import EvaluateOptions
 from tfpanoptic.experiment import Experiment
 from tfpanoptic.predict.evaluate import evaluate_run
-from tfpanoptic.presets import PRESETS, Preset, cache
+from tfpanoptic.presets import DIFFERENCES, PRESETS, Preset, cache
 from tfpanoptic.segmenter import PanopticSegmenter
 
 
@@ -226,6 +228,53 @@ def test_a_name_that_is_no_preset_gets_those_near_it():
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
 def test_every_preset_has_its_configuration_and_categories(preset):
     experiment = Experiment.from_yaml(preset.path)
-    assert len(experiment.load_categories()) == (133 if "coco" in preset.name else 19)
+    categories = {"coco": 133, "cityscapes": 19, "ade20k": 150}
+    assert len(experiment.load_categories()) == categories[preset.name.rpartition("_")[2]]
     assert preset.header().keys() == {"Paper", "Published", "Parameters", "Command"}
     assert "PQ" in preset.header()["Published"] and preset.address.startswith("https://")
+
+
+def test_no_two_presets_keep_their_file_under_one_name():
+    files = [preset.file for preset in PRESETS.values()]
+    assert len(set(files)) == len(files)
+    assert PRESETS["panoptic_fpn_resnet50_coco"].file == "model_final_c10459.pkl"
+    assert PRESETS["eomt_small_640_coco"].file == "coco_panoptic_eomt_small_640_2x_pytorch_model.bin"
+
+
+@pytest.mark.parametrize("name", DIFFERENCES)
+def test_a_model_that_is_a_difference_is_told_to_be_converted(name):
+    with pytest.raises(InputError, match=f"{name}: published as differences from DINOv3.*`tfpanoptic models` says how"):
+        PanopticSegmenter.from_preset(name)
+    difference = DIFFERENCES[name]
+    experiment = Experiment.from_yaml(difference.preset.path)
+    assert experiment.model.backbone.form == "dinov3" and str(difference.preset.path) in difference.command()
+    assert "DINOv3 License" in difference.preset.licence
+
+
+def test_an_eomt_is_fetched_from_a_file_of_pytorch(server, tiny_settings, tmp_path, monkeypatch):
+    arrays = hub_arrays("dinov2", classes=2)
+    write_zip(tmp_path / "eomt.bin", {name: tensor_of(a) for name, a in authors_arrays(arrays, "dinov2").items()})
+    server.content = (tmp_path / "eomt.bin").read_bytes()
+    backbone = {"name": "vit_tiny", "positions": [4, 4], "width": 8, "depth": 3, "heads": 2}
+    tiny_settings["model"] = {"name": "eomt", "backbone": backbone, "queries": 5}
+    tiny_settings["augment"]["crop"] = [64, 64]
+    config = tmp_path / "tiny.yaml"
+    config.write_text(Experiment.from_dict(tiny_settings).to_yaml())
+    made = Preset(str(config), "eomt", f"{server.address}/pytorch_model.bin", "made for a test")
+    monkeypatch.setitem(presets.PRESETS, "tiny", made)
+    monkeypatch.setattr(Preset, "name", "tiny")
+    monkeypatch.setenv(cache.CACHE, str(tmp_path / "cache"))
+    monkeypatch.delenv(cache.MIRROR, raising=False)
+    model = PanopticSegmenter.from_preset("tiny")
+    values = {weight.path: np.asarray(weight) for weight in model.weights}
+    np.testing.assert_array_equal(values["queries/table"], arrays["query.weight"])
+    assert model.licence == "made for a test"
+
+
+def test_a_page_in_place_of_an_eomt_is_named(preset, server, monkeypatch):
+    server.content = b"<html>Access to this model is restricted</html>"
+    monkeypatch.setitem(
+        presets.PRESETS, "tiny", preset._replace(source="eomt", address=f"{server.address}/pytorch_model.bin")
+    )
+    with pytest.raises(InputError, match=r"tiny: .*pytorch_model\.bin: not a pickle, .*expected a checkpoint of EoMT"):
+        PanopticSegmenter.from_preset("tiny")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tfpanoptic.presets import Preset
+
 
 def models() -> None:
     """List the architectures, backbones and datasets that an experiment can name, and published models by name."""
@@ -11,7 +13,7 @@ def models() -> None:
     from tfpanoptic.backbones import BACKBONES
     from tfpanoptic.data import DATASETS
     from tfpanoptic.models import ARCHITECTURES
-    from tfpanoptic.presets import PRESETS
+    from tfpanoptic.presets import DIFFERENCES, PRESETS
 
     table = Table("kind", "names", box=None)
     for kind, registry in (("architectures", ARCHITECTURES), ("backbones", BACKBONES), ("datasets", DATASETS)):
@@ -21,10 +23,22 @@ def models() -> None:
         "\npublished models, for predict, evaluate, export and PanopticSegmenter.from_preset; the numbers are theirs:"
     )
     for name, preset in PRESETS.items():
-        header = preset.header()
-        print(f"\n{name}")
-        print(f"  published   {header['Published'].partition('. ')[0]}")
-        print(f"  parameters  {header['Parameters'].partition('. ')[0]}")
-        print(f"  licence     {preset.licence}")
-        print(f"  from        {preset.address}")
+        _print(preset)
         print(f"  check it    tfpanoptic evaluate {name}")
+    print(
+        "\npublished as differences from DINOv3, to be added to it by yourself; Meta gives it to those who accept its "
+        "licence:"
+    )
+    for difference in DIFFERENCES.values():
+        _print(difference.preset)
+        print(f"  backbone    {difference.backbone}")
+        print(f"  convert it  {difference.command()}")
+
+
+def _print(preset: Preset) -> None:
+    header = preset.header()
+    print(f"\n{preset.name}")
+    print(f"  published   {header['Published'].partition('. ')[0]}")
+    print(f"  parameters  {header['Parameters'].partition('. ')[0]}")
+    print(f"  licence     {preset.licence}")
+    print(f"  from        {preset.address}")

@@ -10,17 +10,14 @@ Source: Detectron2 `modeling/meta_arch/panoptic_fpn.py` and the names of its pub
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from tfpanoptic.convert import caffe2_resnet
 from tfpanoptic.convert.fitting import Head, differing_settings, listed, require_architecture, set_weights
-from tfpanoptic.convert.safe_pickle import NoPickle, StoredArray, read_pickle
-from tfpanoptic.convert.torch_file import LEGACY_MAGIC, Tensor, read_legacy, read_zip
+from tfpanoptic.convert.pickled_arrays import read_pickled_arrays
 from tfpanoptic.errors import InputError
 from tfpanoptic.layers.normalize_image import IMAGENET_MEAN
 
@@ -116,52 +113,7 @@ def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
         InputError: no such file, another format, damaged, or a pickle that names anything but arrays, tensors and plain
             containers.
     """
-    path = Path(path)
-    if not path.is_file():
-        what = "a folder" if path.is_dir() else "no such file"
-        raise InputError(f"{path}: {what}; {_EXPECTED}")
-    try:
-        with path.open("rb") as file:
-            start = file.read(4)
-            if not start:
-                raise InputError(f"{path}: an empty file; {_EXPECTED}")
-            if start == b"PK\x03\x04":
-                with zipfile.ZipFile(file) as archive:
-                    return _arrays(read_zip(archive, path), path)
-            file.seek(0)
-            content = read_pickle(file, path)
-            if isinstance(content, int) and content == LEGACY_MAGIC:
-                content = read_legacy(file, path)
-            return _arrays(content, path)
-    except NoPickle as error:
-        raise InputError(f"{error}; {_EXPECTED}") from None
-    except zipfile.BadZipFile:
-        raise InputError(f"{path}: a zip file that is cut off or damaged; {_EXPECTED}") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-
-
-def _arrays(content: Any, path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a checkpoint's content, made while its file is open."""
-    stored = content.get("model", content.get("blobs", content)) if isinstance(content, dict) else content
-    if not isinstance(stored, dict) or not stored:
-        raise InputError(f"{path}: expected arrays by name, found {_kind(stored)}")
-    arrays = {}
-    for name, value in stored.items():
-        if not isinstance(name, str):
-            raise InputError(f"{path}: expected names of arrays, found {_kind(name)}")
-        if not isinstance(value, StoredArray | Tensor):
-            expected = "expected nothing but arrays by name, under model, under blobs or by themselves"
-            raise InputError(f"{path}: {expected}; found {_kind(value)} under {name[:80]!r}")
-        try:
-            arrays[name] = value.array()
-        except (ValueError, TypeError, OverflowError, MemoryError) as error:
-            raise InputError(f"{path}: {name}: {error}") from None
-    return arrays
-
-
-def _kind(value: object) -> str:
-    return "an empty dict" if value == {} else type(value).__name__.strip("_")
+    return read_pickled_arrays(path, ("model", "blobs"), _EXPECTED)
 
 
 def load_variables(model, variables: Mapping[str, np.ndarray], reset_heads: bool = False) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from tfpanoptic.categories import CategoryTable
 from tfpanoptic.convert import CONVERTERS
 from tfpanoptic.errors import InputError, WorkFailed, settings_of
 from tfpanoptic.experiment import Experiment
-from tfpanoptic.presets import PRESETS, Preset
+from tfpanoptic.presets import DIFFERENCES, PRESETS, Preset
 from tfpanoptic.presets.download import download, sha256_of
 from tfpanoptic.run_folder import CONTENTS, ORIGIN, RunFolder
 from tfpanoptic.settings.cache_folder import CACHE, cache_folder
@@ -30,7 +30,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-# A folder with the published files, or the address of a server that has them, side by side under their own names.
+# A folder with the published files, or the address of a server that has them, side by side under `Preset.file`.
 MIRROR = "TFPANOPTIC_MIRROR"
 
 
@@ -87,6 +87,11 @@ def _present(preset: str | Path) -> Path | None:
     path, name = Path(preset), str(preset)
     if RunFolder(path).config.is_file() or (path.is_dir() and name not in PRESETS):
         return path
+    if name in DIFFERENCES:
+        raise InputError(
+            f"{preset}: published as differences from DINOv3, which everyone gets from Meta under its licence; "
+            "`tfpanoptic models` says how both files are converted"
+        )
     if name not in PRESETS:
         near = difflib.get_close_matches(name, PRESETS, n=3, cutoff=0.5)
         hint = f"; near it: {', '.join(near)}" if near else ""
@@ -114,7 +119,7 @@ def _alone_in(cache: Path) -> Iterator[None]:
 
 def _fetch(preset: Preset, cache: Path, make: Callable[..., Any]) -> None:
     experiment = Experiment.from_yaml(preset.path)
-    file, address = _bring(preset.address, cache / "downloads")
+    file, address = _bring(preset, cache / "downloads")
     checksum = sha256_of(file)
     record = cache / f"{preset.name}.sha256"
     _require_same(record, address, checksum)
@@ -139,6 +144,7 @@ def _fetch(preset: Preset, cache: Path, make: Callable[..., Any]) -> None:
         run = RunFolder(made)
         replace_file(run.config, experiment.to_yaml())
         replace_file(run.categories, model.categories.to_json())
+        model.licence = preset.licence
         model.save_weights_file(run.best_weights)
         replace_file(run.origin, json.dumps(origin, indent=2) + "\n")
     # Not before: a login page in place of the file must not become the one that all others are compared with.
@@ -147,13 +153,13 @@ def _fetch(preset: Preset, cache: Path, make: Callable[..., Any]) -> None:
         file.unlink()
 
 
-def _bring(address: str, folder: Path) -> tuple[Path, str]:
+def _bring(preset: Preset, folder: Path) -> tuple[Path, str]:
     """The file, downloaded into the folder or where the mirror has it, and where it is from."""
-    name, mirror = address.rpartition("/")[2], os.environ.get(MIRROR)
+    address, name, mirror = preset.address, preset.file, os.environ.get(MIRROR)
     if mirror and "://" not in mirror:
         local = Path(mirror).expanduser() / name
         if not local.is_file():
-            raise InputError(f"{local}: no such file; {MIRROR} is {mirror}, expected the file of {address} there")
+            raise InputError(f"{local}: no such file; {MIRROR} is {mirror}, expected that of {address} there")
         return local, str(local)
     if mirror:
         address = f"{mirror.rstrip('/')}/{name}"

@@ -83,6 +83,7 @@ def train(
         updates = Updates(settings, segmenter.trainable_variables)
         start = Checkpoints(folder.checkpoints, segmenter, updates).restore() if resume else 0
         loaded = () if start else segmenter.load_initial_weights()
+        segmenter.licence = folder.licence() if start else segmenter.licence
     if start > settings.steps or (start == settings.steps and folder.last_weights.is_file()):
         _tell_finished(folder, experiment, start)
         updates.use_average()
