@@ -129,7 +129,10 @@ def match(logits: Sequence, targets: dict, channels: tuple[int, ...], points: Se
         targets, channels: as in `mask_classification_loss`.
         points: of each prediction, float32 `[B, 2, P]`.
     """
-    costs = [matching_costs(*pair, targets, channels, at).total() for pair, at in zip(logits, points, strict=True)]
+    costs = [
+        matching_costs(class_logits, mask_logits, targets, channels, at).total()
+        for (class_logits, mask_logits), at in zip(logits, points, strict=True)
+    ]
     count = ops.sum(ops.cast(targets["segment_category"] > 0, "int32"), axis=1)
     found = assign(ops.concatenate(costs, axis=0), ops.tile(count, (len(costs),)))
     return tuple(ops.reshape(part, (len(costs), -1, part.shape[1])) for part in found)
@@ -137,7 +140,9 @@ def match(logits: Sequence, targets: dict, channels: tuple[int, ...], points: Se
 
 def _channel_of_queries(category, query, matched, channels: tuple[int, ...], queries: int):
     """The right channel of each query, int32 `[B, Q]`: that of its segment's category, or of no object."""
-    is_of = ops.logical_and(ops.expand_dims(query, 2) == ops.arange(queries, dtype="int32"), ops.expand_dims(matched, 2))
+    is_of = ops.logical_and(
+        ops.expand_dims(query, 2) == ops.arange(queries, dtype="int32"), ops.expand_dims(matched, 2)
+    )
     channel = ops.max(ops.where(is_of, ops.expand_dims(channel_of(category, channels), 2), -1), axis=1)
     return ops.where(ops.any(is_of, axis=1), channel, channels.index(0))
 

@@ -1,7 +1,6 @@
 """Which query answers for which segment: the pairs that cost the least together.
 
-Source: Cheng et al. 2021 (MaskFormer), section 3.2, with the points of Cheng et al. 2022 (Mask2Former), section 3.3; the
-weights are those of the Mask2Former and EoMT configurations.
+Source: Cheng et al. 2021 (MaskFormer), section 3.2, with the points of Cheng et al. 2022 (Mask2Former), section 3.3.
 """
 
 from __future__ import annotations
@@ -51,7 +50,8 @@ def matching_costs(class_logits, mask_logits, targets: dict, channels: tuple[int
     probability = ops.transpose(ops.softmax(class_logits, axis=-1), (0, 2, 1))  # [B, K, Q]
     channel = ops.expand_dims(class_index(category, channels), 2)
     of_category = ops.transpose(ops.take_along_axis(probability, channel, axis=1), (0, 2, 1))
-    mask, dice = _mask_costs(mask_logits, targets["segment_map"], points, category.shape[1], pixels=_size(mask_logits))
+    pixels = points.shape[2] * class_logits.shape[1]
+    mask, dice = _mask_costs(mask_logits, targets["segment_map"], points, category.shape[1], pixels=pixels)
     return Costs(-of_category, mask, dice)
 
 
@@ -70,9 +70,3 @@ def _mask_costs(logits, segment_map, points, places: int):
     entropy = ops.expand_dims(ops.sum(ops.softplus(logits), axis=1), 2) - over_points(logits)
     areas = ops.expand_dims(ops.sum(probability, axis=1), 2) + ops.expand_dims(ops.sum(masks, axis=1), 1)
     return entropy / points.shape[2], 1.0 - (2.0 * over_points(probability) + 1.0) / (areas + 1.0)
-
-
-def _size(logits) -> int | None:
-    """Numbers of one image's logits, as far as that is known."""
-    sides = logits.shape[1:]
-    return None if None in sides else sides[0] * sides[1] * sides[2]

@@ -1,7 +1,7 @@
 """Maps read at points of the image, whatever size a map has: bilinear, and 0 outside.
 
-Points are (x, y) in 0..1 of the image. A map of segments, which has the place of a segment in each cell, counted from 1,
-stands for a mask a place: what a mask reads at a point is the sum of the shares of the neighbours with its place.
+Points are (x, y) in 0..1 of the image. A map of segments has the place of a segment in each cell, counted from 1, and
+stands for one mask a place: what a mask reads at a point is the sum of the shares of the neighbours with its place.
 
 Source: Kirillov et al. 2020 (PointRend), `point_sample` of Detectron2 `projects/PointRend`: half-pixel centres, and
 neighbours outside count as 0.
