@@ -22,8 +22,8 @@ def read_at(maps, points):
     height, width, depth = ops.shape(maps)[1:]
     flat = ops.reshape(maps, (-1, depth))
     # The last cell is read as the lower one of itself and a neighbour that has no share.
-    corners = _corners(points, (height, width), beyond=0)
-    return sum(ops.take(flat, cell, axis=0) * ops.expand_dims(share, -1) for cell, share in corners)
+    shares = corners(points[..., 0], points[..., 1], (height, width), beyond=0)
+    return sum(ops.take(flat, cell, axis=0) * ops.expand_dims(share, -1) for cell, share in shares)
 
 
 def add_at(values, points, size):
@@ -40,22 +40,22 @@ def add_at(values, points, size):
     cells = ops.shape(values)[0] * height * width
     total = sum(
         ops.segment_sum(ops.reshape(values * share, (-1,)), ops.reshape(cell, (-1,)), cells)
-        for cell, share in _corners(points, size, beyond=1)
+        for cell, share in corners(points[..., 0], points[..., 1], size, beyond=1)
     )
     return ops.reshape(total, (-1, height, width))
 
 
-def _corners(points, size, beyond: int):
+def corners(y, x, size, beyond: int):
     """The four cells around each point as rows of the table of all cells, int32 `[B, M]`, and its share in each.
 
     Args:
-        points: float32 `[B, M, 2]`.
+        y, x: float32 `[B, M]`, in cells.
         size: (h, w).
         beyond: points farther outside than so many cells are moved there; cells outside have a share of 0.
     """
     height, width = size
-    image = ops.expand_dims(ops.arange(ops.shape(points)[0], dtype="int32"), 1)
-    rows, columns = (_neighbours(points[..., axis], side, beyond) for axis, side in enumerate((height, width)))
+    image = ops.expand_dims(ops.arange(ops.shape(y)[0], dtype="int32"), 1)
+    rows, columns = (_neighbours(at, side, beyond) for at, side in ((y, height), (x, width)))
     return [
         ((image * height + row) * width + column, down * across) for row, down in rows for column, across in columns
     ]
