@@ -50,7 +50,7 @@ def exported(name: str, size: tuple[int, int], precisions: list[str], folder: Pa
     import keras
 
     from tfpanoptic import PanopticSegmenter
-    from tfpanoptic.data.dataset import read_image
+    from tfpanoptic.photo.pixels import read_image
     from tfpanoptic.data.sets.nuclei import nuclei
     from tfpanoptic.export import FORMATS
     from tfpanoptic.settings.sizes import network_size
