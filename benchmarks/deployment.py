@@ -50,9 +50,9 @@ def exported(name: str, size: tuple[int, int], precisions: list[str], folder: Pa
     import keras
 
     from tfpanoptic import PanopticSegmenter
-    from tfpanoptic.data.dataset import read_image
     from tfpanoptic.data.sets.nuclei import nuclei
     from tfpanoptic.export import FORMATS
+    from tfpanoptic.photo.pixels import read_image
     from tfpanoptic.settings.sizes import network_size
 
     photo = Image.fromarray(read_image(nuclei("val").records[0].image_path)).resize((size[1], size[0]))

@@ -1,5 +1,7 @@
 """Benchmarks are run by people; here only that each of them still runs, as briefly as it can."""
 
+import ast
+import importlib
 import os
 import subprocess
 import sys
@@ -26,6 +28,17 @@ PARTS = {"peak_memory.py"}
 
 def test_every_benchmark_is_run_here():
     assert {path.name for path in FOLDER.glob("*.py")} == {*BRIEFLY, *PARTS}
+
+
+@pytest.mark.parametrize("name", sorted({*BRIEFLY, *PARTS}))
+def test_what_a_benchmark_imports_of_the_library_is_there(name):
+    """Running them all is slow; a name that moved shows here."""
+    for node in ast.walk(ast.parse((FOLDER / name).read_text())):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("tfpanoptic"):
+            module = importlib.import_module(str(node.module))
+            for alias in node.names:
+                if not hasattr(module, alias.name):
+                    importlib.import_module(f"{node.module}.{alias.name}")
 
 
 @pytest.mark.slow
