@@ -95,6 +95,17 @@ MODELS = {
         "targets": {"radius": 6, "max_instances": 20},
         "postprocess": {"keypoint_distance": 4.0, "max_instances": 20},
     },
+    "eomt": {
+        "name": "eomt",
+        # Rotary positions, drawn anew in training; the masks go in the second of three steps.
+        "backbone": {"name": "vit_tiny", "form": "dinov3", "width": 16, "depth": 3, "heads": 2, "layer_scale": 0.5},
+        "normalization": "per_image",
+        "queries": 12,
+        "query_blocks": 2,
+        "masked_attention": {"starts": [0, 1], "ends": [2, 3]},
+        "targets": {"max_segments": 16, "points": 64},
+        "postprocess": {"score": 0.2, "overlap": 0.1},
+    },
     "toy": {"name": "toy"},
 }
 # Sizes on the grid of each: k * 16 + 1, k * 32, k * 16 and k * 4.
@@ -104,6 +115,7 @@ CROPS = {
     "upsnet": [64, 64],
     "axial_deeplab": [65, 65],
     "deeperlab": [64, 64],
+    "eomt": [64, 64],
     "toy": [64, 64],
 }
 

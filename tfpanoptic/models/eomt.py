@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
-from tfpanoptic.architecture import Architecture, CategoryLayer, Networks, Segments
+from tfpanoptic.architecture import Architecture, CategoryLayer, Networks, Oracle, Segments, Tunable
 from tfpanoptic.backbones.vit import PATCH, ViTConfig, vit
 from tfpanoptic.categories import CategoryTable
+from tfpanoptic.oracles.query_settings import mask_stride, relaxations, taught_segments
 from tfpanoptic.settings.annealing import annealing_steps
 from tfpanoptic.settings.config import StrictConfig
 from tfpanoptic.settings.sizes import Grid
@@ -63,7 +64,7 @@ class TargetsConfig(StrictConfig):
 
 
 class LossWeights(StrictConfig):
-    """Weights of the loss terms, of matching and of every prediction alike. Source: EoMT, Mask2Former."""
+    """Weights of the loss terms, the same for every prediction; matching has those of EoMT, whatever these are."""
 
     category: float = Field(2.0, ge=0)
     mask: float = Field(5.0, ge=0)
@@ -76,6 +77,16 @@ class PostprocessConfig(StrictConfig):
     score: float = Field(0.8, ge=0, lt=1)
     mask_threshold: float = Field(0.5, gt=0, lt=1)
     overlap: float = Field(0.8, ge=0, le=1)
+    # "network": at the network's size, and the finished map is enlarged. "file": at the photo's own, as published.
+    merge_at: Literal["network", "file"] = "network"
+
+
+# What tuning tries, own choice: a model that has seen little says nothing with a score of 0.8.
+TUNABLE = {
+    "score": Tunable((0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)),
+    "overlap": Tunable((0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)),
+    "mask_threshold": Tunable((0.3, 0.4, 0.5, 0.6, 0.7)),
+}
 
 
 class EoMTConfig(StrictConfig):
@@ -256,13 +267,12 @@ def loss(outputs, targets, config: EoMTConfig, categories: CategoryTable) -> dic
         targets,
         channels(config, categories)["class_logits"],
         predictions=config.query_blocks + 1,
-        weights=loss_weights(config),
         no_object_weight=config.no_object_weight,
         **config.targets.model_dump(exclude={"max_segments"}),
     )
 
 
-def counts(outputs, targets, config: EoMTConfig) -> dict[str, Any]:
+def target_counts(targets, config: EoMTConfig) -> dict[str, Any]:
     """The number of segments, and of the class term the sum of its weights."""
     from tfpanoptic.losses.mask_classification import mask_classification_counts
 
@@ -275,18 +285,58 @@ def loss_weights(config: EoMTConfig) -> dict[str, float]:
     return {"class": weights.category, "mask": weights.mask, "dice": weights.dice}
 
 
+def last_steps(config: EoMTConfig) -> dict[str, int]:
+    """The step from which on no query is masked."""
+    return {"masked_attention": max(end for _, end in config.annealing)} if config.annealing else {}
+
+
 def postprocess(outputs, size, valid_size, config: EoMTConfig, categories: CategoryTable) -> Segments:
-    """Merging, at network size."""
+    """Merging at network size; see `postprocess/mask_classification.py`."""
     from tfpanoptic.postprocess.mask_classification import merge_queries
 
-    return merge_queries(
-        outputs["class_logits"],
-        outputs["mask_logits"],
-        size,
-        valid_size,
-        channels=channels(config, categories)["class_logits"],
-        thing_ids=categories.thing_ids,
-        **config.postprocess.model_dump(),
+    return merge_queries(**_logits(outputs), size=size, valid_size=valid_size, **_merging(config, categories))
+
+
+def own_size_postprocess(
+    outputs, size, valid_size, own_size, config: EoMTConfig, categories: CategoryTable
+) -> Segments:
+    """Merging at the images' own size, as published."""
+    from tfpanoptic.postprocess.mask_classification import merge_queries_at_own_size
+
+    return merge_queries_at_own_size(
+        **_logits(outputs), size=size, valid_size=valid_size, own_size=own_size, **_merging(config, categories)
+    )
+
+
+def fates(outputs, size, valid_size, config: EoMTConfig, categories: CategoryTable) -> dict[str, Any]:
+    """How many queries fall at which rule; see `postprocess/query_fates.py`."""
+    from tfpanoptic.postprocess.query_fates import query_fates
+
+    merging = _merging(config, categories)
+    del merging["thing_ids"]
+    return query_fates(**_logits(outputs), size=size, valid_size=valid_size, **merging)
+
+
+def _logits(outputs) -> dict[str, Any]:
+    return {name: outputs[name] for name in ("class_logits", "mask_logits")}
+
+
+def _merging(config: EoMTConfig, categories: CategoryTable) -> dict[str, Any]:
+    """The settings of merging, the same for all that it is done for."""
+    return {
+        "channels": channels(config, categories)["class_logits"],
+        "thing_ids": categories.thing_ids,
+        **config.postprocess.model_dump(exclude={"merge_at"}),
+    }
+
+
+def perfect_outputs(panoptic, config: EoMTConfig, categories: CategoryTable) -> dict[str, Any]:
+    """Outputs of perfect queries for one panoptic map int32 [H, W]; see `oracles/queries.py`."""
+    from tfpanoptic.oracles.queries import perfect_queries
+
+    declared = channels(config, categories)["class_logits"]
+    return perfect_queries(
+        panoptic, declared, categories.thing_ids, config.queries, taught_segments(config), mask_stride(config)
     )
 
 
@@ -301,5 +351,10 @@ ARCHITECTURE = Architecture(
     loss=loss,
     loss_weights=loss_weights,
     postprocess=postprocess,
-    counts=counts,
+    own_size_postprocess=own_size_postprocess,
+    target_counts=target_counts,
+    fates=fates,
+    oracle=Oracle(perfect_outputs, relaxations),
+    last_steps=last_steps,
+    tunable=TUNABLE,
 )

@@ -27,7 +27,7 @@ def smallest(values, count: int):
         higher = limit + ops.left_shift(ops.ones_like(limit), 30 - step)
         return ops.where(below(higher) < count, higher, limit)
 
-    limit = ops.fori_loop(0, 31, refine, ops.zeros_like(bits[:, 0]))
+    limit = ops.fori_loop(0, 31, refine, ops.sum(ops.zeros_like(bits), axis=1))
     equal = bits == ops.expand_dims(limit, 1)
     left = ops.cast(count - below(limit), "float32") / ops.maximum(ops.sum(ops.cast(equal, "float32"), axis=1), 1.0)
     return ops.where(bits < ops.expand_dims(limit, 1), 1.0, ops.where(equal, ops.expand_dims(left, 1), 0.0))
