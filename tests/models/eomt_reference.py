@@ -55,7 +55,7 @@ def config(name) -> EoMTConfig:
 def categories(name) -> CategoryTable:
     """As many categories as the fixture's network has classes; the stuff of its panoptic results are the last ones."""
     fixture = described(name)
-    stuff = fixture["panoptic"]["stuff"]
+    stuff = fixture.get("panoptic", {}).get("stuff", ())
     return CategoryTable(
         tuple(Category(i + 1, f"category{i}", i not in stuff, (0, 0, 0), i + 1) for i in range(fixture["classes"]))
     )

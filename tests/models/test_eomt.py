@@ -107,7 +107,7 @@ def test_parameters_of_the_published_sizes():
         ({"backbone": {"name": "vit_small", "heads": 5}}, "a multiple of the 5 heads, found 384"),
         ({"backbone": {"name": "vit_small", "form": "dinov3", "width": 60, "heads": 6}}, "multiple of 4 channels"),
         ({"backbone": {"name": "vit_small", "positions": [0, 4]}}, "two positive numbers"),
-        ({"query_blocks": 13}, "at most 12, the backbone's blocks, found 13"),
+        ({"query_blocks": 13}, "at most the 12 blocks of the backbone, found 13"),
         ({"masked_attention": {"steps": 100, "starts": [1]}}, "expected steps, or starts and ends"),
         ({"masked_attention": {"starts": [1, 2, 9], "ends": [4, 5, 9]}}, "found 9 to 9"),
         ({"masked_attention": {"starts": [1, 2], "ends": [4, 5]}}, "a step for each of 3 query blocks, found 2"),

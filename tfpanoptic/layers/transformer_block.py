@@ -38,7 +38,8 @@ class TransformerBlock(keras.layers.Layer):
         layer_scale: float = 1e-5,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        # Rotary positions stay float32.
+        super().__init__(**kwargs, autocast=False)
         if width % heads:
             raise ValueError(f"width must be a multiple of the {heads} heads, got {width}")
         self.width, self.heads, self.layer_scale = width, heads, layer_scale
@@ -73,8 +74,10 @@ class TransformerBlock(keras.layers.Layer):
             visible: bool [B, Q, P]: which patches each of the first Q tokens, the queries, may attend to. They attend
                 to all other tokens, and all others to everything.
         """
-        tokens = tokens + self.scale1 * self.out(self._attention(self.norm1(tokens), rotary, visible))
-        return tokens + self.scale2 * self.fc2(self.fc1(self.norm2(tokens)))
+        tokens = ops.cast(tokens, self.compute_dtype)
+        scale1, scale2 = (ops.cast(scale, self.compute_dtype) for scale in (self.scale1, self.scale2))
+        tokens = tokens + scale1 * self.out(self._attention(self.norm1(tokens), rotary, visible))
+        return tokens + scale2 * self.fc2(self.fc1(self.norm2(tokens)))
 
     def _attention(self, tokens, rotary, visible):
         """What the heads found, [B, N, C]."""
