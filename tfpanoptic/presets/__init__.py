@@ -42,7 +42,7 @@ class Preset(NamedTuple):
 
     @property
     def file(self) -> str:
-        """The name under which its file is kept: its own; of the hub's, all called alike, the repository's before it."""
+        """Name under which its file is kept: its own; after the repository's on the hub, where all are called alike."""
         place, _, name = self.address.rpartition("/")
         return f"{place.split('/')[4]}_{name}" if self.address.startswith(f"{_HUB}/") else name
 
