@@ -13,7 +13,9 @@ FOLDER = Path(__file__).parents[1] / "benchmarks"
 BRIEFLY = {
     "bottom_up.py": ["--runs", "1", "--cases", "65x129", "--models", "axial_deeplab_s", "--sizes", "65x97"],
     "batch_norm.py": ["--runs", "1", "--backbones", "resnet10"],
+    "cost.py": ["panoptic_fpn/resnet10_nuclei.yaml", "--runs", "1", "--size", "64x96"],
     "deployment.py": ["panoptic_fpn/resnet10_nuclei.yaml", "--runs", "1", "--size", "64x64", "--quantize", "none"],
+    "matching.py": ["--runs", "1", "--side", "64", "--points", "100"],
     "pipeline.py": ["--runs", "1", "--images", "8", "--size", "64x96"],
     "postprocess.py": ["--runs", "1"],
     "pq.py": ["--runs", "1", "--pairs", "4"],
@@ -23,7 +25,7 @@ BRIEFLY = {
     "updates.py": ["--runs", "1"],
 }
 # What others import.
-PARTS = {"peak_memory.py"}
+PARTS = {"multiply_adds.py", "peak_memory.py"}
 
 
 def test_every_benchmark_is_run_here():

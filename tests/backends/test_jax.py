@@ -11,6 +11,7 @@ import pytest
 SCRIPTS = [
     "compute_axial_attention.py",
     "compute_backbones.py",
+    "compute_mask_losses.py",
     "compute_panoptic_deeplab.py",
     "compute_region_ops.py",
     "compute_upsnet_parts.py",

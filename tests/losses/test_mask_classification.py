@@ -129,7 +129,7 @@ def test_every_prediction_has_points_of_its_own():
     same = {key: outputs[key.removesuffix("_0")] for key in outputs}
     one, two = drawn(same, targets, predictions=1), drawn(same, targets)
     for term in ("mask", "dice"):
-        assert (np.abs(two[term] - 2 * one[term]) > 1e-4 * one[term]).all()
+        assert np.all(np.abs(two[term] - 2 * one[term]) > 1e-4 * one[term])
 
 
 def test_points_follow_from_the_seed():
@@ -219,12 +219,12 @@ def test_the_perfect_answer_costs_nothing_but_what_is_blurred():
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("xla", [False, True])
 def test_graphs_give_the_same_values_and_gradients(xla, known):
-    outputs, targets = random_scene(8)
+    outputs, targets = random_scene(8, predictions=1)
 
     def step(outputs, targets):
         with tf.GradientTape() as tape:
             tape.watch(outputs)
-            terms = drawn(outputs, targets)
+            terms = drawn(outputs, targets, predictions=1)
             total = sum(tf.reduce_sum(term) for term in terms.values())
         return terms, tape.gradient(total, outputs)
 
@@ -237,6 +237,30 @@ def test_graphs_give_the_same_values_and_gradients(xla, known):
     expected = step({key: tf.constant(value) for key, value in outputs.items()}, targets)
     for ours, theirs in zip(tf.nest.flatten(found), tf.nest.flatten(expected), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["two_images", "more_targets_than_queries"])
+def test_programs_that_are_compiled_give_the_same_values_and_gradients(name, monkeypatch):
+    monkeypatch.setattr("tfpanoptic.compiled.FEWEST", 0)
+    test_terms_and_gradients_are_those_of_the_original(name)
+
+
+def test_replicas_have_the_terms_of_their_images(two_replicas):
+    outputs, targets = random_scene(11, predictions=1)
+    expected = drawn(outputs, targets, predictions=1)
+    parts = [
+        tuple(
+            {key: tf.constant(value[image : image + 1]) for key, value in values.items()}
+            for values in (outputs, targets)
+        )
+        for image in (0, 1)
+    ]
+    given = two_replicas.experimental_distribute_values_from_function(
+        lambda context: parts[context.replica_id_in_sync_group]
+    )
+    found = two_replicas.run(tf.function(lambda part: drawn(*part, predictions=1)), args=(given,))
+    for term, value in expected.items():
+        np.testing.assert_allclose(tf.concat(two_replicas.experimental_local_results(found[term]), 0), value, rtol=1e-5)
 
 
 def test_half_precision_outputs_give_float32_terms():

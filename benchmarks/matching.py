@@ -1,0 +1,117 @@
+"""Time of matching queries to segments, beside SciPy in the same run.
+
+`python benchmarks/matching.py` prints medians over `--runs` calls, taken in turns. First the assignment alone: of
+random costs, and of costs where all segments want the same queries, as at the start of a training. Then all
+that a training step of EoMT-S matches (two images of 640 x 640, four predictions, 12,544 points): costs and assignment,
+beside the same costs handed to SciPy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import tensorflow as tf
+from scipy.optimize import linear_sum_assignment
+
+from tfpanoptic.losses.mask_classification import match, predictions_of
+from tfpanoptic.losses.mask_matching import matching_costs
+from tfpanoptic.ops.assignment import assign
+from tfpanoptic.ops.sampling import random_uniform
+
+BATCH, PREDICTIONS, QUERIES, PLACES, CATEGORIES = 2, 4, 200, 100, 133
+PROBLEMS = BATCH * PREDICTIONS
+CHANNELS = (*range(1, CATEGORIES + 1), 0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=10)
+    parser.add_argument("--side", type=int, default=640, help="of the images, in pixels")
+    parser.add_argument("--points", type=int, default=12_544)
+    options = parser.parse_args()
+    print(f"TensorFlow {tf.__version__}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    print(f"{PROBLEMS} assignments, {QUERIES} queries, {PLACES} places:")
+    for segments in ([12] * PROBLEMS, [5, 10, 15, 20, 25, 30, 35, 40], [PLACES] * PROBLEMS):
+        for kind in ("random", "similar"):
+            print_assignment(kind, np.array(segments, np.int32), options.runs)
+    for segments in (12, 40):
+        print_matching(segments, options)
+
+
+def print_assignment(kind: str, count: np.ndarray, runs: int) -> None:
+    random = np.random.default_rng(0)
+    cost = random.normal(0, 1, (PROBLEMS, QUERIES, PLACES)).astype(np.float32)
+    if kind == "similar":
+        cost = 3 * random.normal(0, 1, (PROBLEMS, QUERIES, 1)).astype(np.float32) + 0.3 * cost
+    graph, given = tf.function(assign), (tf.constant(cost), tf.constant(count))
+    ours, scipy = medians_ms([lambda: graph(*given)[0].numpy(), lambda: by_scipy(cost, count)], runs)
+    name = f"{count.min()} to {count.max()} segments, {kind} costs"
+    print(f"  {name:36s} {ours:7.1f} ms, SciPy {scipy:6.2f} ms; ratio {ours / scipy:5.1f} x")
+
+
+def print_matching(segments: int, options: argparse.Namespace) -> None:
+    random = np.random.default_rng(1)
+    side, cells = options.side, options.side // 4
+    outputs = {}
+    for end in [*(f"_{number}" for number in range(PREDICTIONS - 1)), ""]:
+        outputs[f"mask_logits{end}"] = tf.constant(
+            random.normal(0, 3, (BATCH, cells, cells, QUERIES)).astype("float32")
+        )
+        outputs[f"class_logits{end}"] = tf.constant(
+            random.normal(0, 1, (BATCH, QUERIES, len(CHANNELS))).astype("float32")
+        )
+    blocks = random.integers(0, segments + 1, (BATCH, 16, 16)).astype(np.int32)
+    category = np.where(np.arange(PLACES) < segments, random.integers(1, CATEGORIES + 1, (BATCH, PLACES)), 0)
+    targets = {
+        "segment_map": tf.constant(blocks.repeat(side // 16, axis=1).repeat(side // 16, axis=2)),
+        "segment_category": tf.constant(category, tf.int32),
+    }
+    seed = tf.constant([[1, 2], [3, 4]])
+
+    def points():
+        return [random_uniform(seed, (2, options.points), draw) for draw in range(PREDICTIONS)]
+
+    @tf.function
+    def costs(outputs):
+        pairs = zip(predictions_of(outputs, PREDICTIONS), points(), strict=True)
+        return tf.concat([matching_costs(*logits, targets, CHANNELS, at).total() for logits, at in pairs], 0)
+
+    matched = tf.function(lambda outputs: match(predictions_of(outputs, PREDICTIONS), targets, CHANNELS, points()))
+    count = np.full(PROBLEMS, segments)
+    whole, alone, scipy = medians_ms(
+        [
+            lambda: matched(outputs)[0].numpy(),
+            lambda: costs(outputs).numpy(),
+            lambda: by_scipy(costs(outputs).numpy(), count),
+        ],
+        options.runs,
+    )
+    print(f"Costs and assignment, {BATCH} images {side} x {side} with {segments} segments, {PREDICTIONS} predictions:")
+    print(f"  {whole:6.1f} ms, costs alone {alone:6.1f} ms; with SciPy {scipy:6.1f} ms; ratio {whole / scipy:4.2f} x")
+
+
+def by_scipy(cost: np.ndarray, count: np.ndarray) -> list:
+    return [linear_sum_assignment(costs[:, :number]) for costs, number in zip(cost, count, strict=True)]
+
+
+def medians_ms(functions: list, runs: int) -> list[float]:
+    """Median time of each function in ms, after a call that traces; they take turns, so a busy moment meets all."""
+    for function in functions:
+        function()
+    times: list[list[float]] = [[] for _ in functions]
+    for _ in range(runs):
+        for function, taken in zip(functions, times, strict=True):
+            start = time.perf_counter()
+            function()
+            taken.append(1e3 * (time.perf_counter() - start))
+    return [statistics.median(taken) for taken in times]
+
+
+if __name__ == "__main__":
+    main()
