@@ -11,27 +11,36 @@ from tensorflow.python.framework import op_callbacks
 
 # How TensorFlow names what it calls in place of an operation: a traced function.
 TRACED = "__"
+# What follows a convolution of the pieces of a map, and cuts off what was added.
+JOINED = "BatchToSpaceND"
 
 
 def count_multiply_adds(function: Callable[[], object]) -> dict[str, int]:
     """Multiply-adds of convolutions, matrix products and sums over products in a call, by the name of the operation.
 
-    It runs eagerly, so loops are counted as often as they are walked through. What works element by element
-    counts nothing, as in published numbers: normalisation, activations, softmax, sums of two maps, resizing by samples.
+    It runs eagerly, so loops are counted as often as they are walked through. What works element by element counts
+    nothing, as in published numbers: normalisation, activations, softmax, sums of two maps, resizing by samples. Nor
+    does what TensorFlow adds to a dilated convolution, which it cuts into pieces of equal size and pads for that.
 
     Raises:
         RuntimeError: a traced function (`tf.function`) is in it, which runs operations that nobody tells of.
     """
     counts: collections.Counter[str] = collections.Counter()
+    latest: dict = {"output": None}
 
     def listen(kind, inputs, attributes, outputs, op_name=None, graph=None):
         kind = _text(kind)
         if graph is not None or kind.startswith(TRACED):
             raise RuntimeError(f"{kind if graph is None else graph.name} is traced and hides its operations")
+        if kind == JOINED and inputs[0] is latest["output"]:
+            whole, kept = math.prod(inputs[0].shape), math.prod(outputs[0].shape)
+            counts[latest["kind"]] -= latest["count"] * (whole - kept) // whole
         if kind in _COUNTED:
             settings = {_text(name): value for name, value in zip(attributes[::2], attributes[1::2])}
             shapes = [tuple(tensor.shape) for tensor in inputs]
-            counts[kind] += _COUNTED[kind](shapes, tuple(outputs[0].shape), settings)
+            count = _COUNTED[kind](shapes, tuple(outputs[0].shape), settings)
+            counts[kind] += count
+            latest.update(kind=kind, count=count, output=outputs[0])
 
     op_callbacks.add_op_callback(listen)
     try:

@@ -23,6 +23,13 @@ LAYERS = {
     "convolution": (keras.layers.Conv2D(4, 3, padding="same"), (1, 5, 6, 2), 5 * 6 * 4 * 3 * 3 * 2),
     # Rows 0, 2, 4 and columns 0, 2, 4.
     "strided": (keras.layers.Conv2D(4, 3, strides=2, padding="same"), (1, 5, 6, 2), 3 * 3 * 4 * 3 * 3 * 2),
+    # As many as without dilation: TensorFlow cuts the map into 4 x 4 pieces of 2 x 2 cells, of which 34 are padding.
+    "dilated": (keras.layers.Conv2D(4, 3, padding="same", dilation_rate=4), (1, 5, 6, 2), 5 * 6 * 4 * 3 * 3 * 2),
+    "dilated depthwise": (
+        keras.layers.DepthwiseConv2D(3, padding="same", dilation_rate=4),
+        (1, 5, 6, 2),
+        5 * 6 * 2 * 3 * 3,
+    ),
     "depthwise": (keras.layers.DepthwiseConv2D(3, padding="same"), (1, 5, 6, 2), 5 * 6 * 2 * 3 * 3),
     # Each of 5 x 6 x 2 inputs goes to 2 x 2 x 4 outputs.
     "transposed": (keras.layers.Conv2DTranspose(4, 2, strides=2), (1, 5, 6, 2), 5 * 6 * 2 * 2 * 2 * 4),

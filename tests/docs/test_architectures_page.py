@@ -1,6 +1,7 @@
-"""The pictures of docs/architectures.md."""
+"""The pictures of docs/architectures.md, and its parameters."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,12 @@ from PIL import Image
 
 from tfpanoptic.models import ARCHITECTURES
 
-pytest.importorskip("matplotlib")
-
 DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture(scope="module")
 def script():
+    pytest.importorskip("matplotlib")
     spec = importlib.util.spec_from_file_location("draw_architectures", DOCS / "draw_architectures.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -48,3 +48,13 @@ def test_the_picture_in_the_repository_is_what_the_script_draws(script, drawn, n
     # Another matplotlib or FreeType shades the edges of letters otherwise.
     assert np.mean(np.abs(kept - new)) < 1.5
     assert (script.IMAGES / file).stat().st_size < 150_000
+
+
+def test_parameters_on_the_page_are_those_of_the_configurations():
+    page = (DOCS / "architectures.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+/[\w.]+)` \| ([\d.]+) \|", page, re.MULTILINE)
+    assert {name.split("/")[0] for name, _ in rows} == set(ARCHITECTURES)
+    for name, millions in rows:
+        header = (DOCS.parent / "configs" / f"{name}.yaml").read_text(encoding="utf-8")
+        parameters = int(re.search(r"^# Parameters: ([\d,]+)", header, re.MULTILINE)[1].replace(",", ""))
+        assert float(millions) == pytest.approx(parameters / 1e6, abs=0.06), name
