@@ -1,6 +1,6 @@
 """Weights of a vision transformer for another grid of patches, or for patches of another size.
 
-Both rest on one matrix, that of a bicubic resize with a filter against aliasing, and are computed in float64.
+Both rest on the matrix of `ops/bicubic.py` and are computed in float64.
 
 Source: timm `layers/pos_embed.py` and `layers/patch_embed.py`; Beyer et al. 2023 (FlexiViT), section 3.4, for kernels.
 """
@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-# Source: Keys 1981. Pillow and timm take -0.5; PyTorch's resize without a filter takes -0.75.
-_A = -0.5
-# Cells on each side of a point that have a share in it.
-_SUPPORT = 2.0
+from tfpanoptic.ops.bicubic import bicubic_matrix
 
 
 def resampled_positions(positions: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -46,17 +43,3 @@ def resampled_kernel(kernel: np.ndarray, size: int) -> np.ndarray:
     # The pseudo-inverse of a Kronecker product is that of its parts.
     inverse = np.linalg.pinv(axis)  # [n, size]
     return np.einsum("iy,jx,ijco->yxco", inverse, inverse, np.asarray(kernel, np.float64), optimize=True)
-
-
-def bicubic_matrix(source: int, target: int) -> np.ndarray:
-    """The shares of an axis' cells in those of the resized one, float64 [target, source]; rows sum to 1.
-
-    Half-pixel centres; an axis that shrinks is read by a kernel as wide as the new cells.
-    """
-    step = source / target
-    centers = (np.arange(target) + 0.5) * step - 0.5
-    distance = np.abs(np.arange(source) - centers[:, None]) / max(step, 1.0)
-    near = ((_A + 2) * distance - (_A + 3)) * distance**2 + 1
-    far = ((_A * distance - 5 * _A) * distance + 8 * _A) * distance - 4 * _A
-    shares = np.where(distance < 1, near, np.where(distance < _SUPPORT, far, 0.0))
-    return shares / shares.sum(axis=1, keepdims=True)

@@ -55,7 +55,8 @@ class PatchTokens(keras.layers.Layer):
         table = ops.reshape(ops.cast(self.positions, "float32"), (*grid, -1))
         if all(isinstance(side, int) for side in size) and grid == size:
             return table
-        down, across = (bicubic_matrix(old, new) for old, new in zip(grid, size, strict=True))
+        matrices = (bicubic_matrix(old, new) for old, new in zip(grid, size, strict=True))
+        down, across = (ops.cast(matrix, "float32") for matrix in matrices)
         return ops.einsum("yi,xj,ijc->yxc", down, across, table)
 
     def compute_output_spec(self, patches):
