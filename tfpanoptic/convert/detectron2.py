@@ -16,7 +16,14 @@ from pathlib import Path
 import numpy as np
 
 from tfpanoptic.convert import caffe2_resnet
-from tfpanoptic.convert.fitting import Head, differing_settings, listed, require_architecture, set_weights
+from tfpanoptic.convert.fitting import (
+    Head,
+    differing_pixels,
+    differing_settings,
+    listed,
+    require_architecture,
+    set_weights,
+)
 from tfpanoptic.convert.pickled_arrays import read_pickled_arrays
 from tfpanoptic.errors import InputError
 from tfpanoptic.layers.normalize_image import IMAGENET_MEAN
@@ -89,6 +96,9 @@ _LEAVES = {
 }
 
 
+# Of the channels of pixels in its files.
+_ORDER = "blue, green, red"
+
 # What the model zoo's Panoptic FPN and its ImageNet backbones were trained with; shapes alone do not tell.
 _SETTINGS = {
     "normalization": "imagenet_mean",
@@ -138,7 +148,11 @@ def load_variables(model, variables: Mapping[str, np.ndarray], reset_heads: bool
     if caffe2_resnet.STEM in variables:
         raise InputError("weights of a backbone; --backbone-only converts them and leaves all others as initialised")
     require_architecture(model, ("panoptic_fpn",), _PROJECT)
-    differing = _other_pixels(variables) + differing_settings(model, _SETTINGS)
+    differing = [
+        *differing_pixels("pixel_mean", variables.get("pixel_mean"), IMAGENET_MEAN[::-1], _ORDER),
+        *differing_pixels("pixel_std", variables.get("pixel_std"), (1.0, 1.0, 1.0), _ORDER),
+        *differing_settings(model, _SETTINGS),
+    ]
     arrays = {name: _in_our_layout(name, a) for name, a in variables.items() if not _NOT_NETWORK.search(name)}
     return set_weights(model.weights, arrays, detectron2_name, _PROJECT, _HEADS, reset_heads, differing)
 
@@ -174,20 +188,6 @@ def detectron2_name(path: str) -> str:
         if match and path[match.end() :] in _LEAVES:
             return f"{name(match)}.{_LEAVES[path[match.end() :]]}"
     return path
-
-
-def _other_pixels(variables: Mapping[str, np.ndarray]) -> list[str]:
-    """What tells that a network is for images that are normalised in another way, a phrase each."""
-    differing = []
-    for name, expected in (("pixel_mean", IMAGENET_MEAN[::-1]), ("pixel_std", (1.0, 1.0, 1.0))):
-        found = np.asarray(variables.get(name, expected), np.float64).ravel()
-        if found.shape != (3,) or not np.allclose(found, expected, atol=1e-3):
-            differing.append(
-                f"{name} is ({', '.join(f'{value:g}' for value in found[:3])}), expected "
-                f"({', '.join(f'{value:g}' for value in expected)}) for blue, green, red: "
-                "a network for images that are normalised in another way"
-            )
-    return differing
 
 
 def _in_our_layout(name: str, array: np.ndarray) -> np.ndarray:

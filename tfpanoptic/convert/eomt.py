@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 
 from tfpanoptic.convert import dinov3_differences
-from tfpanoptic.convert.fitting import Head, differing_settings, require_architecture, set_weights
+from tfpanoptic.convert.fitting import Head, differing_pixels, differing_settings, require_architecture, set_weights
 from tfpanoptic.convert.pickled_arrays import read_pickled_arrays, require_content
 from tfpanoptic.convert.safetensors_file import is_index, is_safetensors, read_index, read_safetensors
 from tfpanoptic.convert.vit_fitting import fit_kernel, fit_positions, form_of, require_same_network, resampling_notes
-from tfpanoptic.convert.vit_names import BACKBONE, CLASS_TOKEN, QUERIES, Buffers, our_arrays, read_buffers
+from tfpanoptic.convert.vit_names import BACKBONE, CLASS_TOKEN, QUERIES, our_arrays, read_buffers
 from tfpanoptic.errors import InputError
+from tfpanoptic.layers.normalize_image import IMAGENET_DEVIATION, IMAGENET_MEAN
 
 _EXPECTED = "expected a checkpoint of EoMT or of its backbone: .safetensors, its .index.json, or PyTorch's .bin or .pth"
 _PROJECT = "EoMT"
@@ -29,7 +30,9 @@ _REGISTERS = "tokens/register_tokens"
 _HEADS = (Head("class_head/", "class logits", outputs_beside=1),)  # no object
 
 # Of pixels 0..1. Source: EoMT `models/vit.py`, from the configurations of the backbones.
-_PIXELS = {"pixel_mean": (0.485, 0.456, 0.406), "pixel_deviation": (0.229, 0.224, 0.225)}
+_PIXEL_MEAN, _PIXEL_DEVIATION = (
+    tuple(value / 255 for value in values) for values in (IMAGENET_MEAN, IMAGENET_DEVIATION)
+)
 
 # Nothing is known of an EoMT's own licence from its arrays. Source: the repositories of DINOv2 and DINOv3.
 _LICENCES = {"dinov2": "of the backbone, DINOv2: Apache-2.0", "dinov3": dinov3_differences.LICENCE}
@@ -89,7 +92,11 @@ def load_variables(model, variables: Mapping[str, np.ndarray], reset_heads: bool
     expected: dict[str, Any] = {"normalization": "imagenet"}
     if buffers.attention_masks is not None:
         expected["query_blocks"] = len(buffers.attention_masks)
-    differing = _other_pixels(buffers) + differing_settings(model, expected)
+    differing = [
+        *differing_pixels("pixel_mean", buffers.pixel_mean, _PIXEL_MEAN),
+        *differing_pixels("pixel_deviation", buffers.pixel_deviation, _PIXEL_DEVIATION),
+        *differing_settings(model, expected),
+    ]
     return set_weights(model.weights, arrays, str, _PROJECT, _HEADS, reset_heads, differing)
 
 
@@ -143,17 +150,3 @@ def licence(variables: Mapping[str, np.ndarray]) -> str:
     """What is known of the licence of weights made of these arrays; empty where nothing is."""
     arrays = our_arrays(variables)
     return _LICENCES[form_of(arrays)] if CLASS_TOKEN in arrays else ""
-
-
-def _other_pixels(buffers: Buffers) -> list[str]:
-    """What tells that a network is for images that are normalised in another way, a phrase each."""
-    differing = []
-    for name, expected in _PIXELS.items():
-        found = getattr(buffers, name)
-        if found is not None and (found.shape != (3,) or not np.allclose(found, expected, atol=1e-3)):
-            differing.append(
-                f"{name} is ({', '.join(f'{value:g}' for value in found[:3])}), expected "
-                f"({', '.join(f'{value:g}' for value in expected)}): "
-                "a network for images that are normalised in another way"
-            )
-    return differing

@@ -61,6 +61,25 @@ def differing_settings(model, expected: Mapping[str, Any], parts: Sequence[str] 
     return differing
 
 
+def differing_pixels(name: str, found, expected: Sequence[float], order: str = "") -> list[str]:
+    """A phrase where a network is for images that are normalised with other numbers of their channels.
+
+    Args:
+        name: of the numbers in the checkpoint.
+        found: what it has there; None where it has none.
+        expected: what our network does.
+        order: of the channels, for the message.
+    """
+    values = np.asarray(expected if found is None else found, np.float64).ravel()
+    if values.shape == (3,) and np.allclose(values, expected, atol=1e-3):
+        return []
+    shown, wanted = (", ".join(f"{value:g}" for value in numbers[:3]) for numbers in (values, expected))
+    return [
+        f"{name} is ({shown}), expected ({wanted}){order and f' for {order}'}: "
+        "a network for images that are normalised in another way"
+    ]
+
+
 def set_weights(
     variables: Iterable,
     arrays: Mapping[str, np.ndarray],
