@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tfpanoptic.presets import Preset
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tfpanoptic.presets import Preset
 
 
 def models() -> None:

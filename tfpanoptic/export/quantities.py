@@ -21,6 +21,6 @@ def megabytes(count: int | None) -> str:
     return "-" if count is None else f"{count / 1e6:.1f} MB" if count < 1e8 else f"{count / 1e6:.0f} MB"
 
 
-def counted(number: int, what: str) -> str:
-    """A number of things."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def counted(number: int, what: str, plural: str | None = None) -> str:
+    """A number of things; `plural` where it is not `what` with an s."""
+    return f"{number} {what if number == 1 else plural or f'{what}s'}"

@@ -294,7 +294,8 @@ def postprocess(outputs, size, valid_size, config: EoMTConfig, categories: Categ
     """Merging at network size; see `postprocess/mask_classification.py`."""
     from tfpanoptic.postprocess.mask_classification import merge_queries
 
-    return merge_queries(**_logits(outputs), size=size, valid_size=valid_size, **_merging(config, categories))
+    rules = {"thing_ids": categories.thing_ids, **_rules(config, categories)}
+    return merge_queries(**_logits(outputs), size=size, valid_size=valid_size, **rules)
 
 
 def own_size_postprocess(
@@ -303,29 +304,25 @@ def own_size_postprocess(
     """Merging at the images' own size, as published."""
     from tfpanoptic.postprocess.mask_classification import merge_queries_at_own_size
 
-    return merge_queries_at_own_size(
-        **_logits(outputs), size=size, valid_size=valid_size, own_size=own_size, **_merging(config, categories)
-    )
+    rules = {"thing_ids": categories.thing_ids, **_rules(config, categories)}
+    return merge_queries_at_own_size(**_logits(outputs), size=size, valid_size=valid_size, own_size=own_size, **rules)
 
 
 def fates(outputs, size, valid_size, config: EoMTConfig, categories: CategoryTable) -> dict[str, Any]:
     """How many queries fall at which rule; see `postprocess/query_fates.py`."""
     from tfpanoptic.postprocess.query_fates import query_fates
 
-    merging = _merging(config, categories)
-    del merging["thing_ids"]
-    return query_fates(**_logits(outputs), size=size, valid_size=valid_size, **merging)
+    return query_fates(**_logits(outputs), size=size, valid_size=valid_size, **_rules(config, categories))
 
 
 def _logits(outputs) -> dict[str, Any]:
     return {name: outputs[name] for name in ("class_logits", "mask_logits")}
 
 
-def _merging(config: EoMTConfig, categories: CategoryTable) -> dict[str, Any]:
-    """The settings of merging, the same for all that it is done for."""
+def _rules(config: EoMTConfig, categories: CategoryTable) -> dict[str, Any]:
+    """What decides where a query falls."""
     return {
         "channels": channels(config, categories)["class_logits"],
-        "thing_ids": categories.thing_ids,
         **config.postprocess.model_dump(exclude={"merge_at"}),
     }
 

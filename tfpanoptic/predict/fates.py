@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from tfpanoptic.data.dataset import Dataset, read_record_image
+from tfpanoptic.data.dataset import Dataset, ImageRecord, read_record_image
 from tfpanoptic.data.spread import spread
 from tfpanoptic.evaluation.state import Evaluation
 from tfpanoptic.export.quantities import counted
@@ -35,31 +35,36 @@ def why_so_few(segmenter: PanopticSegmenter, dataset: Dataset, evaluation: Evalu
     records = spread(dataset.records, IMAGES)
     predict: Any = outputs_function(segmenter.infer_network, segmenter.experiment)
     count = fates_function(predict, segmenter.experiment, segmenter.categories)
-    counts = []
-    with progress("why so few segments", len(records)) as track:
-        for record in records:
-            image = read_record_image(record, segmenter.experiment.input.deep_grey)
-            counts.append({rule: int(n[0]) for rule, n in count(*predict(image[None])).items()})
-            track.advance()
-    fates = total(counts)
+
+    def outputs(record: ImageRecord) -> tuple:
+        return predict(read_record_image(record, segmenter.experiment.input.deep_grey)[None])
+
+    fates = total(count, map(outputs, records), "why so few segments", len(records))
     few = f"{counted(predicted, 'segment')} in {counted(len(evaluation), 'image')}"
     return [f"{few}: {advice(fates)}", fates_line(fates, len(records))]
 
 
-def total(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    """The sums over images, by rule, in the order of the rules."""
+def total(count: Callable[..., dict[str, Any]], outputs: Iterable[tuple], what: str, images: int) -> dict[str, int]:
+    """How many queries of some images fall at which rule, in the order of the rules.
+
+    Args:
+        count: of `inference.fates_function`.
+        outputs: what it takes of each image.
+        what: this work is, for its progress.
+        images: how many there are.
+    """
     sums: dict[str, int] = {}
-    for fates in counts:
-        sums = {rule: sums.get(rule, 0) + count for rule, count in fates.items()}
+    with progress(what, images) as track:
+        for arguments in outputs:
+            sums = {rule: sums.get(rule, 0) + int(number[0]) for rule, number in count(*arguments).items()}
+            track.advance()
     return sums
 
 
 def fates_line(fates: Mapping[str, int], images: int) -> str:
     """How many queries of some images fell at which rule."""
     parts = ", ".join(f"{count} {rule}" for rule, count in fates.items())
-    return (
-        f"{counted(sum(fates.values()), 'query').replace('querys', 'queries')} of {counted(images, 'image')}: {parts}"
-    )
+    return f"{counted(sum(fates.values()), 'query', 'queries')} of {counted(images, 'image')}: {parts}"
 
 
 def advice(fates: Mapping[str, int]) -> str:

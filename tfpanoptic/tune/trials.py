@@ -75,21 +75,15 @@ class Trials:
             advance()
         return Evaluation(self.dataset.categories, ("pq",), images=images, total=len(self.dataset))
 
-    def fates(self, experiment: Experiment) -> dict[str, int] | None:
-        """How many queries of all images fall at which rule; None where the architecture does not tell.
+    def fates(self, experiment: Experiment) -> dict[str, int]:
+        """How many queries of all images fall at which rule, of an architecture that tells.
 
         Args:
             experiment: as in `evaluate`.
         """
-        if experiment.architecture.fates is None:
-            return None
+        images = len(self._stored)
         count = fates_function(self._predict, experiment, self._categories)
-        counts = []
-        with progress("queries", len(self._stored)) as track:
-            for place in range(len(self._stored)):
-                counts.append({rule: int(n[0]) for rule, n in count(*self._tensors(place)).items()})
-                track.advance()
-        return total(counts)
+        return total(count, map(self._tensors, range(images)), "queries", images)
 
     def _merged(self, merge: Callable[..., Any], place: int, record: ImageRecord) -> SegmentMap:
         import tensorflow as tf
