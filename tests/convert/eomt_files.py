@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from tests.convert.weight import Weight
 from tests.models.eomt_reference import recipe
 
 WIDTH, DEPTH, QUERIES, CLASSES = 8, 3, 5, 4
@@ -160,17 +161,6 @@ def hub_backbone(arrays, form):
             (r"position_embeddings\.weight", "position_embeddings"),
         )
     return {**arrays, "embeddings.mask_token": np.ones((1, WIDTH), "float32")}
-
-
-class Weight:
-    """What the converter sees of a Keras variable."""
-
-    def __init__(self, path, shape):
-        self.path, self.shape, self.value = path, shape, None
-
-    def assign(self, value):
-        assert value.shape == self.shape and value.dtype == np.float32
-        self.value = value
 
 
 def eomt_weights(form, width=WIDTH, depth=DEPTH, queries=QUERIES, classes=CLASSES, grid=(4, 4)):

@@ -8,23 +8,13 @@ import numpy as np
 import pytest
 
 from tests.convert.torch_files import tensor_of, write_legacy, write_zip
+from tests.convert.weight import Weight
 from tfpanoptic.convert.detectron2 import detectron2_name, load_backbone, load_variables, read_checkpoint
 from tfpanoptic.errors import InputError
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "detectron2" / "panoptic_fpn_r50" / "variables.json"
 BLOCKS = {2: 3, 3: 4, 4: 6, 5: 3}
 HEADS = ("box_head/class_logits", "box_head/deltas", "mask_head/logits", "semantic_fpn/logits")
-
-
-class Weight:
-    """What the converter sees of a Keras variable."""
-
-    def __init__(self, path, shape):
-        self.path, self.shape, self.value = path, shape, None
-
-    def assign(self, value):
-        assert value.shape == self.shape and value.dtype == np.float32
-        self.value = value
 
 
 def panoptic_fpn(width=64, channels=256, dense=1024, things=80, stuff=53):

@@ -5,9 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.models.eomt_reference import FOLDER as NETWORKS_FOLDER
+from tests.models.eomt_reference import described
+from tests.models.eomt_reference import outputs as stored_outputs
+
 FOLDER = Path(__file__).parents[1] / "fixtures" / "eomt" / "loss"
 CASES = json.loads((FOLDER / "loss.json").read_text(encoding="utf-8"))
-NETWORKS = json.loads((FOLDER / "networks.json").read_text(encoding="utf-8"))
+NETWORKS = ("tiny_dinov2", "tiny_dinov3")
 PLACES = 8  # one more than any case has segments
 IMPORTANCE, OVERSAMPLE, NO_OBJECT_WEIGHT = 0.75, 3.0, 0.1
 
@@ -57,23 +61,34 @@ def case_of(name: str) -> dict:
 
 def network_of(name: str) -> dict:
     """The same of a network's prediction on a grid of points, and class costs."""
-    stored, expected = np.load(FOLDER / "networks.npz"), NETWORKS[name]
+    stored, truth, expected = stored_outputs(name), truth_of(name), described(name)
     middles = (np.arange(56, dtype=np.float32) + 0.5) / 56
     grid = np.stack([np.tile(middles, 56), np.repeat(middles, 56)])
     return {
         "outputs": {
-            "class_logits": stored[f"{name}/grid/class_logits"],
-            "mask_logits": stored[f"{name}/grid/mask_logits"].transpose(0, 2, 3, 1),
+            "class_logits": stored["inference/class_logits"],
+            "mask_logits": stored["inference/mask_logits"].transpose(0, 2, 3, 1),
         },
-        "targets": targets_of(*([stored[f"{name}/{key}/{b}"] for b in (0, 1)] for key in ("segment_map", "classes"))),
+        "targets": targets_of_network(name),
         "channels": channels_of(expected["classes"]),
         "for_matching": np.tile(grid, (2, 1, 1)),
         "of_pairs": np.tile(grid, (2 * PLACES, 1, 1)),
-        "matches": expected["grid"]["matches"],
-        "terms": terms_of(expected["grid"]),
-        "class_logits": [stored[f"{name}/class_logits/{number}"] for number in range(4)],
-        "class_cost": [[stored[f"{name}/class_cost/{number}/{b}"] for b in (0, 1)] for number in range(4)],
+        "matches": expected["loss_grid"]["matches"],
+        "terms": terms_of(expected["loss_grid"]),
+        "class_logits": [stored[f"masked/class_logits/{number}"] for number in range(4)],
+        "class_cost": [[truth[f"class_cost/{number}/{b}"] for b in (0, 1)] for number in range(4)],
     }
+
+
+def truth_of(name: str) -> dict:
+    """What the predictions of a network were compared with."""
+    return dict(np.load(NETWORKS_FOLDER / name / "targets.npz"))
+
+
+def targets_of_network(name: str) -> dict:
+    """The targets of a network's two images."""
+    truth = truth_of(name)
+    return targets_of(*([truth[f"{key}/{b}"] for b in (0, 1)] for key in ("segment_map", "classes")))
 
 
 def terms_of(stored: dict) -> dict[str, float]:

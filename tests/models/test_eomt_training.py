@@ -4,15 +4,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.losses.mask_loss_cases import IMPORTANCE, NO_OBJECT_WEIGHT, OVERSAMPLE, targets_of
-from tests.models.eomt_reference import FOLDER, described, inputs, networks, recipe
+from tests.losses.mask_loss_cases import (
+    IMPORTANCE,
+    NETWORKS,
+    NO_OBJECT_WEIGHT,
+    OVERSAMPLE,
+    PLACES,
+    channels_of,
+    targets_of_network,
+)
+from tests.models.eomt_reference import described, inputs, networks, recipe
 from tfpanoptic.convert.eomt import load_variables
 from tfpanoptic.losses.mask_classification import loss_at_points, mask_classification_counts
 from tfpanoptic.losses.uncertain_points import given_points, point_counts
 
 WEIGHTS = {"class": 2.0, "mask": 5.0, "dice": 5.0}
-# Places that the points of pairs are given for, of each image.
-PLACES = 8
 
 
 def points_of_pairs(drawn, matches):
@@ -24,23 +30,21 @@ def points_of_pairs(drawn, matches):
     return given
 
 
-@pytest.fixture(scope="module", params=["tiny_dinov2", "tiny_dinov3"])
+@pytest.fixture(scope="module", params=NETWORKS)
 def step(request):
     """The loss of the masked run, its terms, and the gradient of each variable."""
     name = request.param
-    fixture, stored = described(name), np.load(FOLDER / name / "targets.npz")
+    fixture, targets = described(name), targets_of_network(name)
     expected = fixture["loss"]
-    targets = targets_of(*([stored[f"{key}/{b}"] for b in (0, 1)] for key in ("segment_map", "classes")), PLACES)
-    pairs = sum(len(stored[f"classes/{b}"]) for b in (0, 1))
+    pairs = int((targets["segment_category"] > 0).sum())
     drawn = recipe.points(expected["point_seed"], 2, pairs, expected["points"], 4)
-    channels = (*range(1, fixture["classes"] + 1), 0)
     network = networks(name).train
     with tf.GradientTape() as tape:
         outputs = network(inputs(name, training=True), training=True)
         terms = loss_at_points(
             outputs,
             targets,
-            channels,
+            channels_of(fixture["classes"]),
             [of_one["matcher"].transpose(0, 2, 1) for of_one in drawn],
             given_points,
             [points_of_pairs(*both) for both in zip(drawn, expected["matches"], strict=True)],
