@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
-import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import tensorflow as tf
+from turns import medians_ms, waiting
 
 from tfpanoptic.categories import Category, CategoryTable
 from tfpanoptic.layers.norm import BatchNorm
@@ -32,7 +31,7 @@ def main() -> None:
     arguments = parser.parse_args()
     print(f"TensorFlow {tf.__version__}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     for backbone in arguments.backbones:
-        times = rounds(functions(backbone), arguments.runs)
+        times = medians_ms({name: waiting(run) for name, run in functions(backbone).items()}, arguments.runs)
         forward, keras_step = times["forward pass"], times["step, Keras' batch normalisation"]
         print(f"{backbone}, {SIZE} x {SIZE}, batch {BATCH}:")
         for name, median in times.items():
@@ -42,7 +41,7 @@ def main() -> None:
 
 
 def functions(backbone: str) -> dict:
-    """What is timed: functions without arguments, traced and called once."""
+    """What is timed: functions without arguments, traced."""
     batch = network(backbone, "batch")
     made = {
         "forward pass": forward_pass(batch),
@@ -72,7 +71,7 @@ def inputs() -> dict:
 def forward_pass(model: keras.Model):
     batch = inputs()
     run = tf.function(lambda: model(batch, training=False)["semantic_logits"])
-    run()
+    run()  # traces, as long as `BatchNorm` is what it should be
     return run
 
 
@@ -88,19 +87,8 @@ def training_step(model: keras.Model):
         optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
         return loss
 
-    step()
+    step()  # traces
     return step
-
-
-def rounds(functions: dict, runs: int) -> dict[str, float]:
-    """Median time of each function in ms; every round calls each once, so that a busy machine slows all."""
-    times = {name: [] for name in functions}
-    for _ in range(runs):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            function().numpy()
-            times[name].append(1e3 * (time.perf_counter() - start))
-    return {name: statistics.median(values) for name, values in times.items()}
 
 
 if __name__ == "__main__":

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
-import time
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from peak_memory import peak_megabytes
+from turns import medians_ms, waiting
 
 from tfpanoptic import PanopticSegmenter
 from tfpanoptic.backbones import BACKBONES
@@ -80,12 +79,12 @@ def print_model(name: str, sizes: list[tuple[int, int]], runs: int) -> None:
         photo = tf.cast(tf.random.uniform((1, *size, 3), 0, 256, tf.int32), tf.uint8)
         prepared = prepare_batch(photo, experiment.input, experiment.grid)
         functions = {
-            "network": partial(of_inputs, *prepared),
-            "backbone": partial(of_image, prepared[0] / 127.5 - 1.0),
-            "whole": partial(whole, photo),
+            "network": waiting(partial(of_inputs, *prepared)),
+            "backbone": waiting(partial(of_image, prepared[0] / 127.5 - 1.0)),
+            "whole": waiting(partial(whole, photo)),
         }
         count = len(np.setdiff1d(whole(photo).segment_ids, 0))
-        times = rounds(functions, runs)
+        times = medians_ms(functions, runs)
         share, ratio = times["backbone"] / times["network"], times["whole"] / times["network"]
         print(f"{name}, {size[0]} x {size[1]}, {count} segments:")
         print(
@@ -111,7 +110,7 @@ def print_case(name: str, height: int, width: int, channels: int, span: int | No
     for kind, of in (("forward", lambda f: f), ("forward and gradients", lambda f: gradients(f, layer))):
         functions = {"ours": tf.function(of(ours)), "plain sums": tf.function(of(plain))}
         memory = {key: peak_megabytes(function, (x,)) for key, function in functions.items()}
-        times = rounds({key: partial(function, x) for key, function in functions.items()}, runs)
+        times = medians_ms({key: waiting(partial(function, x)) for key, function in functions.items()}, runs)
         for key, median in times.items():
             ratio = times["plain sums"] / median
             print(f"  {kind}, {key:12s} {median:8.1f} ms, {ratio:5.2f} x as fast as plain sums, {memory[key]:7.0f} MB")
@@ -170,20 +169,6 @@ def gradients(function, layer):
         return [tf.convert_to_tensor(gradient) for gradient in tape.gradient(total, sources)]
 
     return step
-
-
-def rounds(functions: dict, runs: int) -> dict[str, float]:
-    """Median time of each function in ms; every round calls each once, so that a busy machine slows all.
-
-    A round before the first traces.
-    """
-    times = {name: [] for name in functions}
-    for _ in range(runs + 1):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            tf.nest.map_structure(lambda result: result.numpy().ravel()[:1], function())
-            times[name].append(1e3 * (time.perf_counter() - start))
-    return {name: statistics.median(values[1:]) for name, values in times.items()}
 
 
 if __name__ == "__main__":

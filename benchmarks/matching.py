@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
-import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import tensorflow as tf
 from scipy.optimize import linear_sum_assignment
+from turns import medians_ms, waiting
 
 from tfpanoptic.losses.mask_classification import match, predictions_of
 from tfpanoptic.losses.mask_matching import matching_costs
@@ -50,7 +49,8 @@ def print_assignment(kind: str, count: np.ndarray, runs: int) -> None:
     if kind == "similar":
         cost = 3 * random.normal(0, 1, (PROBLEMS, QUERIES, 1)).astype(np.float32) + 0.3 * cost
     graph, given = tf.function(assign), (tf.constant(cost), tf.constant(count))
-    ours, scipy = medians_ms([lambda: graph(*given)[0].numpy(), lambda: by_scipy(cost, count)], runs)
+    contestants = {"ours": waiting(lambda: graph(*given)[0]), "scipy": lambda: by_scipy(cost, count)}
+    ours, scipy = medians_ms(contestants, runs).values()
     name = f"{count.min()} to {count.max()} segments, {kind} costs"
     print(f"  {name:36s} {ours:7.1f} ms, SciPy {scipy:6.2f} ms; ratio {ours / scipy:5.1f} x")
 
@@ -85,32 +85,19 @@ def print_matching(segments: int, options: argparse.Namespace) -> None:
     matched = tf.function(lambda outputs: match(predictions_of(outputs, PREDICTIONS), targets, CHANNELS, points()))
     count = np.full(PROBLEMS, segments)
     whole, alone, scipy = medians_ms(
-        [
-            lambda: matched(outputs)[0].numpy(),
-            lambda: costs(outputs).numpy(),
-            lambda: by_scipy(costs(outputs).numpy(), count),
-        ],
+        {
+            "whole": waiting(lambda: matched(outputs)[0]),
+            "costs": waiting(lambda: costs(outputs)),
+            "with SciPy": lambda: by_scipy(costs(outputs).numpy(), count),
+        },
         options.runs,
-    )
+    ).values()
     print(f"Costs and assignment, {BATCH} images {side} x {side} with {segments} segments, {PREDICTIONS} predictions:")
     print(f"  {whole:6.1f} ms, costs alone {alone:6.1f} ms; with SciPy {scipy:6.1f} ms; ratio {whole / scipy:4.2f} x")
 
 
 def by_scipy(cost: np.ndarray, count: np.ndarray) -> list:
     return [linear_sum_assignment(costs[:, :number]) for costs, number in zip(cost, count, strict=True)]
-
-
-def medians_ms(functions: list, runs: int) -> list[float]:
-    """Median time of each function in ms, after a call that traces; they take turns, so a busy moment meets all."""
-    for function in functions:
-        function()
-    times: list[list[float]] = [[] for _ in functions]
-    for _ in range(runs):
-        for function, taken in zip(functions, times, strict=True):
-            start = time.perf_counter()
-            function()
-            taken.append(1e3 * (time.perf_counter() - start))
-    return [statistics.median(taken) for taken in times]
 
 
 if __name__ == "__main__":

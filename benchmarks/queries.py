@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
-import time
+from functools import partial
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import tensorflow as tf
 from peak_memory import peak_megabytes
+from turns import medians_ms, waiting
 
 from tfpanoptic.postprocess.mask_classification import merge_queries, merge_queries_at_own_size
 
@@ -71,21 +71,10 @@ def compare(logits, size, runs: int) -> None:
     functions["one at a time, file's size"] = tf.function(at_own_size)
     first, second, _ = (function(*logits).numpy() for function in functions.values())
     np.testing.assert_array_equal(first[0], second)
-    times = medians_ms(functions, logits, runs)
+    times = medians_ms({name: waiting(partial(f, *logits)) for name, f in functions.items()}, runs)
     for name, function in functions.items():
         ratio, memory = times["all at once"] / times[name], peak_megabytes(function, logits)
         print(f"  {name:28s} median {times[name]:7.1f} ms, {ratio:4.1f} x all at once, {memory:6.0f} MB")
-
-
-def medians_ms(functions: dict, arguments, runs: int) -> dict[str, float]:
-    """Median time of a call of each function in ms, by turns."""
-    times: dict[str, list[float]] = {name: [] for name in functions}
-    for _ in range(runs):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            function(*arguments).numpy()
-            times[name].append(1e3 * (time.perf_counter() - start))
-    return {name: statistics.median(own) for name, own in times.items()}
 
 
 def all_maps_at_once(class_logits, masks, size):

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
-import time
 from collections.abc import Callable
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+from turns import medians_ms
 
 from tfpanoptic.categories import Category, CategoryTable
 from tfpanoptic.segment_map import SegmentMap, extents, rows_of_pixels, segment_rows, to_coco_segments
@@ -54,7 +53,7 @@ def one_size(height: int, width: int, runs: int) -> None:
     print(f"\n{height} x {width}, {len(numbers)} segments")
     for name, (over_runs, over_pixels) in parts.items():
         require_equal(name, over_runs(), over_pixels())
-        fast, slow = medians_ms((over_runs, over_pixels), runs)
+        fast, slow = medians_ms({"runs": over_runs, "pixels": over_pixels}, runs).values()
         print(f"  {name:18s} runs {fast:8.2f} ms, pixels {slow:8.2f} ms, {slow / fast:6.1f} x")
 
 
@@ -124,17 +123,6 @@ def require_equal(name: str, first: object, second: object) -> None:
         np.testing.assert_equal(first, second)
     except AssertionError as error:
         raise SystemExit(f"{name}: the two ways differ: {error}") from None
-
-
-def medians_ms(contestants: tuple[Callable[[], object], ...], runs: int) -> list[float]:
-    """Median time of a call of each contestant in ms, by turns."""
-    times: list[list[float]] = [[] for _ in contestants]
-    for _ in range(runs):
-        for own_times, call in zip(times, contestants, strict=True):
-            start = time.perf_counter()
-            call()
-            own_times.append(1e3 * (time.perf_counter() - start))
-    return [statistics.median(own_times) for own_times in times]
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ BRIEFLY = {
     "updates.py": ["--runs", "1"],
 }
 # What others import.
-PARTS = {"multiply_adds.py", "peak_memory.py"}
+PARTS = {"multiply_adds.py", "peak_memory.py", "turns.py"}
 
 
 def test_every_benchmark_is_run_here():
