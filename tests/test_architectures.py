@@ -37,7 +37,7 @@ def slow(*names):
 
 # A train network takes long to trace: the smallest two are enough here. The others' layers and losses have their own
 # fast tests.
-LONG = slow("panoptic_fpn", "upsnet", "axial_deeplab", "deeperlab")
+LONG = slow("panoptic_fpn", "upsnet", "axial_deeplab", "deeperlab", "eomt")
 
 
 @pytest.fixture(params=MODELS)
@@ -181,7 +181,9 @@ def test_two_replicas_train_the_weights_of_one_device(name, folder, one_device, 
     assert_same_weights(mirrored / "last.safetensors", one_device(name) / "last.safetensors", atol=2e-5, rtol=2e-4)
 
 
-@pytest.mark.parametrize("name", slow("panoptic_deeplab", "panoptic_fpn", "upsnet", "axial_deeplab", "deeperlab"))
+@pytest.mark.parametrize(
+    "name", slow("panoptic_deeplab", "panoptic_fpn", "upsnet", "axial_deeplab", "deeperlab", "eomt")
+)
 def test_two_replicas_fit_the_weights_and_the_history_of_one_device(name, folder, two_replicas):
     start, fitted, mirrored = (folder / name / f"{part}.safetensors" for part in ("start", "fitted", "mirrored"))
     alone = segmenter(name)

@@ -11,6 +11,8 @@ from PIL import Image
 from tfpanoptic.models import ARCHITECTURES
 
 DOCS = Path(__file__).parents[2] / "docs"
+# Other tests add one of their own while they run.
+NAMES = sorted(name for name, record in ARCHITECTURES.items() if record.build.__module__.startswith("tfpanoptic."))
 
 
 @pytest.fixture(scope="module")
@@ -30,17 +32,17 @@ def drawn(script, tmp_path_factory):
 
 
 def test_every_architecture_has_a_picture_on_the_page(script):
-    assert set(script.DRAWINGS) == set(ARCHITECTURES)
+    assert set(script.DRAWINGS) == set(NAMES)
     page = (DOCS / "architectures.md").read_text(encoding="utf-8")
-    assert not [name for name in ARCHITECTURES if f"(images/architecture_{name}.png)" not in page]
+    assert not [name for name in NAMES if f"(images/architecture_{name}.png)" not in page]
 
 
-@pytest.mark.parametrize("name", sorted(ARCHITECTURES))
+@pytest.mark.parametrize("name", NAMES)
 def test_every_text_lies_within_its_box(script, name):
     assert script.DRAWINGS[name]().misfits() == []
 
 
-@pytest.mark.parametrize("name", sorted(ARCHITECTURES))
+@pytest.mark.parametrize("name", NAMES)
 def test_the_picture_in_the_repository_is_what_the_script_draws(script, drawn, name):
     file = f"architecture_{name}.png"
     kept, new = (np.asarray(Image.open(folder / file), np.int16) for folder in (script.IMAGES, drawn))
@@ -53,7 +55,7 @@ def test_the_picture_in_the_repository_is_what_the_script_draws(script, drawn, n
 def test_parameters_on_the_page_are_those_of_the_configurations():
     page = (DOCS / "architectures.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+/[\w.]+)` \| ([\d.]+) \|", page, re.MULTILINE)
-    assert {name.split("/")[0] for name, _ in rows} == set(ARCHITECTURES)
+    assert {name.split("/")[0] for name, _ in rows} == set(NAMES)
     for name, millions in rows:
         header = (DOCS.parent / "configs" / f"{name}.yaml").read_text(encoding="utf-8")
         parameters = int(re.search(r"^# Parameters: ([\d,]+)", header, re.MULTILINE)[1].replace(",", ""))

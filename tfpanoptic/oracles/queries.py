@@ -13,10 +13,8 @@ from typing import Any
 import numpy as np
 
 from tfpanoptic.oracles.centers import CERTAIN, cells_of_pixels
+from tfpanoptic.oracles.query_settings import STRIDE
 from tfpanoptic.panoptic_map import category_of, instance_of
-
-# Pixels a cell of the mask logits: patches of 16 pixels, enlarged twice.
-STRIDE = 4
 
 
 def perfect_queries(

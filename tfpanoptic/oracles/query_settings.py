@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from tfpanoptic.architecture import Relaxation
-from tfpanoptic.oracles.queries import STRIDE
 from tfpanoptic.oracles.relaxed import relaxed
 
+# Pixels a cell of the mask logits: patches of 16 pixels, enlarged twice.
+STRIDE = 4
 # No field of the configuration, as no network has another stride: a relaxed configuration carries it here.
 _STRIDE_FIELD = "mask_stride"
 
