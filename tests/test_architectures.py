@@ -35,9 +35,9 @@ def slow(*names):
     return [pytest.param(name, marks=pytest.mark.slow) if name in names else name for name in MODELS]
 
 
-# A train network takes long to trace: the smallest two are enough here. The others' layers and losses have their own
-# fast tests.
-LONG = slow("panoptic_fpn", "upsnet", "axial_deeplab", "deeperlab", "eomt")
+# A train network takes long to trace: the smallest is enough here. The others' layers and losses have their own fast
+# tests.
+LONG = slow("panoptic_deeplab", "panoptic_fpn", "upsnet", "axial_deeplab", "deeperlab", "eomt")
 
 
 @pytest.fixture(params=MODELS)
@@ -181,9 +181,7 @@ def test_two_replicas_train_the_weights_of_one_device(name, folder, one_device, 
     assert_same_weights(mirrored / "last.safetensors", one_device(name) / "last.safetensors", atol=2e-5, rtol=2e-4)
 
 
-@pytest.mark.parametrize(
-    "name", slow("panoptic_deeplab", "panoptic_fpn", "upsnet", "axial_deeplab", "deeperlab", "eomt")
-)
+@pytest.mark.parametrize("name", LONG)
 def test_two_replicas_fit_the_weights_and_the_history_of_one_device(name, folder, two_replicas):
     start, fitted, mirrored = (folder / name / f"{part}.safetensors" for part in ("start", "fitted", "mirrored"))
     alone = segmenter(name)
@@ -253,7 +251,7 @@ def test_a_training_step_compiled_by_xla_gives_the_numbers_of_the_plain_one(name
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4 * scale, err_msg=variable.path)
 
 
-@pytest.mark.parametrize("name", slow("upsnet", "axial_deeplab", "deeperlab"))
+@pytest.mark.parametrize("name", slow("panoptic_fpn", "upsnet", "axial_deeplab", "deeperlab"))
 def test_inference_compiled_by_xla_gives_the_segments_of_the_plain_one(name):
     model, _ = made(name)
     image = read_image(model.experiment.load_data("val").records[0].image_path)[None, :96, :80]
@@ -429,7 +427,7 @@ def test_heads_and_losses_are_float32_in_mixed_precision(name):
     assert keras.config.dtype_policy().name == "float32"
 
 
-@pytest.mark.parametrize("name", slow("deeperlab"))
+@pytest.mark.parametrize("name", slow("upsnet", "deeperlab"))
 def test_the_doctor_measures_the_ceiling_or_says_that_there_is_no_oracle(name):
     tiny = experiment(name)
     arguments = (tiny.load_data("val"), tiny.architecture, tiny.model, tiny.input)

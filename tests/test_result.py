@@ -1,8 +1,10 @@
 """PanopticResult and its files."""
 
 import io
+import itertools
 import json
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -121,9 +123,15 @@ def test_results_are_listed_while_others_are_made(tmp_path):
     assert listed(tmp_path / "out") == ["a.png", "b.png"]
 
 
-@pytest.mark.parametrize("full_at", range(1, 12))
-def test_a_full_disk_leaves_a_list_of_what_is_there(tmp_path, monkeypatch, full_at):
+# Two files an image and the list, which is written with every image while the clock stands, and with the first and at
+# the end where a list takes long.
+EVERY_LIST, TWO_LISTS = ((0, number) for number in range(1, 13)), ((1, number) for number in range(1, 11))
+
+
+@pytest.mark.parametrize(("seconds", "full_at"), [*EVERY_LIST, *TWO_LISTS])
+def test_a_full_disk_leaves_a_list_of_what_is_there(tmp_path, monkeypatch, seconds, full_at):
     """The disk is full from one of the writes on; deleting makes no room."""
+    monkeypatch.setattr("tfpanoptic.result.time", SimpleNamespace(monotonic=itertools.count(1, seconds).__next__))
     writes = iter(range(1, 1000))
 
     def write(path, content):

@@ -8,6 +8,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -260,8 +261,11 @@ def save_results(results: Iterable[PanopticResult], folder: str | Path, overwrit
     try:
         for result in results:
             written.add(result)
-    finally:
-        written.finish()
+    except BaseException:
+        with suppress(InputError):  # the first error tells more
+            written.finish()
+        raise
+    written.finish()
     if not written.images:
         raise InputError(f"{folder}: no results to write; expected at least one")
     return len(written.images)
@@ -314,16 +318,22 @@ class _ResultFolder:
             self._next_listing = time.monotonic() + 20 * (time.monotonic() - began)
 
     def finish(self) -> None:
-        """Lists what is there. Where there is no room for that, the last results give way."""
+        """Lists what is there.
+
+        Raises:
+            InputError: the list could not be written; the last results gave way until it could, or the older one holds.
+        """
+        failure = None
         while self._listed < len(self.images):
             try:
                 self._list()
-            except InputError:
+            except InputError as error:
+                failure = error
                 self.images.pop()
                 name = self.annotations.pop()["file_name"]
                 _remove([self.folder / part / name for part in ("panoptic", "overlay")])
-                if not self.images:
-                    raise
+        if failure is not None:
+            raise failure
 
     def _list(self) -> None:
         assert self._categories is not None

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 SCRIPTS = [
-    "compute_axial_attention.py",
+    pytest.param("compute_axial_attention.py", marks=pytest.mark.slow),
     "compute_backbones.py",
     "compute_mask_losses.py",
     "compute_panoptic_deeplab.py",
     "compute_region_ops.py",
-    "compute_upsnet_parts.py",
+    pytest.param("compute_upsnet_parts.py", marks=pytest.mark.slow),
 ]
 
 

@@ -89,6 +89,7 @@ def test_evaluate_averages_views_and_says_so(run, tiny_run, few, tmp_path):
     assert code == 2 and "4 views" not in err and "another model or other settings" in err
 
 
+@pytest.mark.slow
 def test_export_averages_views_as_the_model_does(run, tiny_run, tmp_path):
     assert run("export", tiny_run, VIEWS[0], "--out", tmp_path / "sm")[0] == 0
     image = read_image(nuclei.nuclei("val").records[0].image_path)

@@ -70,6 +70,7 @@ def test_categories_that_only_one_side_has_are_named(run, tiny_run, tmp_path):
     assert (glass["pq"], glass["tp"], glass["fp"], glass["fn"]) == (0.0, 0, 0, 1)
 
 
+@pytest.mark.slow
 def test_export_writes_a_saved_model_and_verifies_it(run, tiny_run, tmp_path):
     options = ["--format", "saved_model", "--out", tmp_path / "sm", "-n", "2", "--verify"]
     code, out, _ = run("export", tiny_run, *options)

@@ -216,8 +216,10 @@ def test_the_perfect_answer_costs_nothing_but_what_is_blurred():
     assert worse["mask"] > 2 * found["mask"] and worse["dice"] > found["dice"]
 
 
-@pytest.mark.parametrize("known", [True, False])
-@pytest.mark.parametrize("xla", [False, True])
+MIXED = [pytest.param(xla, not xla, marks=pytest.mark.slow) for xla in (False, True)]
+
+
+@pytest.mark.parametrize(("xla", "known"), [(False, False), (True, True), *MIXED])
 def test_graphs_give_the_same_values_and_gradients(xla, known):
     outputs, targets = random_scene(8, predictions=1)
 
@@ -239,7 +241,7 @@ def test_graphs_give_the_same_values_and_gradients(xla, known):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["two_images", "more_targets_than_queries"])
+@pytest.mark.parametrize("name", ["two_images", pytest.param("more_targets_than_queries", marks=pytest.mark.slow)])
 def test_programs_that_are_compiled_give_the_same_values_and_gradients(name, monkeypatch):
     monkeypatch.setattr("tfpanoptic.compiled.FEWEST", 0)
     test_terms_and_gradients_are_those_of_the_original(name)

@@ -219,6 +219,7 @@ def test_sizes_known_only_when_run_give_the_same_segments():
         np.testing.assert_allclose(made.scores, eager.scores, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_it_compiles_with_xla(outputs):
     compiled = tf.function(lambda outputs: segments(outputs, (32, 40), [[32, 40]]), jit_compile=True, autograph=False)
     np.testing.assert_array_equal(compiled(outputs).segment_ids, segments(outputs, (32, 40)).segment_ids)

@@ -168,6 +168,7 @@ def test_merging_of_instances_gives_the_segments_of_the_graph():
     assert len(np.unique(ids)) > 4
 
 
+@pytest.mark.slow
 def test_keypoints_at_one_size_give_the_segments_of_the_graph():
     names = ("semantic_logits", "keypoint_logits", "short_offset", "middle_offset", "long_offset")
     settings = {"align_corners": False, "radius": 6, "keypoint_threshold": 0.05}

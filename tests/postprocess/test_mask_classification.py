@@ -201,6 +201,7 @@ SCRIPT = """
 """
 
 
+@pytest.mark.slow
 def test_segments_on_jax_are_those_of_the_original():
     pytest.importorskip("jax")
     run = subprocess.run(

@@ -57,6 +57,7 @@ def test_two_replicas_that_work_in_parts_train_the_weights_of_one_device(at_once
     assert_equal_runs(tmp_path / "run", at_once, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_replicas_have_the_parts_of_one_device(tmp_path, two_replicas):
     """Batch normalisation and counts of sampled boxes depend on which images are in a part."""
     train(made("toy", accumulate=2), tmp_path / "one")
@@ -66,6 +67,7 @@ def test_replicas_have_the_parts_of_one_device(tmp_path, two_replicas):
         np.testing.assert_allclose(mirrored[name], value, atol=2e-5, rtol=2e-4, err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_that_works_in_parts_ends_with_the_same_bits(tmp_path):
     constant = {"accumulate": 2, "schedule": {"name": "constant"}}
     train(made("toy", steps=4, **constant), tmp_path / "whole")
