@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.models.eomt_reference import NAMES
+
 SCRIPTS = [
     pytest.param("compute_axial_attention.py", marks=pytest.mark.slow),
     "compute_backbones.py",
@@ -18,12 +20,15 @@ SCRIPTS = [
 ]
 
 
+def environment(backend):
+    ours = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
+    return {**os.environ, **ours, "PYTHONPATH": str(Path(__file__).parents[2])}
+
+
 def compute(script, backend, path):
-    environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
-    environment["PYTHONPATH"] = str(Path(__file__).parents[2])
     finished = subprocess.run(
         [sys.executable, str(Path(__file__).with_name(script)), str(path)],
-        env=environment,
+        env=environment(backend),
         capture_output=True,
         text=True,
     )
@@ -47,3 +52,25 @@ def test_outputs_and_losses_agree(results):
         # The order of float32 sums differs, and batch statistics of few cells amplify it.
         tolerance = (1e-4 if "True" in key else 1e-5) * expected.std() + 1e-6
         np.testing.assert_allclose(results["jax"][key], expected, rtol=1e-4, atol=tolerance, err_msg=key)
+
+
+ORIGINALS = """
+import sys
+sys.modules["tensorflow"] = None
+from tests.models import test_eomt
+test_eomt.test_inference_is_the_originals({name!r})
+test_eomt.test_predictions_and_masks_of_masked_attention_are_the_originals({name!r})
+print("same")
+"""
+FAST = "tiny_dinov3"
+
+
+@pytest.mark.parametrize(
+    "name", [name if name == FAST else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
+)
+def test_networks_of_eomt_are_the_originals(name):
+    pytest.importorskip("jax")
+    run = subprocess.run(
+        [sys.executable, "-c", ORIGINALS.format(name=name)], env=environment("jax"), capture_output=True, text=True
+    )
+    assert run.stdout.strip() == "same", run.stderr[-3000:]

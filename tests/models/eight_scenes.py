@@ -4,7 +4,7 @@ from tfpanoptic.experiment import Experiment
 from tfpanoptic.train.loop import train
 
 
-def pq_of_eight_scenes(model: dict, folder, steps: int, learning_rate: float) -> float:
+def pq_of_eight_scenes(model: dict, folder, steps: int, learning_rate: float, side: int = 128) -> float:
     """PQ, 0..1, on the scenes that a model of these settings was trained on.
 
     Args:
@@ -12,10 +12,12 @@ def pq_of_eight_scenes(model: dict, folder, steps: int, learning_rate: float) ->
         folder: for the scenes and the run.
         steps: of eight crops.
         learning_rate: at the end of the warm-up.
+        side: of the square to which scenes of 128 x 128 pixels are enlarged.
     """
     settings = {
         "data": {"name": "shapes", "train_images": 8, "val_images": 1, "folder": str(folder / "shapes")},
-        "augment": {"crop": [128, 128], "flip_horizontal": False},
+        "input": {"long_side": side, "pad_to": [side, side]},
+        "augment": {"crop": [side, side], "flip_horizontal": False},
         "model": model,
         "training": {
             "steps": steps,

@@ -45,6 +45,16 @@ def test_a_model_that_predicts_nothing_is_told_at_which_rule_its_queries_fall(mo
     assert counts == f"{rows + 6} queries of 2 images: {rows} no_object, 6 score, 0 mask_threshold, 0 kept"
 
 
+def test_every_query_of_eomt_is_told_once(dataset):
+    model = experiments.segmenter("eomt")
+    few, counts = why_so_few(model, dataset, evaluation(dataset, 0))
+    assert few.startswith("0 segments in 2 images: ")
+    told, rules = counts.split(": ")
+    assert told == "24 queries of 2 images"
+    fates = {rule: int(count) for count, rule in (part.split() for part in rules.split(", "))}
+    assert list(fates) == ["no_object", "score", "mask_threshold", "overlap", "kept"] and sum(fates.values()) == 24
+
+
 def test_a_model_that_predicts_segments_and_one_without_queries_are_told_nothing(model, dataset, monkeypatch):
     assert why_so_few(model, dataset, evaluation(dataset, 1)) == []
     monkeypatch.setitem(ARCHITECTURES, "toy", replace(ARCHITECTURES["toy"], fates=None))
