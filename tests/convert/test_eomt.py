@@ -1,5 +1,6 @@
 import json
 import pickle
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -367,6 +368,18 @@ def test_the_dinov3_that_is_needed_is_named_by_its_size():
         )
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_whole_weights_with_small_scales_are_no_differences(form):
+    """Scales of a trained network may be far below 1; there are no differences from DINOv2, and sums are whole."""
+    whole, base, _ = differences()
+    scaled = {name: 0.05 * abs(array) if "norm" in name else array for name, array in hub_arrays("dinov2").items()}
+    if form == "dinov3":
+        small = {name: 0.05 * abs(array) if "norm" in name else array for name, array in whole.items()}
+        moved = {name: small[name] - base[name] if name in backbone_of(base) else small[name] for name in small}
+        scaled = add_backbone(moved, hub_backbone(base, form))
+    loaded(form, scaled)
+
+
 def test_whole_weights_get_no_backbone_added():
     whole, base, _ = differences()
     with pytest.raises(InputError, match="found whole weights; leave --backbone out"):
@@ -467,6 +480,37 @@ def test_a_backbone_without_registers_is_named():
 def test_a_backbone_of_another_size_is_told_in_one_line():
     with pytest.raises(InputError, match="^weights of another network: model.backbone: expected width 8 and depth 3"):
         load_backbone(eomt_weights("dinov3", width=16), meta_backbone(hub_arrays("dinov3"), "dinov3"))
+
+
+@pytest.mark.parametrize("load", [load_variables, load_backbone])
+@pytest.mark.parametrize(
+    ("name", "shape", "found"),  # the last in Keras' layout
+    [
+        ("embeddings.cls_token", (), "tokens/class_token: expected an array of 3 axes with numbers, found shape ()"),
+        ("embeddings.position_embeddings.weight", (), "tokens/positions: expected an array of 2 axes"),
+        (
+            "embeddings.patch_embeddings.projection.weight",
+            (8, 3, 0, 0),
+            "4 axes with numbers, found shape (0, 0, 3, 8)",
+        ),
+        ("embeddings.patch_embeddings.projection.weight", (8, 768), "4 axes with numbers, found shape (768, 8)"),
+        ("query.weight", (8,), "queries/table: expected an array of 2 axes with numbers, found shape (8,)"),
+    ],
+)
+def test_arrays_of_other_axes_are_named(load, name, shape, found):
+    model = eomt_weights("dinov2")
+    with pytest.raises(InputError, match=re.escape(found)):
+        load(model, hub_arrays("dinov2") | {name: np.ones(shape, "float32")})
+    assert nothing_is_set(model)
+
+
+def test_numbers_that_are_not_finite_are_named():
+    arrays = hub_arrays("dinov2")
+    arrays["embeddings.position_embeddings.weight"][3] = np.nan
+    model = eomt_weights("dinov2")
+    with pytest.raises(InputError, match="numbers that are not finite in tokens/positions"):
+        load_variables(model, arrays)
+    assert nothing_is_set(model)
 
 
 def test_quite_another_network_is_told_by_its_names():

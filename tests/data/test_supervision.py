@@ -49,14 +49,16 @@ def test_a_run_says_what_its_images_are_for(whole):
 
 def test_void_where_there_is_no_stuff_is_told(one, whole):
     assert lines_of(one((1, 3)), whole["val"])[1:] == [
-        "train: 97 % of the pixels are void and none is stuff: nothing says what is no thing; "
+        "train: 97 % of the pixels are void and none is stuff: little says what is no thing; "
         "`data.remap.void=NAME` makes void a category",
         "train: no segment of background: nothing teaches them",
     ]
 
 
 def test_much_void_beside_stuff_is_told(one, whole):
-    assert lines_of(one((1, 20), (2, 20)), whole["val"])[1:] == ["train: 60 % of the pixels are void and teach nothing"]
+    assert lines_of(one((1, 20), (2, 20)), whole["val"])[1:] == [
+        "train: 60 % of the pixels are void: no segment is taught there"
+    ]
 
 
 def test_much_void_that_is_evaluated_is_told(one, whole):

@@ -17,9 +17,12 @@ pytest.importorskip("tf2onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 
-def slow(fast: set[str], but: str = "") -> list:
-    """All models but one, those that are not in `fast` among the slow tests."""
-    return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in MODELS if name != but]
+ONE_SIZE = {"upsnet", "eomt"}
+
+
+def slow(fast: set[str], but: set[str] = frozenset()) -> list:
+    """All models but some, those that are not in `fast` among the slow tests."""
+    return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in MODELS if name not in but]
 
 
 def photo(height: int, width: int) -> np.ndarray:
@@ -42,8 +45,7 @@ def assert_same_segments(path, model, image) -> None:
         assert ours == theirs
 
 
-# UPSNet converts for one size only.
-@pytest.mark.parametrize("name", slow({"toy"}, but="upsnet"))
+@pytest.mark.parametrize("name", slow({"toy"}, but=ONE_SIZE))
 def test_a_file_for_any_size_gives_what_segment_gives(name, tmp_path):
     model, path = finding(name), tmp_path / "model.onnx"
     export_onnx(model, path)

@@ -41,18 +41,29 @@ def evaluation(dataset, predicted):
 def test_a_model_that_predicts_nothing_is_told_at_which_rule_its_queries_fall(model, dataset):
     rows = sum(-(-record.height // 4) for record in dataset.records)
     few, counts = why_so_few(model, dataset, evaluation(dataset, 0))
-    assert few.startswith("0 segments in 2 images: most queries with a category fall at model.postprocess.score")
+    assert few.startswith(
+        "0 segments of things where there are 8: most queries with a category fall at model.postprocess.score"
+    )
     assert counts == f"{rows + 6} queries of 2 images: {rows} no_object, 6 score, 0 mask_threshold, 0 kept"
 
 
 def test_every_query_of_eomt_is_told_once(dataset):
     model = experiments.segmenter("eomt")
     few, counts = why_so_few(model, dataset, evaluation(dataset, 0))
-    assert few.startswith("0 segments in 2 images: ")
+    assert few.startswith("0 segments of things where there are 8: ")
     told, rules = counts.split(": ")
     assert told == "24 queries of 2 images"
     fates = {rule: int(count) for count, rule in (part.split() for part in rules.split(", "))}
     assert list(fates) == ["no_object", "score", "mask_threshold", "overlap", "kept"] and sum(fates.values()) == 24
+
+
+def test_things_that_are_missed_are_told_where_stuff_is_found(model, dataset):
+    found = {"pq": np.array([[1.0, 0, 0, 0, 11], [2.0, 0.9, 1, 0, 0]])}
+    images = {record.file_name: ImageCounts(record.file_name, found) for record in dataset.records}
+    few, _ = why_so_few(model, dataset, Evaluation(dataset.categories, ("pq",), images=images))
+    assert few.startswith("0 segments of things where there are 22: ")
+    found["pq"][0, 3:] = 2, 11  # a tenth of them is enough, right or wrong
+    assert why_so_few(model, dataset, Evaluation(dataset.categories, ("pq",), images=images)) == []
 
 
 def test_a_model_that_predicts_segments_and_one_without_queries_are_told_nothing(model, dataset, monkeypatch):

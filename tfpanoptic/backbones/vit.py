@@ -49,9 +49,9 @@ class ViTConfig(StrictConfig):
     Attributes:
         form: "dinov2": learned positions. "dinov3": rotary ones, no bias of the keys, another epsilon.
         positions: (rows, columns) of the learned table: the input's sides divided by 16. Inputs of other sizes get
-            the table resized; only "dinov2".
+            the table resized; of no effect with "dinov3".
         rescale: in training the rotary places of an image are multiplied by a factor between 1 / rescale and rescale;
-            only "dinov3".
+            of no effect with "dinov2".
         width, depth, heads: in place of the named size's.
         layer_scale: scale of each block's two branches before training.
     """

@@ -14,20 +14,24 @@ def models() -> None:
     from rich.table import Table
 
     from tfpanoptic.backbones import BACKBONES
+    from tfpanoptic.backbones.vit import SIZES
     from tfpanoptic.data import DATASETS
     from tfpanoptic.models import ARCHITECTURES
     from tfpanoptic.presets import DIFFERENCES, PRESETS
 
     table = Table("kind", "names", box=None)
-    for kind, registry in (("architectures", ARCHITECTURES), ("backbones", BACKBONES), ("datasets", DATASETS)):
-        table.add_row(kind, ", ".join(registry))
+    kinds = {"architectures": ARCHITECTURES, "backbones": (*BACKBONES, *SIZES), "datasets": DATASETS}
+    for kind, names in kinds.items():
+        table.add_row(kind, ", ".join(names))
     Console().print(table)
     print(
         "\npublished models, for predict, evaluate, export and PanopticSegmenter.from_preset; the numbers are theirs:"
     )
     for name, preset in PRESETS.items():
         _print(preset)
-        print(f"  check it    tfpanoptic evaluate {name}")
+        # Masks compete at the photo's size where the published numbers come from.
+        finer = " model.postprocess.merge_at=file" if preset.source == "eomt" else ""
+        print(f"  check it    tfpanoptic evaluate {name}{finer}")
     print(
         "\npublished as differences from DINOv3, to be added to it by yourself; Meta gives it to those who accept its "
         "licence:"

@@ -52,8 +52,9 @@ def convert(
         raise InputError("--backbone and --backbone-only exclude each other")
     variables = converter.read_checkpoint(checkpoint)
     if backbone:
+        base = converter.read_checkpoint(backbone)
         try:
-            variables = converter.add_backbone(variables, converter.read_checkpoint(backbone))
+            variables = converter.add_backbone(variables, base)
         except InputError as error:
             raise InputError(f"{checkpoint}: {error}") from None
     experiment = Experiment.from_yaml(config, overrides or ())

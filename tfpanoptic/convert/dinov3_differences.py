@@ -28,13 +28,15 @@ _NAMES = {384: "vits16", 768: "vitb16", 1024: "vitl16"}
 
 
 def require_whole(arrays: Mapping[str, np.ndarray]) -> None:
-    """Checks that the backbone's arrays, by our paths, are no differences.
+    """Checks that the backbone's arrays, by our paths, are no differences. There are none from DINOv2.
 
     Raises:
         InputError: they are.
     """
     scales = [np.mean(array) for path, array in arrays.items() if _SCALES.fullmatch(path)]
-    if scales and CLASS_TOKEN in arrays and float(np.mean(scales)) < _SMALLEST_MEAN_SCALE:
+    if POSITIONS in arrays or CLASS_TOKEN not in arrays or not scales:
+        return
+    if float(np.mean(scales)) < _SMALLEST_MEAN_SCALE:
         raise InputError(
             "the backbone's weights are differences from DINOv3 (scales of layer normalisation near 0), of no use "
             f"alone; give DINOv3 itself with --backbone FILE. {_where_it_is(arrays[CLASS_TOKEN].shape[-1])}"

@@ -85,7 +85,8 @@ def load_variables(model, variables: Mapping[str, np.ndarray], reset_heads: bool
     arrays = our_arrays(variables)
     if CLASS_TOKEN in arrays and QUERIES not in arrays:
         raise InputError("weights of a backbone; --backbone-only converts them and leaves all others as initialised")
-    dinov3_differences.require_whole(arrays)
+    if CLASS_TOKEN not in variables:  # paths of ours: what `add_backbone` made is whole
+        dinov3_differences.require_whole(arrays)
     require_same_network(arrays, model)
     fit_positions(arrays, model)
     buffers = read_buffers(variables)

@@ -107,8 +107,8 @@ def set_weights(
         Paths of the weights that were left as they are.
 
     Raises:
-        InputError: arrays without a weight, weights without an array, shapes that differ, or anything in `differing`;
-            nothing is set then.
+        InputError: arrays without a weight, weights without an array, shapes that differ, numbers that are not finite,
+            or anything in `differing`; nothing is set then.
     """
     weights = {name_of(weight.path): weight for weight in variables}
     left: list[str] = []
@@ -124,6 +124,7 @@ def set_weights(
         *(differing if 2 * len(shapes) > len(arrays) else ()),
         listed("other shape for", (f"{n} (found {f}, expected {e})" for n, (f, e) in misfits.items())),
         _heads_of_other_categories(filter(None, of_other_categories)),
+        listed("numbers that are not finite in", (name for name in shapes if not np.isfinite(arrays[name]).all())),
     ]
     if any(problems):
         raise InputError(f"expected weights of {project} that fit the model: " + "; ".join(filter(None, problems)))

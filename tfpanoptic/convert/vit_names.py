@@ -21,6 +21,8 @@ CLASS_TOKEN = "tokens/class_token"
 POSITIONS = "tokens/positions"
 KERNEL = "patch_embedding/kernel"
 QUERIES = "queries/table"
+# Axes of what is looked into before a model's weights are compared with it.
+_AXES = {CLASS_TOKEN: 3, POSITIONS: 2, KERNEL: 4, QUERIES: 2}
 # Start of the paths of a backbone.
 BACKBONE = re.compile(r"(patch_embedding|tokens|block\d+|final_norm)/")
 # With a bias of the keys; a masked one is none.
@@ -113,7 +115,7 @@ def our_arrays(variables: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         variables: name -> array in PyTorch's layout; what has a path of ours already stays.
 
     Raises:
-        InputError: two arrays of one weight, or a transformer with gated layers.
+        InputError: two arrays of one weight, a transformer with gated layers, or an array of another number of axes.
     """
     named = _by_short_name(variables)
     gated = next((name for name in named if _GATED.match(name)), None)
@@ -130,6 +132,10 @@ def our_arrays(variables: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
             if path in arrays:
                 raise InputError(f"{name}: a second array for {path}")
             arrays[path] = part
+    for path, axes in _AXES.items():
+        shape = np.shape(arrays.get(path, np.ones((1,) * axes)))
+        if len(shape) != axes or 0 in shape:
+            raise InputError(f"{path}: expected an array of {axes} axes with numbers, found shape {shape}")
     _fold_class_position(arrays, variables)
     return arrays
 
@@ -199,7 +205,7 @@ def _fold_class_position(arrays: dict[str, np.ndarray], variables: Mapping[str, 
     positions, token = arrays.get(POSITIONS), arrays.get(CLASS_TOKEN)
     alone = any(name.endswith(("embeddings.position_embeddings", "pos_embed")) for name in variables)
     of_eomt = any("backbone." in name for name in variables)
-    if positions is None or token is None or positions.ndim != 2 or not alone or of_eomt:
+    if positions is None or token is None or not alone or of_eomt:
         return
     if square_side(len(positions) - 1):
         arrays[CLASS_TOKEN] = token + positions[0]

@@ -57,9 +57,9 @@ def _taught(dataset: Dataset, rows: np.ndarray) -> list[str]:
     told = f"{dataset.split}: {100 * void:.0f} % of the pixels are void"
     if things.all() and void >= SOME_VOID:
         remedy = "`data.remap.void=NAME` makes void a category"
-        lines.append(f"{told} and none is stuff: nothing says what is no thing; {remedy}")
+        lines.append(f"{told} and none is stuff: little says what is no thing; {remedy}")
     elif void >= MUCH_VOID:
-        lines.append(f"{told} and teach nothing")
+        lines.append(f"{told}: no segment is taught there")
     if not (things & ~rows["iscrowd"]).any():
         lines.append(f"{dataset.split}: no segment is an instance of a thing: nothing teaches instances")
     return lines

@@ -197,7 +197,7 @@ KINDS = {
     ),
     "no-stuff": Kind(
         "warning",
-        "no stuff is labelled: what is no thing is void, which is neither learned nor measured",
+        "no stuff is labelled: what is no thing is void, which is not measured, nor learned by most models",
         "label it, or make the rest a category: data.remap.void=NAME in a configuration, data convert --rest NAME",
     ),
     "category-ids": Kind("info", "category with another id in the other split", "nothing: names are what counts"),

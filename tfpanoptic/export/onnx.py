@@ -99,7 +99,11 @@ def _converted(litert: bytes) -> Any:
             input_names=[signature[name] for name in (IMAGE, VALID_SIZE)],
             output_names=list(dict.fromkeys(signature[name] for name in OUTPUTS)),
             opset=OPSET,
-            custom_op_handlers={"OneHot": (_one_hot, []), "UnsortedSegmentSum": (_segment_sum, [])},
+            custom_op_handlers={
+                "OneHot": (_one_hot, []),
+                "UnsortedSegmentSum": (_segment_sum, []),
+                "TFL_GELU": (_gelu, []),
+            },
         )
     _forget_shapes(model.graph)
     _name(model.graph, signature)
@@ -173,6 +177,29 @@ def _segment_sum(context: Any, node: Any, name: str, _: Any) -> None:
     context.remove_node(name)
     attributes = {"reduction": "add"}
     context.make_node("ScatterND", inputs, attributes, name=name, outputs=outputs, shapes=shapes, dtypes=dtypes)
+
+
+def _gelu(context: Any, node: Any, name: str, _: Any) -> None:
+    """Computes x (1 + erf(x / sqrt 2)) / 2, which tf2onnx does not know; ONNX has it as an operator from set 20 on.
+
+    Args:
+        context: tf2onnx' graph.
+        node: with the input x.
+        name: of the node.
+    """
+    from tf2onnx.utils import make_name
+
+    if node.get_attr_value("approximate", False):
+        raise ValueError("the approximation of GELU by tanh")
+    x, dtype = node.input[0], np.float32
+    root, one, half = (
+        context.make_const(make_name(name), np.array(value, dtype)).output[0] for value in (0.5**0.5, 1.0, 0.5)
+    )
+    error = context.make_node("Erf", context.make_node("Mul", [x, root]).output)
+    double = context.make_node("Mul", [x, context.make_node("Add", [error.output[0], one]).output[0]])
+    outputs, shapes, dtypes = node.output, node.output_shapes, node.output_dtypes
+    context.remove_node(name)
+    context.make_node("Mul", [double.output[0], half], name=name, outputs=outputs, shapes=shapes, dtypes=dtypes)
 
 
 def _forget_shapes(graph: Any) -> None:

@@ -121,6 +121,10 @@ class EoMTConfig(StrictConfig):
                     f"masked_attention.{name}: expected a step for each of {self.query_blocks} query blocks, "
                     f"found {len(steps)}"
                 )
+        try:
+            _ = self.annealing
+        except ValueError as error:
+            raise ValueError(f"masked_attention.steps: {error}") from None
         return self
 
     @property

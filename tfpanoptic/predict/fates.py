@@ -16,11 +16,13 @@ from tfpanoptic.settings.tuned import SECTION
 
 # Images that are looked at.
 IMAGES = 20
+# Share of the true segments: own choice, so low that a poor model is not meant, but one that says next to nothing.
+FEW = 0.1
 KEPT, NO_OBJECT = "kept", "no_object"
 
 
 def why_so_few(segmenter: PanopticSegmenter, dataset: Dataset, evaluation: Evaluation) -> list[str]:
-    """Lines about the queries of a model that predicts less than a segment an image.
+    """Lines about the queries of a model that predicts far fewer things, or far less stuff, than there are.
 
     None for others, and where the architecture has no queries.
 
@@ -29,8 +31,8 @@ def why_so_few(segmenter: PanopticSegmenter, dataset: Dataset, evaluation: Evalu
         dataset: the images of the evaluation.
         evaluation: with PQ.
     """
-    predicted = int(evaluation.rows("pq")[:, 2:4].sum())
-    if segmenter.experiment.architecture.fates is None or predicted >= len(evaluation):
+    few = _few(evaluation)
+    if segmenter.experiment.architecture.fates is None or not few:
         return []
     records = spread(dataset.records, IMAGES)
     predict: Any = outputs_function(segmenter.infer_network, segmenter.experiment)
@@ -40,8 +42,19 @@ def why_so_few(segmenter: PanopticSegmenter, dataset: Dataset, evaluation: Evalu
         return predict(read_record_image(record, segmenter.experiment.input.deep_grey)[None])
 
     fates = total(count, map(outputs, records), "why so few segments", len(records))
-    few = f"{counted(predicted, 'segment')} in {counted(len(evaluation), 'image')}"
     return [f"{few}: {advice(fates)}", fates_line(fates, len(records))]
+
+
+def _few(evaluation: Evaluation) -> str:
+    """How many segments were predicted where there are far more of that kind, empty where there are not."""
+    rows = evaluation.rows("pq")
+    things = evaluation.categories.isthing[rows[:, 0].astype(int)]
+    kinds = []
+    for kind, of_kind in (("things", things), ("stuff", ~things)):
+        matched, wrong, missed = (int(count) for count in rows[of_kind, 2:5].sum(0))
+        if matched + wrong < FEW * (matched + missed):
+            kinds.append(f"{counted(matched + wrong, 'segment')} of {kind} where there are {matched + missed:,}")
+    return ", ".join(kinds)
 
 
 def total(count: Callable[..., dict[str, Any]], outputs: Iterable[tuple], what: str, images: int) -> dict[str, int]:
