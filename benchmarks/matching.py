@@ -3,7 +3,7 @@
 `python benchmarks/matching.py` prints medians over `--runs` calls, taken in turns. First the assignment alone: of
 random costs, and of costs where all segments want the same queries, as at the start of a training. Then all
 that a training step of EoMT-S matches (two images of 640 x 640, four predictions, 12,544 points): costs and assignment,
-beside the same costs handed to SciPy.
+beside the same costs handed to SciPy. Last its share of such a step, forward and backward, without the update.
 """
 
 from __future__ import annotations
@@ -13,19 +13,25 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from pathlib import Path
+
 import numpy as np
 import tensorflow as tf
 from scipy.optimize import linear_sum_assignment
 from turns import medians_ms, waiting
 
+from tfpanoptic.experiment import Experiment
 from tfpanoptic.losses.mask_classification import match, predictions_of
 from tfpanoptic.losses.mask_matching import matching_costs
 from tfpanoptic.ops.assignment import assign
 from tfpanoptic.ops.sampling import random_uniform
+from tfpanoptic.segmenter import PanopticSegmenter
 
 BATCH, PREDICTIONS, QUERIES, PLACES, CATEGORIES = 2, 4, 200, 100, 133
 PROBLEMS = BATCH * PREDICTIONS
 CHANNELS = (*range(1, CATEGORIES + 1), 0)
+CONFIG = Path(__file__).parents[1] / "configs/eomt/small_640_coco.yaml"
+SEED = [[1, 2], [3, 4]]
 
 
 def main() -> None:
@@ -41,6 +47,7 @@ def main() -> None:
             print_assignment(kind, np.array(segments, np.int32), options.runs)
     for segments in (12, 40):
         print_matching(segments, options)
+    print_step(12, options)
 
 
 def print_assignment(kind: str, count: np.ndarray, runs: int) -> None:
@@ -66,23 +73,14 @@ def print_matching(segments: int, options: argparse.Namespace) -> None:
         outputs[f"class_logits{end}"] = tf.constant(
             random.normal(0, 1, (BATCH, QUERIES, len(CHANNELS))).astype("float32")
         )
-    blocks = random.integers(0, segments + 1, (BATCH, 16, 16)).astype(np.int32)
-    category = np.where(np.arange(PLACES) < segments, random.integers(1, CATEGORIES + 1, (BATCH, PLACES)), 0)
-    targets = {
-        "segment_map": tf.constant(blocks.repeat(side // 16, axis=1).repeat(side // 16, axis=2)),
-        "segment_category": tf.constant(category, tf.int32),
-    }
-    seed = tf.constant([[1, 2], [3, 4]])
-
-    def points():
-        return [random_uniform(seed, (2, options.points), draw) for draw in range(PREDICTIONS)]
+    targets = random_targets(random, side, segments)
 
     @tf.function
     def costs(outputs):
-        pairs = zip(predictions_of(outputs, PREDICTIONS), points(), strict=True)
+        pairs = zip(predictions_of(outputs, PREDICTIONS), drawn(options.points), strict=True)
         return tf.concat([matching_costs(*logits, targets, CHANNELS, at).total() for logits, at in pairs], 0)
 
-    matched = tf.function(lambda outputs: match(predictions_of(outputs, PREDICTIONS), targets, CHANNELS, points()))
+    matched = matching(targets, options.points)
     count = np.full(PROBLEMS, segments)
     whole, alone, scipy = medians_ms(
         {
@@ -94,6 +92,54 @@ def print_matching(segments: int, options: argparse.Namespace) -> None:
     ).values()
     print(f"Costs and assignment, {BATCH} images {side} x {side} with {segments} segments, {PREDICTIONS} predictions:")
     print(f"  {whole:6.1f} ms, costs alone {alone:6.1f} ms; with SciPy {scipy:6.1f} ms; ratio {whole / scipy:4.2f} x")
+
+
+def print_step(segments: int, options: argparse.Namespace) -> None:
+    """The network has random weights: at the start of a training all queries want the same segments."""
+    side = options.side
+    settings = [f"augment.crop=[{side},{side}]", f"model.targets.points={options.points}"]
+    experiment = Experiment.from_yaml(CONFIG, settings)
+    model = PanopticSegmenter(experiment, experiment.load_categories())
+    random = np.random.default_rng(2)
+    targets = {**random_targets(random, side, segments), "point_seed": tf.constant(SEED)}
+    batch = {
+        "image": tf.constant(random.integers(0, 256, (BATCH, side, side, 3)), tf.float32),
+        "seed": tf.constant(SEED),
+        "step": tf.zeros(BATCH, tf.int32),
+        "targets": targets,
+    }
+
+    @tf.function(autograph=False)
+    def step():
+        with tf.GradientTape() as tape:
+            loss = tf.add_n(list(model.loss_shares(model(batch, training=True), targets).values()))
+        return tape.gradient(loss, model.trainable_variables)
+
+    outputs = tf.function(lambda: model(batch, training=True), autograph=False)()
+    matched = matching(targets, options.points)
+    whole, alone = medians_ms(
+        {"step": waiting(step), "matching": waiting(lambda: matched(outputs)[0])}, min(options.runs, 5)
+    ).values()
+    print(f"A step of EoMT-S, {BATCH} images {side} x {side} with {segments} segments:")
+    print(f"  {whole:6.0f} ms, matching {alone:6.1f} ms; share {100 * alone / whole:4.1f} %")
+
+
+def random_targets(random: np.random.Generator, side: int, segments: int) -> dict[str, tf.Tensor]:
+    blocks = random.integers(0, segments + 1, (BATCH, 16, 16)).astype(np.int32)
+    category = np.where(np.arange(PLACES) < segments, random.integers(1, CATEGORIES + 1, (BATCH, PLACES)), 0)
+    return {
+        "segment_map": tf.constant(blocks.repeat(side // 16, axis=1).repeat(side // 16, axis=2)),
+        "segment_category": tf.constant(category, tf.int32),
+    }
+
+
+def drawn(points: int) -> list:
+    return [random_uniform(tf.constant(SEED), (2, points), draw) for draw in range(PREDICTIONS)]
+
+
+def matching(targets: dict, points: int):
+    """A graph: outputs -> the query of each place of every prediction."""
+    return tf.function(lambda outputs: match(predictions_of(outputs, PREDICTIONS), targets, CHANNELS, drawn(points)))
 
 
 def by_scipy(cost: np.ndarray, count: np.ndarray) -> list:
