@@ -30,6 +30,9 @@ from tfpanoptic.errors import InputError, WorkFailed, unwritten
 
 FORMAT_VERSION = "1"
 
+# Of the weights that are left: own choice, below what any backbone is of its network.
+HARDLY = 0.1
+
 _EXPECTED = "expected weights as safetensors, as training and `tfpanoptic weights convert` write them"
 
 
@@ -66,6 +69,8 @@ class LoadReport(NamedTuple):
 
     def __str__(self) -> str:
         parts = [f"{len(self.loaded)} weights loaded"]
+        if len(self.loaded) + len(self.partly) < HARDLY * len(self.left):
+            parts[0] += ", HARDLY ANY: is the file of another network?"
         if self.partly:
             parts.append(f"{len(self.partly)} in part ({first_names(self.partly, 3)})")
         if self.left:
@@ -198,6 +203,8 @@ def _by_category(variable: keras.Variable, array: np.ndarray, theirs: np.ndarray
 
 
 def _open(path: str | Path):
+    if Path(path).is_dir():
+        raise InputError(f"{path}: a folder; expected a file of weights, as best.safetensors in a run folder")
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file; {_EXPECTED}")
     if not Path(path).stat().st_size:

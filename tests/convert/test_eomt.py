@@ -394,13 +394,19 @@ def test_another_backbone_is_refused():
     wider = hub_backbone(hub_arrays("dinov3", width=16), "dinov3")
     less = {name: array for name, array in hub_backbone(base, "dinov3").items() if name != "norm.bias"}
     for backbone, words in (
-        (dinov2, "expected DINOv3 alone, .* found another network"),
-        (whole, "expected DINOv3 alone, .* found another network"),
+        (dinov2, "expected DINOv3 alone, .* found DINOv2"),
+        (whole, "expected DINOv3 alone, .* found an EoMT"),
         (wider, "expected DINOv3 of width 8 and depth 3, found width 16 and depth 3"),
         (less, "expected DINOv3 with the same arrays, these are not: final_norm/beta"),
     ):
         with pytest.raises(InputError, match=f"--backbone: {words}"):
             add_backbone(difference, backbone)
+
+
+def test_files_in_the_other_order_are_told():
+    _, base, difference = differences()
+    with pytest.raises(InputError, match="found DINOv3; give the two files in the other order"):
+        add_backbone(hub_backbone(base, "dinov3"), difference)
 
 
 def test_the_licence_of_dinov3_is_told():

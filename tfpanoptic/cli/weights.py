@@ -56,7 +56,8 @@ def convert(
         try:
             variables = converter.add_backbone(variables, base)
         except InputError as error:
-            raise InputError(f"{checkpoint}: {error}") from None
+            wrong = backbone if str(error).startswith("--backbone:") else checkpoint
+            raise InputError(f"{wrong}: {error}") from None
     experiment = Experiment.from_yaml(config, overrides or ())
     with settings_of(config):
         # Not with the weights that training starts from, which would be fetched in vain.

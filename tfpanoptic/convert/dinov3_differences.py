@@ -58,12 +58,12 @@ def add_backbone(variables: Mapping[str, np.ndarray], backbone: Mapping[str, np.
     """
     arrays, base = our_arrays(variables), our_arrays(backbone)
     if QUERIES not in arrays or CLASS_TOKEN not in arrays or POSITIONS in arrays:
-        what = "an EoMT with DINOv2, whose weights are whole" if POSITIONS in arrays else "another network"
-        raise InputError(f"expected differences of an EoMT from DINOv3, found {what}; leave --backbone out")
+        advice = "give the two files in the other order" if QUERIES in base else "leave --backbone out"
+        raise InputError(f"expected differences of an EoMT from DINOv3, found {_kind_of(arrays)}; {advice}")
     shapes = {path: shape for path, shape in shapes_of(arrays).items() if BACKBONE.match(path)}
     base_shapes = shapes_of(base)
     if CLASS_TOKEN not in base or POSITIONS in base or QUERIES in base:
-        raise InputError("--backbone: expected DINOv3 alone, as Meta publishes it, found another network")
+        raise InputError(f"--backbone: expected DINOv3 alone, as Meta publishes it, found {_kind_of(base)}")
     if size_of(shapes) != size_of(base_shapes):
         raise InputError(
             f"--backbone: expected DINOv3 of {size_of(shapes)}, found {size_of(base_shapes)}. "
@@ -77,6 +77,15 @@ def add_backbone(variables: Mapping[str, np.ndarray], backbone: Mapping[str, np.
         raise InputError("expected differences from DINOv3, found whole weights; leave --backbone out")
     buffers = {name: array for name, array in variables.items() if name.endswith(BUFFERS)}
     return buffers | arrays | {path: arrays[path] + base[path] for path in shapes}
+
+
+def _kind_of(arrays: Mapping[str, np.ndarray]) -> str:
+    """What network some arrays, by our paths, are of."""
+    if CLASS_TOKEN not in arrays:
+        return "another network"
+    if QUERIES not in arrays:
+        return "DINOv2" if POSITIONS in arrays else "DINOv3"
+    return "an EoMT with DINOv2, whose weights are whole" if POSITIONS in arrays else "an EoMT"
 
 
 def _where_it_is(width: int) -> str:

@@ -92,6 +92,9 @@ def _present(preset: str | Path) -> Path | None:
             f"{preset}: published as differences from DINOv3, which everyone gets from Meta under its licence; "
             "`tfpanoptic models` says how both files are converted"
         )
+    if path.suffix == ".safetensors" and path.is_file():
+        made = f"PanopticSegmenter.from_yaml(CONFIG, ['training.initial_weights={name}']).save_preset(FOLDER)"
+        raise InputError(f"{preset}: weights alone; `{made}` makes a run folder of them")
     if name not in PRESETS:
         near = difflib.get_close_matches(name, PRESETS, n=3, cutoff=0.5)
         hint = f"; near it: {', '.join(near)}" if near else ""
