@@ -11,7 +11,7 @@ from tfpanoptic.architecture import CategoryLayer
 from tfpanoptic.categories import CategoryTable
 from tfpanoptic.category_match import Outputs
 from tfpanoptic.errors import InputError, WorkFailed
-from tfpanoptic.weights import load_weights, save_weights
+from tfpanoptic.weights import LoadReport, load_weights, save_weights
 
 
 def table(*names):
@@ -87,6 +87,14 @@ def test_a_lenient_load_is_told_in_one_line(tmp_path):
         "2 of the file not used (second/bias, second/kernel)"
     )
     assert not report.complete and load_weights(path, network(), strict=False).complete
+
+
+def test_a_load_that_takes_hardly_anything_is_told_as_such():
+    paths = tuple(f"layer{number}/kernel" for number in range(100))
+    assert "1 weights loaded, HARDLY ANY: is the file of another network?" in str(
+        LoadReport("a", paths[:1], paths[1:], ())
+    )
+    assert "HARDLY" not in str(LoadReport("a", paths[:20], paths[20:], ()))
 
 
 def test_a_file_of_which_nothing_fits_is_refused_by_a_lenient_load_too(tmp_path):
@@ -204,11 +212,13 @@ def test_a_full_disk_is_failed_work_and_leaves_nothing_half_written(tmp_path, mo
 def test_files_that_are_not_weights_are_named(tmp_path):
     (tmp_path / "text.safetensors").write_text("no weights")
     (tmp_path / "empty.safetensors").touch()
+    (tmp_path / "folder.safetensors").mkdir()
     save_file({"a": np.zeros(2, np.float32)}, str(tmp_path / "foreign.safetensors"))
     found = {
         "text": "not a safetensors file, or a damaged one; expected",
         "empty": "an empty file; expected",
         "none": "no such file; expected",
+        "folder": "a folder; expected a file of weights, as best.safetensors",
         "foreign": "not written by",
     }
     for name, words in found.items():
