@@ -50,12 +50,17 @@ TINY = {
 
 @pytest.fixture
 def no_random_weights(monkeypatch):
-    """Weights of 0, so that hundreds of millions of random numbers need not be drawn to be counted."""
+    """Weights of 0, so that hundreds of millions of random numbers need not be drawn to be counted; none of them stay."""
+    import gc
+
     import keras
 
     initializers = keras.initializers
     for kind in (initializers.VarianceScaling, initializers.RandomNormal, initializers.TruncatedNormal):
         monkeypatch.setattr(kind, "__call__", lambda self, shape, dtype=None: keras.ops.zeros(shape, dtype))
+    yield
+    # A network is in circles of references, and a large one has a gigabyte.
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

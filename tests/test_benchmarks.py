@@ -19,7 +19,7 @@ BRIEFLY = {
     "pipeline.py": ["--runs", "1", "--images", "8", "--size", "64x96"],
     "postprocess.py": ["--runs", "1"],
     "pq.py": ["--runs", "1", "--pairs", "4"],
-    "queries.py": ["--runs", "1", "--side", "64"],
+    "queries.py": ["--runs", "1", "--side", "256"],
     "segments.py": ["--runs", "1"],
     "top_down.py": ["--runs", "1", "--sizes", "64x96", "--model", "upsnet"],
     "updates.py": ["--runs", "1"],
