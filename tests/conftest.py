@@ -50,7 +50,7 @@ TINY = {
 
 @pytest.fixture
 def no_random_weights(monkeypatch):
-    """Weights of 0, so that hundreds of millions of random numbers need not be drawn to be counted; none of them stay."""
+    """Weights of 0, so that hundreds of millions of random numbers need not be drawn to be counted."""
     import gc
 
     import keras
