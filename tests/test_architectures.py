@@ -181,7 +181,7 @@ def test_two_replicas_train_the_weights_of_one_device(name, folder, one_device, 
     assert_same_weights(mirrored / "last.safetensors", one_device(name) / "last.safetensors", atol=2e-5, rtol=2e-4)
 
 
-@pytest.mark.parametrize("name", LONG)
+@pytest.mark.slow
 def test_two_replicas_fit_the_weights_and_the_history_of_one_device(name, folder, two_replicas):
     start, fitted, mirrored = (folder / name / f"{part}.safetensors" for part in ("start", "fitted", "mirrored"))
     alone = segmenter(name)
@@ -385,35 +385,46 @@ def test_outputs_losses_and_segments_on_jax_are_those_on_tensorflow(name, jax_re
 
 @pytest.fixture(scope="module")
 def new_process(folder):
-    """What was saved of every architecture, loaded in one new process."""
-    for name in MODELS:
+    """A function: name -> a folder with what was saved of an architecture and what a new process made of it."""
+
+    @cache
+    def run(name):
         model, _ = made(name)
         record = model.experiment.load_data("val").records[0]
         np.save(folder / name / "image.npy", read_image(record.image_path)[:64, :96])
         model.save(folder / name / "model.keras")
         export_saved_model(model, folder / name / "saved_model")
-    run_child("in_new_process.py", folder, *MODELS)
-    return folder
+        run_child("in_new_process.py", folder, name)
+        return folder / name
+
+    return run
 
 
+# Exports take long; demos and tests of exports have other architectures, too.
+SAVED = slow("panoptic_fpn", "upsnet", "axial_deeplab", "deeperlab")
+
+
+@pytest.mark.parametrize("name", SAVED)
 def test_a_saved_model_serves_without_keras_and_this_package(name, new_process):
     model, _ = made(name)
-    served = np.load(new_process / name / "served.npz")
-    expected = model.segment(np.load(new_process / name / "image.npy"))
+    served = np.load(new_process(name) / "served.npz")
+    expected = model.segment(np.load(new_process(name) / "image.npy"))
     np.testing.assert_array_equal(served["panoptic"][0], expected.segmentation)
     assert (served["segments"][0, :, 0] > 0).sum() == len(expected.segments_info)
 
 
+@pytest.mark.parametrize("name", SAVED)
 def test_a_saved_model_serves_a_batch_without_an_image(name, new_process):
-    served = np.load(new_process / name / "served.npz")
+    served = np.load(new_process(name) / "served.npz")
     for key in ("panoptic", "segments"):
         assert served[f"{key}_of_none"].shape == (0, *served[key].shape[1:])
 
 
+@pytest.mark.parametrize("name", SAVED)
 def test_a_keras_file_loads_in_a_new_process(name, new_process):
     model, _ = made(name)
-    reloaded = np.load(new_process / name / "reloaded.npz")
-    for key, expected in model(np.load(new_process / name / "image.npy")[None]).items():
+    reloaded = np.load(new_process(name) / "reloaded.npz")
+    for key, expected in model(np.load(new_process(name) / "image.npy")[None]).items():
         np.testing.assert_allclose(reloaded[key], expected, rtol=1e-5, atol=1e-6, err_msg=key)
 
 

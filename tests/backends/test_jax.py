@@ -15,7 +15,7 @@ SCRIPTS = [
     "compute_backbones.py",
     "compute_mask_losses.py",
     "compute_panoptic_deeplab.py",
-    "compute_region_ops.py",
+    pytest.param("compute_region_ops.py", marks=pytest.mark.slow),
     pytest.param("compute_upsnet_parts.py", marks=pytest.mark.slow),
 ]
 
@@ -62,12 +62,10 @@ test_eomt.test_inference_is_the_originals({name!r})
 test_eomt.test_predictions_and_masks_of_masked_attention_are_the_originals({name!r})
 print("same")
 """
-FAST = "tiny_dinov3"
 
 
-@pytest.mark.parametrize(
-    "name", [name if name == FAST else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
 def test_networks_of_eomt_are_the_originals(name):
     pytest.importorskip("jax")
     run = subprocess.run(

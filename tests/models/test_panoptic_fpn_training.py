@@ -234,7 +234,7 @@ def test_targets_of_anchors_regions_and_masks(variant):
         np.testing.assert_allclose(np.asarray(found["mask_logits"])[kept], EXPECTED["all/mask/logits"], atol=1e-3)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", ["default", pytest.param("all", marks=pytest.mark.slow)])
 def test_losses_and_gradients(variant):
     model = network()
     weights = trained(model)

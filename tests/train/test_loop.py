@@ -90,6 +90,7 @@ def test_what_is_wrong_is_found_before_an_older_run_is_touched(tiny_settings, ti
     assert files_and_times(tiny_run) == before
 
 
+@pytest.mark.slow
 def test_an_evaluation_that_was_interrupted_is_caught_up(tiny_experiment, tmp_path, monkeypatch):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt

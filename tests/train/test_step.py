@@ -45,7 +45,8 @@ def at_once(tmp_path_factory):
     return run
 
 
-@pytest.mark.parametrize("parts", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("parts", [2, 4])
 def test_a_batch_in_parts_trains_the_weights_of_the_batch(parts, at_once, tmp_path):
     train(made("panoptic_deeplab", GROUP_NORM, accumulate=parts), tmp_path / "run")
     assert_equal_runs(tmp_path / "run", at_once, atol=2e-5)
@@ -57,7 +58,6 @@ def test_two_replicas_that_work_in_parts_train_the_weights_of_one_device(at_once
     assert_equal_runs(tmp_path / "run", at_once, atol=2e-5)
 
 
-@pytest.mark.slow
 def test_replicas_have_the_parts_of_one_device(tmp_path, two_replicas):
     """Batch normalisation and counts of sampled boxes depend on which images are in a part."""
     train(made("toy", accumulate=2), tmp_path / "one")
