@@ -1,3 +1,4 @@
+import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -51,8 +52,6 @@ TINY = {
 @pytest.fixture
 def no_random_weights(monkeypatch):
     """Weights of 0, so that hundreds of millions of random numbers need not be drawn to be counted."""
-    import gc
-
     import keras
 
     initializers = keras.initializers

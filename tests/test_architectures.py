@@ -394,7 +394,7 @@ def new_process(folder):
         np.save(folder / name / "image.npy", read_image(record.image_path)[:64, :96])
         model.save(folder / name / "model.keras")
         export_saved_model(model, folder / name / "saved_model")
-        run_child("in_new_process.py", folder, name)
+        run_child("in_new_process.py", folder / name)
         return folder / name
 
     return run

@@ -1,7 +1,6 @@
 """Loads what was saved, in a process that made none of it: first without Keras and this package, then with them.
 
-Usage: in_new_process.py FOLDER NAME... FOLDER/NAME holds saved_model, model.keras and image.npy, and gets
-served.npz and reloaded.npz.
+Usage: in_new_process.py FOLDER. It holds saved_model, model.keras and image.npy, and gets served.npz and reloaded.npz.
 """
 
 import sys
@@ -12,17 +11,16 @@ import numpy as np
 BLOCKED = ("keras", "tfpanoptic")
 
 
-def main(folder: Path, names: list[str]) -> None:
+def main(folder: Path) -> None:
     for module in BLOCKED:
         sys.modules[module] = None
     import tensorflow as tf
 
-    for name in names:
-        serve = tf.saved_model.load(str(folder / name / "saved_model")).signatures["serving_default"]
-        image = tf.constant(np.load(folder / name / "image.npy")[None])
-        served = serve(image=image)
-        served |= {f"{key}_of_none": value for key, value in serve(image=image[:0]).items()}
-        np.savez(folder / name / "served.npz", **{key: value.numpy() for key, value in served.items()})
+    serve = tf.saved_model.load(str(folder / "saved_model")).signatures["serving_default"]
+    image = tf.constant(np.load(folder / "image.npy")[None])
+    served = serve(image=image)
+    served |= {f"{key}_of_none": value for key, value in serve(image=image[:0]).items()}
+    np.savez(folder / "served.npz", **{key: value.numpy() for key, value in served.items()})
     for module in BLOCKED:
         del sys.modules[module]
     import keras
@@ -31,11 +29,10 @@ def main(folder: Path, names: list[str]) -> None:
     from tests.architectures import toy
 
     toy.register()
-    for name in names:
-        model = keras.models.load_model(folder / name / "model.keras")
-        outputs = model(np.load(folder / name / "image.npy")[None])
-        np.savez(folder / name / "reloaded.npz", **{key: value.numpy() for key, value in outputs.items()})
+    model = keras.models.load_model(folder / "model.keras")
+    outputs = model(np.load(folder / "image.npy")[None])
+    np.savez(folder / "reloaded.npz", **{key: value.numpy() for key, value in outputs.items()})
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:])
+    main(Path(sys.argv[1]))

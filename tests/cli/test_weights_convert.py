@@ -261,6 +261,9 @@ def test_differences_from_dinov3_need_it_and_carry_its_licence(config, tmp_path,
     arguments = [tmp_path / "difference.safetensors", "--from", "eomt", "--config", config, "--out", out]
     assert convert(monkeypatch, *arguments) == 2
     assert "difference.safetensors: the backbone's weights are differences from DINOv3" in capsys.readouterr().err
+    save_file(hub_backbone(hub_arrays("dinov2"), "dinov2"), str(tmp_path / "dinov2.safetensors"))
+    assert convert(monkeypatch, *arguments, "--backbone", tmp_path / "dinov2.safetensors") == 2
+    assert "dinov2.safetensors: expected DINOv3 alone, as Meta publishes it, found DINOv2" in capsys.readouterr().err
     assert convert(monkeypatch, *arguments, "--backbone", tmp_path / "dinov3.safetensors") == 0
     assert "licence: DINOv3 License (Meta)" in capsys.readouterr().out
     assert read_header(out)["licence"].startswith("DINOv3 License (Meta)")

@@ -54,10 +54,9 @@ def convert(
     if backbone:
         base = converter.read_checkpoint(backbone)
         try:
-            variables = converter.add_backbone(variables, base)
+            variables = converter.add_backbone(variables, base, f"--backbone {backbone}")
         except InputError as error:
-            wrong = backbone if str(error).startswith("--backbone:") else checkpoint
-            raise InputError(f"{wrong}: {error}") from None
+            raise InputError(f"{checkpoint}: {error}") from None
     experiment = Experiment.from_yaml(config, overrides or ())
     with settings_of(config):
         # Not with the weights that training starts from, which would be fetched in vain.

@@ -33,22 +33,25 @@ def require_whole(arrays: Mapping[str, np.ndarray]) -> None:
     Raises:
         InputError: they are.
     """
-    scales = [np.mean(array) for path, array in arrays.items() if _SCALES.fullmatch(path)]
-    if POSITIONS in arrays or CLASS_TOKEN not in arrays or not scales:
+    if POSITIONS in arrays or CLASS_TOKEN not in arrays:
         return
-    if float(np.mean(scales)) < _SMALLEST_MEAN_SCALE:
+    scales = [np.mean(array) for path, array in arrays.items() if _SCALES.fullmatch(path)]
+    if scales and float(np.mean(scales)) < _SMALLEST_MEAN_SCALE:
         raise InputError(
             "the backbone's weights are differences from DINOv3 (scales of layer normalisation near 0), of no use "
             f"alone; give DINOv3 itself with --backbone FILE. {_where_it_is(arrays[CLASS_TOKEN].shape[-1])}"
         )
 
 
-def add_backbone(variables: Mapping[str, np.ndarray], backbone: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def add_backbone(
+    variables: Mapping[str, np.ndarray], backbone: Mapping[str, np.ndarray], origin: str = "--backbone"
+) -> dict[str, np.ndarray]:
     """The weights of an EoMT that is published as differences.
 
     Args:
         variables: of the EoMT, name -> array in PyTorch's layout.
         backbone: of DINOv3, likewise.
+        origin: what messages call the backbone.
 
     Returns:
         The arrays by our paths, in Keras' layout, and the buffers by their names.
@@ -63,15 +66,15 @@ def add_backbone(variables: Mapping[str, np.ndarray], backbone: Mapping[str, np.
     shapes = {path: shape for path, shape in shapes_of(arrays).items() if BACKBONE.match(path)}
     base_shapes = shapes_of(base)
     if CLASS_TOKEN not in base or POSITIONS in base or QUERIES in base:
-        raise InputError(f"--backbone: expected DINOv3 alone, as Meta publishes it, found {_kind_of(base)}")
+        raise InputError(f"{origin}: expected DINOv3 alone, as Meta publishes it, found {_kind_of(base)}")
     if size_of(shapes) != size_of(base_shapes):
         raise InputError(
-            f"--backbone: expected DINOv3 of {size_of(shapes)}, found {size_of(base_shapes)}. "
+            f"{origin}: expected DINOv3 of {size_of(shapes)}, found {size_of(base_shapes)}. "
             f"{_where_it_is(size_of(shapes).width)}"
         )
     if shapes != base_shapes:
         others = sorted({path for path, _ in shapes.items() ^ base_shapes.items()})
-        raise InputError(f"--backbone: expected DINOv3 with the same arrays, these are not: {', '.join(others[:3])}")
+        raise InputError(f"{origin}: expected DINOv3 with the same arrays, these are not: {', '.join(others[:3])}")
     # Training moves weights by less than their own size, so whole ones are nearer to DINOv3 than to 0.
     if sum(_square(arrays[path] - base[path]) - _square(arrays[path]) for path in shapes) < 0:
         raise InputError("expected differences from DINOv3, found whole weights; leave --backbone out")

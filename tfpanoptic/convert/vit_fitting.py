@@ -86,7 +86,7 @@ def fit_positions(arrays: dict[str, np.ndarray], model) -> None:
 def fit_kernel(arrays: dict[str, np.ndarray], model) -> None:
     """Resamples the kernel of the patch embedding where the model's patches have another size."""
     kernel, size = arrays.get(KERNEL), _shapes_of_model(model)[KERNEL][0]
-    if kernel is not None and kernel.ndim == 4 and kernel.shape[0] == kernel.shape[1] != size:
+    if kernel is not None and kernel.shape[0] == kernel.shape[1] != size:
         arrays[KERNEL] = resampled_kernel(kernel, size).astype(np.float32)
 
 

@@ -133,9 +133,9 @@ def our_arrays(variables: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
                 raise InputError(f"{name}: a second array for {path}")
             arrays[path] = part
     for path, axes in _AXES.items():
-        shape = np.shape(arrays.get(path, np.ones((1,) * axes)))
-        if len(shape) != axes or 0 in shape:
-            raise InputError(f"{path}: expected an array of {axes} axes with numbers, found shape {shape}")
+        given = arrays.get(path)
+        if given is not None and (given.ndim != axes or not given.size):
+            raise InputError(f"{path}: expected an array of {axes} axes with numbers, found shape {given.shape}")
     _fold_class_position(arrays, variables)
     return arrays
 

@@ -31,8 +31,10 @@ def why_so_few(segmenter: PanopticSegmenter, dataset: Dataset, evaluation: Evalu
         dataset: the images of the evaluation.
         evaluation: with PQ.
     """
+    if segmenter.experiment.architecture.fates is None:
+        return []
     few = _few(evaluation)
-    if segmenter.experiment.architecture.fates is None or not few:
+    if not few:
         return []
     records = spread(dataset.records, IMAGES)
     predict: Any = outputs_function(segmenter.infer_network, segmenter.experiment)
